@@ -1,0 +1,39 @@
+# make run: everything from nothing. make test, make lint: what CI does. make env: only the environment in .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.lock
+ENV := source $(VENV)/bin/activate &&
+
+.PHONY: run env test lint clean
+
+run: env
+	$(ENV) snakemake all
+	$(ENV) snakemake all --report results/report.html
+	@printf '\nResults:\n  results/gmm/\n  results/pbmc68k/\n  results/report.html\n'
+
+env: $(STAMP)
+
+# The stamp holds the digest of the lock, so that a fresh checkout's newer time stamp rebuilds nothing.
+$(STAMP): requirements.lock pyproject.toml
+	@digest=$$(cat requirements.lock pyproject.toml | sha256sum); \
+	if [[ -e $(STAMP) && "$$(cat $(STAMP))" == "$$digest" ]]; then touch $(STAMP); exit 0; fi; \
+	set -e; \
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gde needs Python 3.11 or later; try make PYTHON=python3.11")'; \
+	echo "building $(VENV)"; \
+	rm -rf $(VENV); \
+	$(PYTHON) -m venv $(VENV); \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
+	echo 'export SNAKEMAKE_PROFILE="$(CURDIR)/profiles/local"' >> $(VENV)/bin/activate; \
+	echo "$$digest" > $(STAMP)
+
+test: env
+	$(ENV) python -m pytest
+
+lint: env
+	$(ENV) ruff check . && ruff format --check . && snakefmt --check workflow && snakemake --lint
+
+clean:
+	rm -rf $(VENV) .snakemake build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

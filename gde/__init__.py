@@ -1,0 +1,19 @@
+"""gde: generative distribution embeddings."""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gde.model import GDE
+
+__all__ = ["GDE", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # torch is imported only by those who use the model: `gde list` and the workflow's parsing stay fast
+    if name == "GDE":
+        from gde.model import GDE
+
+        return GDE
+    raise AttributeError(f"module 'gde' has no attribute {name!r}")

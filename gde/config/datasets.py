@@ -1,0 +1,196 @@
+"""Data sets: simulated families, tables of a user, and the two real ones that come with libraries."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gde.config.base import Count, HeldOut, Names, Positive, Section, Whole, refuse
+
+FAMILIES = ("normal", "mvn", "gmm")
+
+
+class NormalLaw(Section):
+    """Law of one-dimensional normal distributions."""
+
+    mean_low: float = Field(description="means are uniform between mean_low ...")
+    mean_high: float = Field(description="... and mean_high")
+    sd_low: Positive = Field(description="standard deviations are uniform between sd_low ...")
+    sd_high: Positive = Field(description="... and sd_high")
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_range(self, "mean")
+        check_range(self, "sd")
+        return self
+
+
+class GaussianLaw(Section):
+    """Law of multivariate normal distributions (and of the components of a mixture)."""
+
+    mean_low: float = Field(description="coordinates of the means are uniform between mean_low ...")
+    mean_high: float = Field(description="... and mean_high")
+    df: Count = Field(description="covariances are the inverses of Wishart(df, I) matrices")
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_range(self, "mean")
+        return self
+
+
+class Normal(HeldOut):
+    """Simulated one-dimensional normal distributions."""
+
+    kind: Literal["normal"] = Field(description="simulated one-dimensional normal distributions")
+    mean_low: float = Field(0.0, description="means are uniform between mean_low ...")
+    mean_high: float = Field(5.0, description="... and mean_high")
+    sd_low: Positive = Field(0.2, description="standard deviations are uniform between sd_low ...")
+    sd_high: Positive = Field(2.0, description="... and sd_high")
+    published_law: NormalLaw | None = Field(
+        None, description="second law of test sets, where a publication used another"
+    )
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_range(self, "mean")
+        check_range(self, "sd")
+        return self
+
+
+class Mvn(HeldOut):
+    """Simulated multivariate normal distributions."""
+
+    kind: Literal["mvn"] = Field(description="simulated multivariate normal distributions")
+    dim: Count = Field(2, description="features of a sample")
+    mean_low: float = Field(0.0, description="coordinates of the means are uniform between mean_low ...")
+    mean_high: float = Field(5.0, description="... and mean_high")
+    df: Count = Field(
+        10, description="covariances are the inverses of Wishart(df, I) matrices; above dim + 1, larger = more alike"
+    )
+    published_law: GaussianLaw | None = Field(
+        None, description="second law of test sets, where a publication used another"
+    )
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_gaussian(self)
+        return self
+
+
+class Gmm(HeldOut):
+    """Simulated mixtures of multivariate normal distributions."""
+
+    kind: Literal["gmm"] = Field(description="simulated mixtures of multivariate normal distributions")
+    dim: Count = Field(2, description="features of a sample")
+    components: Count = Field(3, description="normal distributions in a mixture")
+    alpha: Positive = Field(1.0, description="mixture weights ~ Dirichlet(alpha, ..., alpha)")
+    mean_low: float = Field(0.0, description="coordinates of the means are uniform between mean_low ...")
+    mean_high: float = Field(5.0, description="... and mean_high")
+    df: Count = Field(
+        10, description="covariances are the inverses of Wishart(df, I) matrices; above dim + 1, larger = more alike"
+    )
+    published_law: GaussianLaw | None = Field(
+        None, description="second law of test sets, where a publication used another"
+    )
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_gaussian(self)
+        return self
+
+
+class Split(Section):
+    """What is held out."""
+
+    by: str = Field(
+        "group",
+        min_length=1,
+        description="`group`: whole groups; `sample`: samples of every group (few groups); or a column whose values "
+        "stay together (donor, clone: where the leak is)",
+    )
+    fractions: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=3, max_length=3)] = Field(
+        [0.7, 0.1, 0.2], description="train, validation, test"
+    )
+    seed: Whole = Field(0, description="seed of the split, apart from the training seed")
+
+    @model_validator(mode="after")
+    def possible(self):
+        if abs(sum(self.fractions) - 1) > 1e-6:
+            refuse("fractions", self.fractions, "three numbers that sum to 1", "adjust one of them")
+        if self.fractions[0] == 0:
+            refuse("fractions", self.fractions, "a training share above 0", "raise the first number")
+        return self
+
+
+class H5ad(Section):
+    """A user's AnnData file."""
+
+    kind: Literal["h5ad"] = Field(description="an AnnData file (.h5ad)")
+    path: str = Field(min_length=1, description="the file, relative to the working directory")
+    groupby: Names = Field(description="columns of obs that together name a group: one embedding each")
+    layer: str | None = Field(None, description="layer to read instead of X")
+    use_raw: bool = Field(False, description="read .raw instead of X")
+    values: Literal["counts", "lognorm", "scaled"] = Field(
+        "counts", description="what the numbers are: counts -> per 10,000 and log1p; lognorm and scaled are kept"
+    )
+    labels: list[str] = Field([], description="further columns of obs to keep; the first one is scored and coloured by")
+    n_hvg: Count | None = Field(2000, description="highly variable genes kept; null = all")
+    scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
+    n_pcs: Count | None = Field(50, description="principal components that samples are made of; null = genes")
+    min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
+    split: Split = Field(Split(), description="what is held out; by group")
+
+    @model_validator(mode="after")
+    def possible(self):
+        if self.layer is not None and self.use_raw:
+            refuse("use_raw", True, "false when a layer is given", "remove layer or use_raw")
+        return self
+
+
+class Table(Section):
+    """A user's table."""
+
+    kind: Literal["table"] = Field(description="a CSV, TSV or Parquet file with one row per sample")
+    path: str = Field(min_length=1, description="the file, relative to the working directory")
+    groupby: Names = Field(description="columns that together name a group: one embedding each")
+    features: Names | None = Field(None, description="numeric columns; null = all but groupby, labels and split")
+    labels: list[str] = Field([], description="further columns to keep; the first one is scored and coloured by")
+    transpose: bool = Field(False, description="the file has samples in columns")
+    scale: bool = Field(True, description="centre and scale features (clipped at 10), fitted on training samples")
+    n_pcs: Count | None = Field(None, description="principal components that samples are made of; null = features")
+    min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
+    split: Split = Field(Split(), description="what is held out; by group")
+
+
+class Digits(Section):
+    """Handwritten digits of scikit-learn."""
+
+    kind: Literal["digits"] = Field(description="the 8 x 8 handwritten digits of scikit-learn; a group is a digit")
+    split: Split = Field(Split(by="sample"), description="what is held out; by sample, since the groups are few")
+
+
+class Pbmc68k(Section):
+    """The 700 blood cells that come with scanpy."""
+
+    kind: Literal["pbmc68k"] = Field(description="the 700 blood cells that come with scanpy; a group is a cell type")
+    n_pcs: Count | None = Field(20, description="principal components that samples are made of; null = genes")
+    scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
+    min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
+    split: Split = Field(Split(by="sample"), description="what is held out; by sample, since the groups are few")
+
+
+Dataset = Annotated[Normal | Mvn | Gmm | H5ad | Table | Digits | Pbmc68k, Field(discriminator="kind")]
+
+
+def check_range(section: Section, name: str) -> None:
+    low, high = getattr(section, f"{name}_low"), getattr(section, f"{name}_high")
+    if low > high:
+        refuse(f"{name}_low", low, f"at most {name}_high = {high}", "swap or set them")
+
+
+def check_gaussian(section: Mvn | Gmm) -> None:
+    check_range(section, "mean")
+    remedy = "raise df: below it the mean covariance is infinite"
+    if section.df <= section.dim + 1:
+        refuse("df", section.df, f"an integer > dim + 1 = {section.dim + 1}", remedy)
+    if section.published_law is not None and section.published_law.df <= section.dim + 1:
+        refuse("published_law.df", section.published_law.df, f"an integer > dim + 1 = {section.dim + 1}", remedy)

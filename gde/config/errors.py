@@ -1,0 +1,136 @@
+"""pydantic's findings as one line: file, line, key, what was found, what was expected and the nearest valid name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from gde.config.load import Tree
+from gde.errors import GdeError, bad
+
+README = "see config/README.md"
+
+
+def nearest(word: object, options: Iterable[str]) -> str | None:
+    """The option most like `word`, if any is."""
+    options = list(options)
+    lower = {o.lower(): o for o in options}
+    close = get_close_matches(str(word).lower(), lower, n=1, cutoff=0.5)
+    return lower[close[0]] if close else None
+
+
+def unknown(where: str, key: str, word: object, options: Iterable[str], remedy: str = README) -> GdeError:
+    """The error for a name that is none of `options`."""
+    options = list(options)
+    close = nearest(word, options)
+    return bad(
+        f"{where}: {key}", repr(word), f"one of {', '.join(options)}", f"did you mean {close!r}?" if close else remedy
+    )
+
+
+def submodels(annotation: Any) -> list[type[BaseModel]]:
+    """The models inside an annotation: A | B | None -> [A, B]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for a in get_args(annotation) for m in submodels(a)]
+
+
+def kind_of(model: type[BaseModel]) -> str | None:
+    """The value of a model's `kind`."""
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation)[0] if field else None
+
+
+def locate(model: type[BaseModel], loc: tuple) -> tuple[tuple, list[type[BaseModel]]]:
+    """pydantic's location without the kinds it puts in, and the models that stand there."""
+    path: list = []
+    models = [model]
+    for key in loc:
+        if len(models) > 1:
+            models = [m for m in models if kind_of(m) == key]
+            continue
+        path.append(key)
+        if models and key in models[0].model_fields:
+            models = submodels(models[0].model_fields[key].annotation)
+    return tuple(path), models
+
+
+def show(value: Any) -> str:
+    """A value as a reader of YAML knows it, short."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def explain(error: ValidationError, model: type[BaseModel], tree: Tree) -> GdeError:
+    """The first finding (an unknown key before all others, since it explains the rest) as a GdeError."""
+    return _one(min(error.errors(include_url=False), key=_rank), model, tree)
+
+
+def _rank(error: dict) -> int:
+    if error["type"] == "extra_forbidden":
+        return 0 if nearest(error["loc"][-1], ["kind"]) else 1  # without its kind, a section's other keys look wrong
+    return 2 if error["type"] == "union_tag_not_found" else 3
+
+
+def _one(error: dict, model: type[BaseModel], tree: Tree) -> GdeError:
+    kind, loc, value = error["type"], error["loc"], error["input"]
+    path, models = locate(model, loc)
+    if kind == "extra_forbidden":
+        _, models = locate(model, loc[:-1])
+        return unknown(*tree.mark(path), loc[-1], models[0].model_fields)
+    if kind == "union_tag_not_found" and isinstance(value, dict):
+        kinds = [k for k in map(kind_of, models) if k]
+        if typo := next((k for k in value if nearest(k, ["kind"])), None):
+            return unknown(*tree.mark((*path, typo)), typo, ["kind"])
+        where, key = tree.mark((*path, "kind"))
+        return bad(f"{where}: {key}", "nothing", f"one of {', '.join(kinds)}", "add it")
+    if kind == "union_tag_invalid":
+        return unknown(*tree.mark((*path, "kind")), value["kind"], [k for k in map(kind_of, models) if k])
+    if kind == "gde":
+        return _rule(error["ctx"], path, tree)
+    where, key = tree.mark(path)
+    where = f"{where}: {key}"
+    if kind == "missing":
+        return bad(where, "nothing", "a value", f"add the key; {README}")
+    if kind == "literal_error":
+        options = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return unknown(*tree.mark(path), value, options)
+    if models or kind in ("model_type", "model_attributes_type", "dict_type"):
+        remedy = f"write {{kind: {value}}}" if value in map(kind_of, models) else README
+        return bad(where, show(value), "a mapping of keys", remedy)
+    return bad(where, show(value), _expected(error), README)
+
+
+def _rule(ctx: dict, path: tuple, tree: Tree) -> GdeError:
+    section, _, option = ctx["key"].partition("|")  # a metric's name may hold any character
+    full = (*path, *section.split("."), *([option] if option else []))
+    if option:
+        return unknown(*tree.mark(full), option, ctx["expected"].split("|"))
+    where, key = tree.mark(full)
+    return bad(f"{where}: {key}", show(ctx["value"]), ctx["expected"], ctx["remedy"])
+
+
+def _expected(error: dict) -> str:
+    kind, ctx = error["type"], error.get("ctx", {})
+    words = {
+        "string_too_short": "a text that is not empty",
+        "string_type": "a text",
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "list_type": "a list",
+        "finite_number": "a finite number",
+    }
+    if kind in ("too_short", "too_long"):
+        word, limit = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
+        return f"a list of {word} {ctx[limit]}"
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        sign = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}[kind]
+        return f"a number {sign} {next(iter(ctx.values()))}"
+    return words.get(kind, error["msg"].removeprefix("Input should be ").lower())

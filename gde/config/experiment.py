@@ -1,0 +1,97 @@
+"""An experiment file, and config/config.yaml."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from gde.config.base import Count, NonNegative, Positive, Section, Whole, refuse
+from gde.config.datasets import FAMILIES, Dataset
+from gde.config.encoders import Encoder, ResNet
+from gde.config.evaluation import METRICS, Evaluation
+from gde.config.generators import Flow, Generator
+from gde.config.training import Training
+
+Preset = Literal["smoke", "laptop", "paper"]
+
+
+class Objective(Section):
+    kind: Literal["reconstruction"] = Field("reconstruction", description="the generator's own loss")
+    isometry: NonNegative = Field(0.0, description="weight of (latent distance - W2)² on pairs of a batch; 0 = none")
+
+
+class DirichletK(Section):
+    kind: Literal["dirichlet_k"] = Field(description="a set mixes k groups with Dirichlet(alpha) weights")
+    k: Count = Field(3, description="groups in a mixture")
+    alpha: Positive = Field(1.0, description="1 = all weights equally likely; smaller = one group dominates")
+
+
+class Published(Section):
+    """A published number and the settings under which it may be shown beside ours."""
+
+    value: float = Field(description="the published number")
+    source: str = Field(description="where it was published")
+    requires: dict[str, Any] = Field(
+        {}, description="dotted key: value; the number is filled in only where all of them are the resolved values"
+    )
+
+
+class Budget(Section):
+    """A preset: partial sections, merged into the experiment and checked there."""
+
+    dataset: dict[str, Any] = Field({}, description="test_sets, validation_sets, test_size; never the law or the split")
+    encoder: dict[str, Any] = Field({}, description="keys of the encoder, or another kind with its keys")
+    generator: dict[str, Any] = Field({}, description="keys of the generator, or another kind with its keys")
+    latent_dim: Count | None = Field(None, description="length of an embedding")
+    training: dict[str, Any] = Field({}, description="keys of training")
+    evaluation: dict[str, Any] = Field({}, description="keys of the evaluation")
+
+
+class Presets(Section):
+    """Budgets of one experiment; an absent one is the file as it stands, an absent `smoke` a small default."""
+
+    smoke: Budget = Field(Budget(), description="seconds: does it run?")
+    laptop: Budget = Field(Budget(), description="minutes on two cores")
+    paper: Budget = Field(Budget(), description="the published hyper-parameters")
+
+
+class Experiment(Section):
+    """What config/experiments/<name>.yaml holds."""
+
+    description: str = Field("", description="one line for lists, the report and the model card")
+    dataset: Dataset = Field(description="where samples and groups come from")
+    encoder: Encoder = Field(ResNet(kind="resnet"), description="set -> embedding")
+    generator: Generator = Field(Flow(kind="flow"), description="embedding -> new samples")
+    latent_dim: Count = Field(32, description="length of an embedding")
+    objective: Objective = Field(Objective(), description="how encoder and generator are trained together")
+    mixer: DirichletK | None = Field(None, description="train on mixtures of groups; null = one group per set")
+    training: Training = Field(Training(), description="budget and optimiser")
+    evaluation: Evaluation = Field(description="metrics; may be left out: its kind follows from the data set")
+    published: dict[str, Published] = Field({}, description="metric: published number")
+    presets: Presets = Field(Presets(), exclude=True, description="overrides by budget")
+
+    @model_validator(mode="after")
+    def consistent(self):
+        family = self.dataset.kind in FAMILIES
+        if family != (self.evaluation.kind == "family"):
+            expected = "family" if family else "samples"
+            refuse(
+                "evaluation.kind",
+                self.evaluation.kind,
+                f"{expected!r} for dataset {self.dataset.kind}",
+                "remove the key",
+            )
+        if family and self.mixer is not None:
+            refuse("mixer", self.mixer.kind, "null for a simulated family", "a mixer mixes the groups of real data")
+        for metric in self.published:
+            if metric not in METRICS[self.evaluation.kind]:
+                refuse(f"published|{metric}", metric, "|".join(METRICS[self.evaluation.kind]), "")
+        return self
+
+
+class Config(Section):
+    """What config/config.yaml holds, apart from overrides named like an experiment."""
+
+    experiments: list[str] = Field(["gmm", "pbmc68k"], description="what `snakemake all` builds")
+    preset: Preset = Field("laptop", description="budget: smoke (seconds), laptop (minutes), paper (the published one)")
+    seed: Whole = Field(0, description="seed of every random number")
+    accelerator: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = a GPU where there is one")

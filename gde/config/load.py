@@ -1,0 +1,194 @@
+"""YAML with line numbers: every value remembers the file, line and key it was written at, also after merging."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import yaml
+
+from gde.errors import bad
+
+Path_ = tuple[str | int, ...]
+
+
+class Mark(NamedTuple):
+    """Where a value was written: `where` is a file (with line) or --config, `key` the dotted key in it."""
+
+    where: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Plain data and the mark of each of its keys."""
+
+    data: Any
+    marks: dict[Path_, Mark] = field(default_factory=dict)
+
+    def mark(self, path: Path_) -> Mark:
+        """The mark of `path`, or its nearest marked parent's with the rest of the path appended to the key."""
+        for n in range(len(path), -1, -1):
+            if path[:n] in self.marks:
+                where, key = self.marks[path[:n]]
+                return Mark(where, dotted((key, *path[n:])))
+        return Mark("configuration", dotted(path))
+
+    def sub(self, *path: str | int) -> "Tree":
+        """The part below `path`; its marks keep the keys of the whole file."""
+        data = self.data
+        for key in path:
+            data = data[key]
+        n = len(path)
+        return Tree(data, {p[n:]: m for p, m in self.marks.items() if p[:n] == path})
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML 1.2's scalars: 2e-4 is a number; yes, no, on, off and dates are text."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9][0-9_]*", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+_CONVERT = {
+    "null": lambda text: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": lambda text: int(text.replace("_", "")),
+    "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
+    "str": lambda text: text,
+}
+
+
+def dotted(path: tuple) -> str:
+    """('training', 'betas', 0) -> 'training.betas[0]'."""
+    out = ""
+    for key in path:
+        out += f"[{key}]" if isinstance(key, int) else f".{key}" if out else str(key)
+    return out
+
+
+def read_yaml(path: Path, name: str | None = None) -> Tree:
+    """Read a YAML mapping. GdeError names file and line of a syntax error, duplicate key or key that is not text."""
+    name = name or str(path)
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError as e:
+        raise bad(name, "no such file", "a YAML file", "create it or correct the name") from e
+    except OSError as e:
+        raise bad(name, f"a file that cannot be read ({e.strerror})", "a YAML file", "check its permissions") from e
+    except UnicodeDecodeError as e:
+        raise bad(name, f"bytes that are not UTF-8 (at byte {e.start})", "UTF-8 text", "save the file as UTF-8") from e
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        problem = getattr(e, "problem", None) or "a special character"
+        raise bad(where, f"broken YAML ({problem})", "YAML", "check quotes, brackets and indentation (no tabs)") from e
+    if node is None:
+        return Tree({}, {(): Mark(name, "")})
+    if not isinstance(node, yaml.MappingNode):
+        raise bad(f"{name}:1", "no keys", "a mapping of `key: value` lines", "see config/README.md")
+    marks: dict[Path_, Mark] = {(): Mark(name, "")}
+    try:
+        return Tree(_plain(node, (), name, marks), marks)
+    except RecursionError as e:
+        raise bad(name, "an alias that contains itself", "finite YAML", "remove the alias") from e
+
+
+def _plain(node: yaml.Node, path: Path_, name: str, marks: dict[Path_, Mark]) -> Any:
+    here = f"{name}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.SequenceNode):
+        return [_item(child, (*path, i), child, name, marks) for i, child in enumerate(node.value)]
+    kind = node.tag.rpartition(":")[2]
+    if isinstance(node, yaml.ScalarNode):
+        if kind not in _CONVERT:
+            raise bad(f"{here}: {dotted(path)}", f"the tag {node.tag}", "a plain value", "remove the tag")
+        try:
+            return _CONVERT[kind](node.value)
+        except ValueError as e:
+            raise bad(f"{here}: {dotted(path)}", repr(node.value), f"a value of type {kind}", "remove the tag") from e
+    out: dict[str, Any] = {}
+    for key, value in node.value:
+        line = f"{name}:{key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode) or not key.tag.endswith(":str"):
+            found = repr(key.value) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+            raise bad(f"{line}: {dotted(path)}", f"{found} as a key", "a text", "put the key in quotes")
+        if key.value in out:
+            raise bad(f"{line}: {dotted((*path, key.value))}", "the key a second time", "each key once", "remove one")
+        out[key.value] = _item(value, (*path, key.value), key, name, marks)
+    return out
+
+
+def _item(node: yaml.Node, path: Path_, at: yaml.Node, name: str, marks: dict[Path_, Mark]) -> Any:
+    marks[path] = Mark(f"{name}:{at.start_mark.line + 1}", dotted(path))
+    return _plain(node, path, name, marks)
+
+
+def merge(base: Tree, over: Tree) -> Tree:
+    """`over` laid on `base`, key by key; a section of another `kind` takes the old one's place, and so does a list."""
+    data, marks = _merge(base.data, over.data), dict(base.marks)
+    replaced = list(_replaced(base.data, over.data, ()))
+    marks = {p: m for p, m in marks.items() if not any(p[: len(r)] == r for r in replaced)}
+    return Tree(data, {**marks, **{p: m for p, m in over.marks.items() if p}})
+
+
+def _lays_on(base: Any, over: Any) -> bool:
+    return isinstance(base, dict) and isinstance(over, dict) and over.get("kind", base.get("kind")) == base.get("kind")
+
+
+def _merge(base: Any, over: Any) -> Any:
+    if not _lays_on(base, over):
+        return over
+    return {**base, **{k: _merge(base[k], v) if k in base else v for k, v in over.items()}}
+
+
+def _replaced(base: Any, over: Any, path: Path_):
+    if not _lays_on(base, over):
+        yield path
+    else:
+        for key in base.keys() & over.keys():
+            yield from _replaced(base[key], over[key], (*path, key))
+
+
+def from_snakemake(config: dict, files: list[Tree]) -> Tree:
+    """The config Snakemake merged from its files and --config, with the mark of the file that a value came from.
+
+    Snakemake reads YAML 1.1, where 2e-4 is text: such numbers are read again.
+    """
+    marks: dict[Path_, Mark] = {(): Mark(files[0].marks[()].where if files else "--config", "")}
+
+    def walk(value: Any, path: Path_) -> Any:
+        if isinstance(value, dict):
+            value = {k: walk(v, (*path, k)) for k, v in value.items()}
+        elif isinstance(value, list | tuple):
+            value = [walk(v, (*path, i)) for i, v in enumerate(value)]
+        elif isinstance(value, str):
+            value = _number(value)
+        if path:
+            marks[path] = next((f.marks[path] for f in files if _same(f, path, value)), Mark("--config", dotted(path)))
+        return value
+
+    for key in config:
+        if not isinstance(key, str):
+            raise bad("--config", f"{key!r} as a key", "a text", "put the key in quotes")
+    return Tree(walk(dict(config), ()), marks)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text) if "e" in text.lower() and text[:1] in "+-.0123456789" else text
+    except ValueError:
+        return text
+
+
+def _same(tree: Tree, path: Path_, value: Any) -> bool:
+    try:
+        return path in tree.marks and (isinstance(value, dict) or tree.sub(*path).data in (value, str(value)))
+    except (KeyError, IndexError, TypeError):
+        return False

@@ -1,0 +1,231 @@
+"""From files, preset and command line to one plain dict per experiment, with every key explicit.
+
+Order, later wins: the experiment's file, its preset, config/config.yaml, --config.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gde.config.base import HeldOut
+from gde.config.datasets import FAMILIES
+from gde.config.errors import explain, kind_of, nearest, show, submodels, unknown
+from gde.config.experiment import Budget, Config, Experiment, Presets
+from gde.config.load import Tree, from_snakemake, merge, read_yaml
+from gde.errors import bad
+from gde.io import sha256_json
+
+EXPERIMENTS = Path("config/experiments")
+RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", *Config.model_fields)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
+TRAINING = ("name", "seed", "dataset", "encoder", "generator", "latent_dim", "objective", "mixer", "training")
+SMOKE = {
+    "dataset": {"test_sets": 12, "validation_sets": 8, "test_size": 200},
+    "encoder": {"hidden": 32},
+    "generator": {"hidden": 32},
+    "training": {
+        "steps": 60,
+        "scheduler": {"warmup": 10},
+        "validate_every": 20,
+        "checkpoint_every": 20,
+        "log_every": 10,
+    },
+    "evaluation": {"bootstrap": 50, "geodesic_pairs": 4, "repeats": 4},
+}
+
+
+def experiment_names(root: Path) -> list[str]:
+    """Every file of config/experiments, sorted. GdeError for a name that cannot be used."""
+    folder = root / EXPERIMENTS
+    if not folder.is_dir():
+        raise bad(folder, "no such directory", "experiment files", "run in the directory that holds config/")
+    names = []
+    for file in sorted(folder.iterdir()):
+        if file.name.startswith(".") or file.suffix not in (".yaml", ".yml"):
+            continue
+        where = EXPERIMENTS / file.name
+        if file.suffix == ".yml":
+            raise bad(where, "the ending .yml", ".yaml", f"rename it to {file.stem}.yaml")
+        if file.stem in RESERVED:
+            raise bad(where, f"the reserved name {file.stem!r}", f"none of {', '.join(RESERVED)}", "rename the file")
+        if not NAME.fullmatch(file.stem):
+            expected = "a letter, then letters, digits and _ (two characters or more)"
+            raise bad(where, f"the name {file.stem!r}", expected, "rename the file")
+        names.append(file.stem)
+    return names
+
+
+def settings(config: Mapping[str, Any], root: Path, configfiles: Sequence[str | Path] = ()) -> tuple[dict, Tree]:
+    """Validate what stands above the experiments: {experiments, preset, seed, accelerator}, and the marked config."""
+    names = experiment_names(root)
+    files = [read_yaml(root / f, _shown(f, root)) for f in configfiles]
+    tree = from_snakemake(dict(config), files)
+    own = Config.model_fields
+    for key in tree.data:
+        if key not in own and key not in names:
+            raise unknown(*tree.mark((key,)), key, [*own, *names])
+    top = Tree({k: v for k, v in tree.data.items() if k in own}, tree.marks)
+    try:
+        checked = Config.model_validate(top.data).model_dump()
+    except ValidationError as e:
+        raise explain(e, Config, top) from None
+    for i, name in enumerate(checked["experiments"]):
+        if name not in names:
+            raise unknown(*tree.mark(("experiments", i)), name, names)
+    return checked, tree
+
+
+def resolve(
+    name: str, config: Mapping[str, Any], root: Path = Path(), configfiles: Sequence[str | Path] = ()
+) -> dict[str, Any]:
+    """The experiment `name` as plain, JSON-able data with every key explicit.
+
+    config : what Snakemake merged from config/config.yaml and --config.   root : directory that holds config/.
+    configfiles : files `config` was read from, for the line numbers of errors.
+    Raises GdeError for anything unknown or impossible in its file, any of its presets, or `config`.
+    """
+    checked, tree = settings(config, root, configfiles)
+    if name not in (names := experiment_names(root)):
+        raise unknown("experiment", name, name, names)
+    return _resolve(name, checked, tree, root)
+
+
+def resolve_all(
+    config: Mapping[str, Any], root: Path = Path(), configfiles: Sequence[str | Path] = ()
+) -> dict[str, dict[str, Any]]:
+    """Every experiment by name, also those that `experiments` leaves out: all files are checked."""
+    checked, tree = settings(config, root, configfiles)
+    return {name: _resolve(name, checked, tree, root) for name in experiment_names(root)}
+
+
+def training_slice(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved experiment that the trained weights depend on."""
+    return {key: resolved[key] for key in TRAINING}
+
+
+def run_id(resolved: Mapping[str, Any], store_digest: str, code_digest: str) -> str:
+    """<name>-<8 hex>: the run that these settings, this store and this code make."""
+    digest = sha256_json([training_slice(resolved), store_digest, code_digest])
+    return f"{resolved['name']}-{digest[:8]}"
+
+
+def _resolve(name: str, checked: dict, tree: Tree, root: Path) -> dict[str, Any]:
+    file = EXPERIMENTS / f"{name}.yaml"
+    base, presets = _read(root / file, str(file))
+    _validate(base)
+    variants = {preset: merge(base, part) for preset, part in presets.items()}
+    for variant in variants.values():
+        _validate(variant)
+    chosen = variants[checked["preset"]]
+    if name in tree.data:
+        over = tree.sub(name)
+        if not isinstance(over.data, dict):
+            where, key = tree.mark((name,))
+            raise bad(f"{where}: {key}", show(over.data), "a mapping of keys", "see config/README.md")
+        if "presets" in over.data:
+            where, key = tree.mark((name, "presets"))
+            raise bad(f"{where}: {key}", "presets", "them in the experiment's file", f"move them to {file}")
+        chosen = _with_kinds(merge(chosen, over))
+    experiment = _validate(chosen).model_dump()
+    head = {"name": name, "description": experiment.pop("description")}
+    return {**head, "seed": checked["seed"], "preset": checked["preset"], **experiment}
+
+
+def _read(path: Path, name: str) -> tuple[Tree, dict[str, Tree]]:
+    whole = read_yaml(path, name)
+    base = Tree({k: v for k, v in whole.data.items() if k != "presets"}, whole.marks)
+    given = whole.data.get("presets") or {}
+    if not isinstance(given, dict):
+        where, key = whole.mark(("presets",))
+        raise bad(f"{where}: {key}", show(given), "a mapping of presets", "see config/README.md")
+    base = _with_kinds(base)
+    presets = {}
+    for preset in given:
+        if preset not in Presets.model_fields:
+            raise unknown(*whole.mark(("presets", preset)), preset, Presets.model_fields)
+        presets[preset] = part = whole.sub("presets", preset)
+        _check_preset(part)
+    for preset in Presets.model_fields:
+        if preset not in presets:
+            presets[preset] = _smoke(base) if preset == "smoke" else Tree({})
+    return base, presets
+
+
+def _check_preset(part: Tree) -> None:
+    """A preset scales the budget; it may not change what is measured on what."""
+    remedy = "a preset scales the budget, never law, split or protocol: set this above the presets"
+    for options, path in ((Budget.model_fields, ()), (HeldOut.model_fields, ("dataset",))):
+        data = part.data.get(path[0], {}) if path else part.data
+        if not isinstance(data, dict):
+            where, key = part.mark(path)
+            raise bad(f"{where}: {key}", show(data), "a mapping of keys", "see config/README.md")
+        for key in data:
+            if key not in options:
+                raise unknown(*part.mark((*path, key)), key, options, remedy)
+
+
+def _smoke(base: Tree) -> Tree:
+    """The smoke preset of a file that has none: SMOKE as far as the chosen kinds have those keys."""
+    out = {}
+    for section, values in SMOKE.items():
+        given = base.data.get(section)
+        kind = given.get("kind") if isinstance(given, dict) else None
+        models = [m for m in submodels(Experiment.model_fields[section].annotation) if kind_of(m) in (None, kind)]
+        out[section] = {k: v for k, v in values.items() if any(k in m.model_fields for m in models)}
+    return Tree(out)
+
+
+def _with_kinds(tree: Tree) -> Tree:
+    """Write out the default kinds, so that a preset or override merges into them."""
+    data = dict(tree.data)
+    dataset = data.get("dataset")
+    family = isinstance(dataset, dict) and dataset.get("kind") in FAMILIES
+    defaults = {"encoder": "resnet", "generator": "flow", "evaluation": "family" if family else "samples"}
+    for section, kind in defaults.items():
+        value = data.get(section, {})
+        if isinstance(value, dict) and "kind" not in value:
+            data[section] = {"kind": kind, **value}
+    training = data.get("training", {})
+    if isinstance(training, dict):
+        training = dict(training)
+        for section, kind in {"optimizer": "adamw", "scheduler": "cosine"}.items():
+            value = training.get(section, {})
+            if isinstance(value, dict) and "kind" not in value:
+                training[section] = {"kind": kind, **value}
+        data["training"] = training
+    return Tree(data, tree.marks)
+
+
+def _validate(tree: Tree) -> Experiment:
+    try:
+        experiment = Experiment.model_validate(tree.data)
+    except ValidationError as e:
+        raise explain(e, Experiment, tree) from None
+    keys = dotted_keys(Experiment)
+    for metric, published in experiment.published.items():
+        for key in published.requires:
+            if key not in keys:
+                meant = nearest(key, keys) or ""
+                close = [k for k in sorted(keys) if k.rpartition(".")[0] == meant.rpartition(".")[0]]
+                raise unknown(*tree.mark(("published", metric, "requires", key)), key, close)
+    return experiment
+
+
+def dotted_keys(model: Any) -> set[str]:
+    """Every key below a model, of all kinds: {'encoder.hidden', ...}."""
+    out = set()
+    for key, field in model.model_fields.items():
+        out.add(key)
+        out |= {f"{key}.{k}" for m in submodels(field.annotation) for k in dotted_keys(m)}
+    return out
+
+
+def _shown(file: str | Path, root: Path) -> str:
+    path = Path(file)
+    try:
+        return str(path.resolve().relative_to(root.resolve()))
+    except ValueError:
+        return str(path)

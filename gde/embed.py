@@ -1,0 +1,227 @@
+"""Embeddings of whole groups of any size, exactly, with a standard error for each."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gde.errors import bad
+from gde.io import atomic_path
+from gde.model import GDE
+from gde.sets.store import SetStore, StoreWriter
+
+if TYPE_CHECKING:
+    import anndata
+
+ROWS_AT_ONCE = 65_536  # larger groups are streamed stage by stage
+FOLDS = 16
+JACKKNIFE_BELOW = 32 * FOLDS  # sub-sets of fewer than 32 samples would be embedded with visible bias
+
+
+@torch.no_grad()
+def embed_store(
+    model: GDE, store: SetStore, groups: np.ndarray | None = None, *, se: bool = True, rows_at_once: int = ROWS_AT_ONCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embed groups of a set store, each from all its samples.
+
+    groups : positions in ``store.groups`` (default: all).   returns embeddings (g, l) and standard errors (g, l),
+    float32; the errors are NaN without `se` and for groups of one sample. The result does not depend on
+    `rows_at_once`, which bounds the memory.
+
+    Standard errors: groups of 512 and more samples are cut into 16 disjoint sub-sets, se = sd / 4 of their embeddings
+    (CLT, arXiv 2505.18150 section 3); smaller ones use the delete-one-fold jackknife (Efron & Stein 1981), which
+    embeds sets of nearly full size.
+    """
+    groups = np.arange(len(store)) if groups is None else np.asarray(groups)
+    sizes = store.sizes[groups]
+    z = np.full((len(groups), model.latent_dim), np.nan, np.float32)
+    errors = np.full_like(z, np.nan)
+    order = np.argsort(sizes, kind="stable")
+    whole = (np.asarray(store.read(groups[i])) for i in order if sizes[i] <= rows_at_once)
+    small = [i for i in order if sizes[i] <= rows_at_once]
+    z[small] = encode_sets(model, whole, rows_at_once)
+    for i in order[len(small) :]:
+        z[i] = encode_streamed(model, store, groups[i], 1, rows_at_once)[0]
+    if not se:
+        return z, errors
+    for i in order:
+        n = sizes[i]
+        if n < 2:
+            continue
+        folds = min(n, FOLDS)
+        if n > rows_at_once:
+            parts = encode_streamed(model, store, groups[i], folds, rows_at_once)
+        elif n >= JACKKNIFE_BELOW:
+            x = np.asarray(store.read(groups[i]))
+            parts = encode_sets(model, (x[k::folds] for k in range(folds)), rows_at_once)
+        else:
+            x, fold = np.asarray(store.read(groups[i])), np.arange(n) % folds
+            parts = encode_sets(model, (x[fold != k] for k in range(folds)), rows_at_once)
+            parts = parts * (folds - 1)  # pseudo-values up to a constant
+        errors[i] = parts.std(0, ddof=1) / np.sqrt(folds)
+    return z, errors
+
+
+def encode_sets(model: GDE, sets: Iterator[np.ndarray], rows_at_once: int) -> np.ndarray:
+    """Embeddings (g, l) of arrays (n_i, d), padded and masked together; cheapest when sizes ascend."""
+    out, waiting, longest = [], [], 0
+
+    def flush() -> None:
+        x = torch.zeros(len(waiting), longest, model.dim)
+        mask = torch.zeros(len(waiting), longest, dtype=torch.bool)
+        for j, rows in enumerate(waiting):
+            x[j, : len(rows)], mask[j, : len(rows)] = torch.from_numpy(rows.astype(np.float32)), True
+        full = bool(mask.all())
+        out.append(model.encode(x.to(model.device), mask=None if full else mask.to(model.device)).cpu().numpy())
+        waiting.clear()
+
+    for rows in sets:
+        if waiting and max(longest, len(rows)) * (len(waiting) + 1) > rows_at_once:
+            flush()
+            longest = 0
+        waiting.append(rows)
+        longest = max(longest, len(rows))
+    if waiting:
+        flush()
+    return np.concatenate(out) if out else np.empty((0, model.latent_dim), np.float32)
+
+
+def encode_streamed(model: GDE, store: SetStore, group: int, folds: int, rows_at_once: int) -> np.ndarray:
+    """Embeddings (folds, l) of the interleaved folds of one group, reading it once per stage of the encoder."""
+    rows = store.read(group)
+
+    def chunks() -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(rows), rows_at_once):
+            x = torch.from_numpy(np.array(rows[start : start + rows_at_once], dtype=np.float32)).to(model.device)
+            yield x, torch.arange(start, start + len(x), device=model.device) % folds
+
+    return stream(model, chunks, folds).cpu().numpy()
+
+
+@torch.no_grad()
+def stream(model: GDE, chunks: Callable[[], Iterator[tuple[Tensor, Tensor]]], n_sets: int) -> Tensor:
+    """Embeddings (n_sets, l) of sets given as repeatable chunks of (samples (c, d), set number of each (c,)).
+
+    Each pass computes the encoder's stages so far and adds up the next statistic in float64.
+    """
+    encoder, pooled = model.encoder, []
+    for k in range(encoder.n_stages):
+        total, count = None, torch.zeros(n_sets, dtype=torch.float64, device=model.device)
+        for x, which in chunks():
+            x, h = model.standardise(x)[:, None], None  # a chunk is c sets of one sample: (c, 1, d)
+            for j in range(k + 1):
+                h = encoder.stage(j, x, h, [p[which] for p in pooled[:j]])
+            if total is None:
+                total = torch.zeros(n_sets, h.shape[-1], dtype=torch.float64, device=model.device)
+            total.index_add_(0, which, h[:, 0].double())
+            count.index_add_(0, which, torch.ones_like(which, dtype=torch.float64))
+        pooled.append((total / count[:, None]).float()[:, None])
+    return encoder.readout(pooled)
+
+
+def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str, Any]) -> "anndata.AnnData":
+    """Embeddings as AnnData: X (g, l), layers['se'], obs = the columns of `groups` plus n_samples, uns['gde']."""
+    import anndata
+
+    obs = groups.drop(columns=["start", "stop"]).assign(n_samples=(groups["stop"] - groups["start"]).to_numpy())
+    names = obs["group"] if obs["group"].is_unique else obs["group"] + "/" + obs["split"]
+    if not names.is_unique:
+        names = names + "/" + obs["law"]
+    obs.index = names.astype(str).to_numpy()
+    result = anndata.AnnData(z, obs=obs, layers={"se": se}, uns={"gde": provenance})
+    result.var_names = [f"z{i}" for i in range(z.shape[1])]
+    return result
+
+
+def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.device) -> None:
+    """Embed every group of a store and write `out` (see `to_anndata`)."""
+    model, store = GDE.load(model_dir, device=device), SetStore.open(store_dir)
+    z, se = embed_store(model, store)
+    provenance = {"run": model.config["run"], "store": store.digest, "data": store.meta["data"]}
+    with atomic_path(out) as tmp:
+        to_anndata(z, se, store.groups, provenance).write_h5ad(tmp)
+
+
+def embed_anndata(
+    model: GDE,
+    data: "anndata.AnnData | str | Path",
+    groupby: str | list[str] | None = None,
+    *,
+    layer: str | None = None,
+    use_raw: bool = False,
+) -> "anndata.AnnData":
+    """Embed the groups of raw data (an AnnData or the path of an .h5ad) after the model's own preprocessing.
+
+    groupby : obs column or columns; None embeds all cells as one set. obs of the result has those columns and
+    n_samples. Raises GdeError for missing columns, missing genes and values the preprocessing does not fit.
+    """
+    from gde.prepare.cells import read_cells
+    from gde.prepare.groups import assign
+
+    if model.features is None:
+        raise bad("model", "no preprocessing", "a model trained on an h5ad", "use GDE.embed with a tensor (b, n, d)")
+    columns = [groupby] if isinstance(groupby, str) else list(groupby or [])
+    source = {"layer": layer, "use_raw": use_raw}
+    with read_cells(data, **source, values=model.features.cfg["values"]) as cells:
+        table, where, names = cells.columns(columns), f"{cells.where}: obs", cells.obs_names
+    if not columns:
+        table = pd.DataFrame({"all": np.full(len(names), "all", object)})
+    query = {"groupby": list(table.columns), "min_size": 1, "split": None}
+    assignment = assign(table, query, where, names)
+    with TemporaryDirectory() as scratch:
+        path, start = Path(scratch) / "sets", 0
+        with StoreWriter(
+            path, groups=assignment.groups, sample_shape=(model.dim,), seed=model.config["seed"]
+        ) as writer:
+            for rows in model.features.transform_h5ad(data, **source):
+                writer.write(rows, assignment.row[start : start + len(rows)])
+                start += len(rows)
+            writer.finish({"kind": "query", "data": "user"})
+        store = SetStore.open(path, verify=False)
+        z, se = embed_store(model, store)
+    return to_anndata(z, se, store.groups.drop(columns="split"), {"run": model.config["run"]})
+
+
+@torch.no_grad()
+def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int) -> "anndata.AnnData":
+    """New samples of every embedded distribution.
+
+    n : samples per set, one number or one per set. Result: one row per sample; obs = the set's obs columns and `set`
+    (its name); X = samples in the units the data had before PCA (log-normalised expression, table units) where the
+    model knows its preprocessing, else the sample features; obsm['X_features'] = the features the model generates.
+    """
+    import anndata
+
+    if embeddings.n_vars != model.latent_dim:
+        remedy = "give embeddings made with this model"
+        raise bad("embeddings", f"{embeddings.n_vars} columns", f"{model.latent_dim} (the model's latent_dim)", remedy)
+    counts = np.broadcast_to(np.asarray(n, dtype=np.int64), embeddings.n_obs)
+    z = torch.from_numpy(np.asarray(embeddings.X, dtype=np.float32)).to(model.device)
+    generator = torch.Generator(model.device).manual_seed(seed)
+    parts = [model.sample(z[i : i + 1], int(c), generator=generator)[0].cpu().numpy() for i, c in enumerate(counts)]
+    x = np.concatenate(parts)
+    obs = embeddings.obs.iloc[np.repeat(np.arange(embeddings.n_obs), counts)].copy()
+    obs["set"] = obs.index
+    obs.index = [f"{name}-{i}" for name, c in zip(embeddings.obs_names, counts, strict=True) for i in range(c)]
+    if model.features is None:
+        return anndata.AnnData(x, obs=obs, obsm={"X_features": x})
+    result = anndata.AnnData(model.features.inverse(x), obs=obs, obsm={"X_features": x})
+    result.var_names = model.features.names
+    return result
+
+
+def sample_to_h5ad(model_dir: Path, embeddings: Path, out: Path, *, device: torch.device, at_most: int = 500) -> None:
+    """Generate, for every test set of `embeddings`, as many samples as it has (at most `at_most`), into `out`."""
+    import anndata
+
+    model, z = GDE.load(model_dir, device=device), anndata.read_h5ad(embeddings)
+    z = z[z.obs["split"] == "test"]
+    result = sample_anndata(model, z, np.minimum(z.obs["n_samples"].to_numpy(), at_most), model.config["seed"])
+    result.uns["gde"] = {"run": model.config["run"]}
+    with atomic_path(out) as tmp:
+        result.write_h5ad(tmp, compression="gzip")

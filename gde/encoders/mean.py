@@ -1,0 +1,21 @@
+"""The set mean and a linear map: the baseline every other encoder must beat."""
+
+from torch import Tensor, nn
+
+from gde.encoders.base import Encoder
+
+
+class Mean(Encoder):
+    """z = W mean(x) + b."""
+
+    n_layers = 1
+
+    def __init__(self, dim: int, latent_dim: int):
+        super().__init__(dim, latent_dim, moments=False, skip=False)
+        self.out = nn.Linear(dim, latent_dim)
+
+    def layer(self, k: int, u: Tensor, h: Tensor | None, pooled: list[Tensor]) -> Tensor:
+        return u
+
+    def head(self, pooled: list[Tensor]) -> Tensor:
+        return self.out(pooled[-1])

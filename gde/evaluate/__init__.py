@@ -1,0 +1,79 @@
+"""From a model and a set store to metrics.json and the source tables of the figures."""
+
+import json
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from gde.errors import bad
+from gde.io import atomic_dir, read_json, write_json
+
+REGISTRY = {"family": "gde.evaluate.family:evaluate", "samples": "gde.evaluate.samples:evaluate"}
+
+
+def run(
+    model_dir: str | os.PathLike,
+    store_path: str | os.PathLike,
+    resolved: dict[str, Any],
+    metrics_out: str | os.PathLike,
+    tables_out: str | os.PathLike,
+    *,
+    device: str | torch.device = "cpu",
+) -> None:
+    """Evaluate a trained model on a store's held-out sets; writes `metrics_out` and the directory `tables_out`.
+
+    Either both appear whole or the last ones stay. Raises GdeError when a metric cannot be computed: NaN is never
+    written.
+    """
+    from gde.evaluate.metrics import check, published
+    from gde.evaluate.tables import write_tables
+    from gde.model import GDE
+    from gde.sets.store import SetStore
+
+    model_dir = Path(model_dir)
+    kind = resolved["evaluation"]["kind"]
+    if kind not in REGISTRY:
+        raise bad("evaluation.kind", repr(kind), f"one of {', '.join(REGISTRY)}", "choose one of them")
+    store = SetStore.open(store_path)
+    model = GDE.load(model_dir, device=device)
+    trained = read_json(model_dir / "config.json")
+    module, function = REGISTRY[kind].split(":")
+    with torch.no_grad():
+        metrics, tables = getattr(import_module(module), function)(model, store, resolved, resolved["seed"])
+    for name, metric in metrics.items():
+        metric["published"] = published(resolved, name)
+    check(metrics)
+    if (model_dir / "log.jsonl").is_file():
+        tables["loss"] = loss_table(model_dir / "log.jsonl")
+    with atomic_dir(tables_out) as tmp:
+        write_tables(tmp, tables)
+    write_json(
+        metrics_out,
+        {
+            "experiment": resolved["name"],
+            "run": trained["run"],
+            "data": store.meta["data"],
+            "seed": resolved["seed"],
+            "device": str(device),
+            "budget": trained["budget"],
+            "metrics": metrics,
+        },
+    )
+
+
+def loss_table(log: Path) -> pd.DataFrame:
+    """Long table of a run's log.jsonl: step [1], quantity (train | validation), loss [1]; GdeError names a broken line."""
+    rows = []
+    for number, line in enumerate(log.read_text().splitlines(), 1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as e:
+            raise bad(f"{log}:{number}", "a line that is not JSON", "one JSON object a line", "train again") from e
+        for key, quantity in (("loss", "train"), ("validation", "validation")):
+            if entry.get(key) is not None:
+                rows.append((entry["step"], quantity, entry[key]))
+    return pd.DataFrame(rows, columns=["step [1]", "quantity", "loss [1]"])

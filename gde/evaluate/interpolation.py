@@ -1,0 +1,147 @@
+"""What lies on the straight line between two embeddings, beside the optimal transport path between the distributions."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gde.distances import gaussian_ot_path, gaussian_w2, gaussian_w2_matrix
+from gde.evaluate.metrics import mean_interval, record
+from gde.evaluate.reconstruction import CHUNK, Sets, moments
+from gde.sets.random import ShardRandom, seed_of
+
+SHOWN = 3
+POINTS = 1000
+CLOUD = 250
+CLOUD_TIMES = 6
+
+
+def choose_pairs(n_sets: int, n_pairs: int, rng: np.random.Generator) -> np.ndarray:
+    """Distinct pairs of distinct sets (p, 2), p = min(n_pairs, all pairs)."""
+    i, j = np.triu_indices(n_sets, 1)
+    chosen = rng.permutation(len(i))[:n_pairs]
+    return np.stack([i[chosen], j[chosen]], 1)
+
+
+def generate_path(model: Any, z1: Tensor, z2: Tensor, t: Tensor, n: int, draw: torch.Generator):
+    """Samples at (1 - t) z1 + t z2, a few pairs at a time: yields (slice of pairs, points (p, steps, n, d))."""
+    pairs = max(1, CHUNK // (n * len(t)))
+    for start in range(0, len(z1), pairs):
+        index = slice(start, start + pairs)
+        z = torch.lerp(z1[index, None], z2[index, None], t[None, :, None])  # (p, steps, l)
+        points = model.sample(z.flatten(0, 1), n, generator=draw)
+        yield index, points.unflatten(0, z.shape[:2])
+
+
+def geodesic_deviation(
+    model: Any, family: Any, sets: Sets, *, pairs: int, steps: int, bootstrap: int, seed: int
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """W2 of what is generated along a latent line to the closed-form OT path, as a share of the end-to-end W2.
+
+    For normal families. `steps` times in [0, 1], ends included; normals are fitted to the generated points.
+    Baselines: `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines between
+    means and covariances, both exact. Ceiling: as many points of the true path, fitted alike.
+    Returns the metric, the deviations by pair and time, and the normals to draw.
+    """
+    device = sets.z.device
+    rng = np.random.default_rng(seed_of(seed, "evaluate/geodesic"))
+    draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/geodesic/generate") % 2**63)
+    chosen = choose_pairs(len(sets.rows), pairs, rng)
+    first, second = sets.part(chosen[:, 0]), sets.part(chosen[:, 1])
+    (m1, c1), (m2, c2) = ([v.double() for v in family.moments(s.params)] for s in (first, second))
+    t = torch.linspace(0, 1, steps, device=device)
+    n = min(POINTS, sets.size)
+
+    true_mean, true_cov = gaussian_ot_path(m1, c1, m2, c2, t.double())  # (p, steps, d), (p, steps, d, d)
+    length = gaussian_w2(m1, c1, m2, c2)[:, None]
+    s = t.double()[None, :, None]  # (1, steps, 1)
+    m1, c1, m2, c2 = m1[:, None], c1[:, None], m2[:, None], c2[:, None]
+    linear = torch.lerp(c1, c2, s[..., None])
+    gap = (m2 - m1)[..., None]
+    mixture = linear + (s * (1 - s))[..., None] * gap @ gap.mT
+
+    found = [moments(points.flatten(0, 1)) for _, points in generate_path(model, first.z, second.z, t, n, draw)]
+    found_mean = torch.cat([m for m, _ in found]).view_as(true_mean)
+    found_cov = torch.cat([c for _, c in found]).view_as(true_cov)
+    resampled = [_resample(true_mean[k], true_cov[k], n, seed, k) for k in range(len(chosen))]
+    shares = {
+        "model": (found_mean, found_cov),
+        "resample_truth": tuple(torch.stack(v) for v in zip(*resampled, strict=True)),
+        "linear_mixture": (true_mean, mixture),
+        "linear_moments": (true_mean, linear),
+    }
+    shares = {k: (gaussian_w2(m, c, true_mean, true_cov) / length).cpu().numpy() for k, (m, c) in shares.items()}
+    metric = record(
+        shares["model"].mean(),
+        n=len(chosen),
+        higher_is_better=False,
+        ci=mean_interval(shares["model"].mean(1), rng, repeats=bootstrap),
+        baselines={k: shares[k].mean() for k in ("linear_mixture", "linear_moments")},
+        ceiling=shares["resample_truth"].mean(),
+    )
+    times = t.cpu().numpy()
+    table = pd.DataFrame(
+        {"pair": np.repeat(np.arange(len(chosen)), steps), "t [1]": np.tile(times, len(chosen))}
+        | {f"{k} [share of end-to-end W2]": v.ravel() for k, v in shares.items()}
+    )
+    normals = pd.concat(
+        [
+            _normals(k, times, source, mean[k].cpu().numpy(), cov[k].cpu().numpy())
+            for k in range(min(SHOWN, len(chosen)))
+            for source, mean, cov in (("generated", found_mean, found_cov), ("ot_path", true_mean, true_cov))
+        ],
+        ignore_index=True,
+    )
+    return metric, table, normals
+
+
+def _resample(mean: Tensor, cov: Tensor, n: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
+    """Moments of n points of each normal; mean (steps, d), cov (steps, d, d)."""
+    noise = ShardRandom(seed, step, stream="evaluate/geodesic", device=mean.device).randn(len(mean), n, mean.shape[-1])
+    return moments(mean[:, None] + noise.double() @ torch.linalg.cholesky(cov).mT)
+
+
+def _normals(pair: int, times, source: str, mean, cov, component: int = 0, weight: float = 1.0) -> pd.DataFrame:
+    """Rows of the interpolation table: the first two coordinates of each normal; mean (steps, d), cov (steps, d, d)."""
+    table = {"pair": pair, "t [1]": times, "source": source, "component": component, "weight [1]": weight}
+    d = min(2, mean.shape[-1])
+    table |= {f"mean_{a + 1} [data units]": mean[:, a] for a in range(d)}
+    table |= {f"cov_{a + 1}{b + 1} [squared data units]": cov[:, a, b] for a in range(d) for b in range(a, d)}
+    return pd.DataFrame(table)
+
+
+def mixture_path(model: Any, sets: Sets, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """For mixtures: components of the MW2 path (drawn as ellipses) and clouds of generated points at a few times.
+
+    The MW2 path moves mass pi_kl along the normal path from component k to l (Delon & Desolneux 2020).
+    """
+    import ot
+
+    device = sets.z.device
+    rng = np.random.default_rng(seed_of(seed, "evaluate/geodesic"))
+    draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/geodesic/generate") % 2**63)
+    chosen = choose_pairs(len(sets.rows), SHOWN, rng)
+    first, second = sets.part(chosen[:, 0]), sets.part(chosen[:, 1])
+    normals, clouds = [], []
+    times = np.linspace(0, 1, CLOUD_TIMES)
+    for pair in range(len(chosen)):
+        w1, m1, c1 = (first.params[k][pair].double().cpu() for k in ("weight", "mean", "cov"))
+        w2, m2, c2 = (second.params[k][pair].double().cpu() for k in ("weight", "mean", "cov"))
+        cost = np.asarray(gaussian_w2_matrix(m1, c1, m2, c2)) ** 2
+        w1, w2 = (np.asarray(w / w.sum()) for w in (w1, w2))
+        plan = ot.emd(w1, w2 * w1.sum() / w2.sum(), cost)
+        for component, (k, m) in enumerate(np.argwhere(plan > 1e-6).tolist()):
+            path = gaussian_ot_path(m1[k], c1[k], m2[m], c2[m], torch.from_numpy(times))
+            mean, cov = (v.numpy() for v in path)
+            normals.append(_normals(pair, times, "ot_path", mean, cov, component, float(plan[k, m])))
+    t = torch.linspace(0, 1, CLOUD_TIMES, device=device)
+    for index, points in generate_path(model, first.z, second.z, t, CLOUD, draw):
+        p, s, n, d = points.shape
+        pair, time, _ = np.indices((p, s, n)).reshape(3, -1)
+        cloud = pd.DataFrame({"pair": pair + index.start, "t [1]": times[time]})
+        for a in range(min(2, d)):
+            cloud[f"x_{a + 1} [data units]"] = points[..., a].cpu().numpy().ravel()
+        clouds.append(cloud)
+    return pd.concat(normals, ignore_index=True), pd.concat(clouds, ignore_index=True)

@@ -1,0 +1,90 @@
+"""One metric's record, as it stands in metrics.json, and bootstrap intervals over sets."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gde.errors import bad
+
+LEVEL = 0.95
+
+
+def record(
+    value: float,
+    *,
+    n: int,
+    higher_is_better: bool,
+    ci: tuple[float, float] | None = None,
+    baselines: dict[str, float] | None = None,
+    chance: float | None = None,
+    ceiling: float | None = None,
+    published: float | None = None,
+    protocol: str = "strict",
+) -> dict[str, Any]:
+    """The JSON form of a metric; every number a Python float.
+
+    n : how many sets, pairs or sub-sets the value is a statistic of.   ci : 95 % interval.
+    ceiling : what a perfect model scores under the same estimator.   protocol : strict | paper_protocol.
+    """
+    return {
+        "value": float(value),
+        "ci": None if ci is None else [float(ci[0]), float(ci[1])],
+        "n": int(n),
+        "higher_is_better": higher_is_better,
+        "baselines": {k: float(v) for k, v in (baselines or {}).items()},
+        "chance": None if chance is None else float(chance),
+        "ceiling": None if ceiling is None else float(ceiling),
+        "published": None if published is None else float(published),
+        "protocol": protocol,
+    }
+
+
+def check(metrics: dict[str, dict]) -> None:
+    """GdeError naming the first number that is NaN or infinite: such a metric was not computed."""
+    for name, metric in metrics.items():
+        numbers = {k: metric[k] for k in ("value", "chance", "ceiling", "published")}
+        numbers |= {f"baselines.{k}": v for k, v in metric["baselines"].items()}
+        numbers |= {f"ci[{i}]": v for i, v in enumerate(metric["ci"] or ())}
+        for key, value in numbers.items():
+            if value is not None and not math.isfinite(value):
+                remedy = "the model's samples or embeddings are degenerate: look at the loss curve and train again"
+                raise bad(f"{name}.{key}", str(value), "a finite number", remedy)
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray], float], n: int, rng: np.random.Generator, *, repeats: int = 200
+) -> tuple[float, float]:
+    """95 % percentile interval of `statistic(indices)` when the n sets are drawn again with replacement.
+
+    Pairs of sets share sets, so pairs are never resampled on their own.
+    """
+    values = [statistic(rng.integers(n, size=n)) for _ in range(repeats)]
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def mean_interval(values: np.ndarray, rng: np.random.Generator, *, repeats: int = 200) -> tuple[float, float]:
+    """`bootstrap` of the mean of one value per set, (n,)."""
+    values = np.asarray(values, dtype=float)
+    return bootstrap(lambda i: values[i].mean(), len(values), rng, repeats=repeats)
+
+
+def published(resolved: dict[str, Any], metric: str) -> float | None:
+    """The published number, only where the resolved config has every value that `requires` names, else None.
+
+    resolved["published"] : metric -> {value, source, requires: {dotted.key: value}}.
+    """
+    entry = (resolved.get("published") or {}).get(metric)
+    if entry is None or any(_get(resolved, key) != value for key, value in (entry["requires"] or {}).items()):
+        return None
+    return float(entry["value"])
+
+
+def _get(config: Any, dotted: str) -> Any:
+    for key in dotted.split("."):
+        if not isinstance(config, dict) or key not in config:
+            return None
+        config = config[key]
+    return config

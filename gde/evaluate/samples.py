@@ -1,0 +1,183 @@
+"""Evaluation on real samples: what is generated from a group's context against samples of it that were held out."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gde.distances import energy_distance, exact_w2, mmd
+from gde.evaluate.labels import evaluate_labels
+from gde.evaluate.metrics import mean_interval, record
+from gde.evaluate.pairs import Held, held_out_pairs
+from gde.evaluate.pca import two_components
+from gde.evaluate.reconstruction import median_distance
+from gde.evaluate.tables import DATA, principal_columns
+from gde.sets.random import seed_of
+
+METRICS = ("w2", "mmd", "energy")
+BASELINES = ("gaussian_fit", "mean", "other_group")
+DRAWS = 4  # each source is drawn this often per group: small targets make single draws noisy
+SHOWN_GROUPS = 6
+SHOWN_POINTS = 300
+SHOWN_IMAGES = 8
+
+
+def evaluate(
+    model: Any, store: Any, config: dict[str, Any], seed: int
+) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+    """Reconstruction of held-out samples and label separation, on the store's test split; see `pairs` for what is given.
+
+    Every source is drawn as often as the target has samples: `model`, generated from the context's embedding;
+    `ceiling`, real samples of the context (all of it where it is smaller); `gaussian_fit`, a normal fitted to the
+    context, its covariance shrunk by d / (n + d) towards a sphere; `mean`, the context's mean;
+    `other_group`, real context of another group. Means over groups and DRAWS draws.
+    """
+    options = config["evaluation"]
+    held = held_out_pairs(store, seed)
+    rng = np.random.default_rng(seed_of(seed, "evaluate/bootstrap"))
+    table = errors(model, held, seed)
+    means = table.groupby("source", sort=False)[list(METRICS)].mean()
+    metrics = {}
+    for name in METRICS:
+        own = table.loc[table["source"] == "model"].groupby("group", sort=False)[name].mean().to_numpy()
+        metrics[f"reconstruction/{name}"] = record(
+            means.loc["model", name],
+            n=len(held.pairs),
+            higher_is_better=False,
+            ci=mean_interval(own, rng, repeats=options["bootstrap"]),
+            baselines={b: means.loc[b, name] for b in BASELINES},
+            ceiling=means.loc["ceiling", name],
+        )
+    labels, confusion, z = evaluate_labels(
+        model,
+        store,
+        held,
+        seed=seed,
+        repeats=options["repeats"],
+        set_size=config["training"]["set_size"],
+        resamples=options["bootstrap"],
+    )
+    tables = {
+        "reconstruction_errors": table.rename(
+            columns={"w2": f"w2 {DATA}", "mmd": "mmd [1]", "energy": f"energy {DATA}", "n": "n_samples [1]"}
+        ),
+        "groups": group_table(held),
+        "labels": confusion,
+        "embedding": embedding_table(z),
+        "reconstruction": points_table(model, held, seed),
+    }
+    if "image_shape" in store.meta:
+        tables["images"] = image_table(model, held, store.meta["image_shape"], seed)
+    return metrics | labels, tables
+
+
+def errors(model: Any, held: Held, seed: int) -> pd.DataFrame:
+    """Distance of every source to every target: columns group, source, draw, n, w2, mmd, energy.
+
+    The kernel of MMD is as wide as the target's median distance, for every source.
+    """
+    draw = generator(model, seed, "generate")
+    rows = []
+    for k, pair in enumerate(held.pairs):
+        target = torch.from_numpy(pair.target)
+        n, rng = len(target), np.random.default_rng(seed_of(seed, "evaluate/sources", pair.group))
+        other = held.pairs[(k + 1 + rng.integers(len(held.pairs) - 1)) % len(held.pairs)].context
+        generated = model.sample(embed(model, pair.context), n * DRAWS, generator=draw)[0].cpu()
+        bandwidth = median_distance(target[None]).clamp(min=1e-6)
+        for i in range(DRAWS):
+            sources = {
+                "model": generated[i * n : (i + 1) * n],
+                "ceiling": _some(pair.context, n, rng),
+                "gaussian_fit": gaussian_fit(pair.context, n, rng),
+                "mean": torch.from_numpy(pair.context.mean(0, keepdims=True)).expand(n, -1),
+                "other_group": _some(other, n, rng),
+            }
+            for source, x in sources.items():
+                if not torch.isfinite(x).all():
+                    raise ValueError(f"{source}: found NaN or infinity among the samples of {pair.group}")
+                values = (
+                    exact_w2(x, target),
+                    mmd(x[None], target[None], bandwidth),
+                    energy_distance(x[None], target[None], unbiased=True),
+                )
+                rows.append((pair.group, source, i, n, *map(float, values)))
+    return pd.DataFrame(rows, columns=["group", "source", "draw", "n", *METRICS])
+
+
+def embed(model: Any, context: np.ndarray) -> Tensor:
+    """Embedding (1, l) of one set (n, d)."""
+    return model.encode(torch.from_numpy(context)[None].to(model.device))
+
+
+def generator(model: Any, seed: int, stream: str) -> torch.Generator:
+    """A generator on the model's device for one use."""
+    return torch.Generator(model.device).manual_seed(seed_of(seed, f"evaluate/{stream}") % 2**63)
+
+
+def gaussian_fit(x: np.ndarray, n: int, rng: np.random.Generator) -> Tensor:
+    """n draws (n, d) float32 of a normal with the mean of x (m, d) and its covariance, shrunk by d / (m + d)."""
+    m, d = x.shape
+    x = x.astype(float)
+    cov = np.atleast_2d(np.cov(x, rowvar=False))
+    share = d / (m + d)
+    cov = (1 - share) * cov + share * np.trace(cov) / d * np.eye(d)
+    values, vectors = np.linalg.eigh(cov)
+    noise = rng.standard_normal((n, d)) * np.sqrt(values.clip(min=0))
+    return torch.from_numpy((x.mean(0) + noise @ vectors.T).astype(np.float32))
+
+
+def _some(x: np.ndarray, n: int, rng: np.random.Generator) -> Tensor:
+    """n rows of x without repeats, all of them where there are fewer."""
+    return torch.from_numpy(x[rng.permutation(len(x))[:n]])
+
+
+def group_table(held: Held) -> pd.DataFrame:
+    """Every test group: samples given and compared with; 0 for groups left out because they have too few."""
+    used = [(p.group, len(p.context), len(p.target), "used") for p in held.pairs]
+    left = [(name, 0, 0, "left out: too few samples") for name in held.left_out]
+    return pd.DataFrame(used + left, columns=["group", "n_context [1]", "n_target [1]", "status"])
+
+
+def embedding_table(z: pd.DataFrame) -> pd.DataFrame:
+    """Two principal components of the sub-sets' embeddings with group, label and part."""
+    names = ["group", "label", "part", "n_samples"]
+    values = z.drop(columns=names).to_numpy()
+    centre, directions, share = two_components(values)
+    table = pd.DataFrame((values - centre) @ directions, columns=principal_columns("pc", "latent units", share))
+    return pd.concat([table, z[names].rename(columns={"n_samples": "n_samples [1]"})], axis=1)
+
+
+def shown(held: Held) -> list:
+    """The groups to draw: those with most held-out samples."""
+    return sorted(held.pairs, key=lambda p: -len(p.target))[:SHOWN_GROUPS]
+
+
+def points_table(model: Any, held: Held, seed: int) -> pd.DataFrame:
+    """Held-out and generated samples of some groups, on the two principal components of the held-out ones."""
+    draw = generator(model, seed, "shown")
+    pairs = shown(held)
+    centre, directions, share = two_components(np.concatenate([p.target for p in held.pairs]).astype(float))
+    names = principal_columns("pc", "data units", share)
+    parts = []
+    for pair in pairs:
+        n = min(SHOWN_POINTS, len(pair.target))
+        generated = model.sample(embed(model, pair.context), n, generator=draw)[0].cpu().numpy()
+        for source, x in (("truth", pair.target[:n]), ("generated", generated)):
+            parts.append(pd.DataFrame((x - centre) @ directions, columns=names).assign(set=pair.group, source=source))
+    return pd.concat(parts, ignore_index=True)
+
+
+def image_table(model: Any, held: Held, shape: list[int], seed: int) -> pd.DataFrame:
+    """Some held-out and generated images of every group (at most ten), one row each: pixels p_0 ... in reading order."""
+    draw = generator(model, seed, "images")
+    parts = []
+    for pair in held.pairs[:10]:
+        n = min(SHOWN_IMAGES, len(pair.target))
+        generated = model.sample(embed(model, pair.context), n, generator=draw)[0].cpu().numpy()
+        for source, x in (("truth", pair.target[:n]), ("generated", generated)):
+            pixels = pd.DataFrame(x, columns=[f"p_{i} {DATA}" for i in range(x.shape[1])])
+            head = {"set": pair.group, "source": source, "height [1]": shape[0], "width [1]": shape[1]}
+            parts.append(pd.concat([pd.DataFrame(head, index=pixels.index), pixels], axis=1))
+    return pd.concat(parts, ignore_index=True)

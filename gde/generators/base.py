@@ -1,0 +1,119 @@
+"""What generators of point-like samples share: the Gaussian frame, classifier-free conditioning, chunked sampling."""
+
+import torch
+from torch import Tensor, nn
+
+from gde.nets.affine import GaussianFrame
+from gde.nets.conditional import ConditionalMLP
+from gde.nets.pool import sample_mean
+from gde.sets.random import ShardRandom
+
+POINTS_AT_ONCE = 65_536  # bounds the memory of sampling; activations are this many times `hidden` floats
+GOLDEN = 0.6180339887498949
+
+Modulation = list[tuple[Tensor, Tensor]]
+
+
+class PointGenerator(nn.Module):
+    """Embedding -> samples of a distribution on R^d, by a network that transports normal noise.
+
+    Subclasses define `path_loss(y, modulation, rng)` (b, n) and `solve(y, modulation, generator)` (b, n, d).
+
+    affine : generate in the frame m(z), L(z) of a Gaussian fitted by maximum likelihood (weight `moment_weight`),
+        so that the network only learns what is not Gaussian.
+    drop, guidance : classifier-free guidance (Ho & Salimans 2022): z is replaced by a learned null embedding with
+        probability `drop` in training; sampling extrapolates by `guidance` (1 = conditional, needs drop > 0 otherwise).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        latent_dim: int,
+        *,
+        hidden: int,
+        layers: int,
+        time_features: int,
+        drop: float,
+        guidance: float,
+        affine: bool,
+        moment_weight: float,
+    ):
+        super().__init__()
+        if guidance != 1.0 and drop == 0.0:
+            raise ValueError(
+                f"guidance: found {guidance} with drop 0, expected drop > 0; set generator.drop to e.g. 0.1"
+            )
+        self.dim, self.drop, self.guidance, self.moment_weight = dim, drop, guidance, moment_weight
+        self.net = ConditionalMLP(dim, latent_dim, hidden=hidden, layers=layers, time_features=time_features)
+        self.frame = GaussianFrame(dim, latent_dim, hidden) if affine else None
+        self.null = nn.Parameter(torch.zeros(latent_dim)) if drop > 0 else None
+
+    def loss(
+        self,
+        x: Tensor,
+        z: Tensor,
+        *,
+        mask: Tensor | None = None,
+        weight: Tensor | None = None,
+        rng: ShardRandom | None = None,
+    ) -> Tensor:
+        """Scalar training loss, mean over the real samples.
+
+        x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from
+        (default: a draw of torch's global generator seeds one).
+        """
+        if rng is None:
+            rng = ShardRandom(int(torch.randint(2**62, ())), 0, device=x.device)
+        if mask is not None:
+            x = torch.where(mask[..., None], x, 0.0)
+        moment_loss = 0.0
+        if self.frame is not None:
+            location, scale = self.frame(z)
+            x = self.frame.to_frame(x, location, scale)
+            moment_loss = self.moment_weight * sample_mean(self.frame.nll(x, scale), mask, weight)
+            x = x.detach()
+        if self.null is not None:
+            z = torch.where(rng.rand(len(z), 1) < self.drop, self.null, z)
+        return sample_mean(self.path_loss(x, self.net.modulation(z), rng), mask, weight) + moment_loss
+
+    @torch.no_grad()
+    def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """z : (b, l).   returns (b, n, d) standardised samples; the same generator state gives the same samples."""
+        out = z.new_empty(len(z), n, self.dim)
+        sets, points = max(1, POINTS_AT_ONCE // n), min(n, POINTS_AT_ONCE)
+        for i in range(0, len(z), sets):
+            part = z[i : i + sets]
+            modulation = self.net.modulation(part)
+            if self.guidance != 1.0:
+                modulation = [modulation, self.net.modulation(self.null.expand(1, -1))]
+            for j in range(0, n, points):
+                m = min(points, n - j)
+                noise = torch.randn(len(part), m, self.dim, generator=generator, device=z.device, dtype=z.dtype)
+                y = self.solve(noise, modulation, generator)
+                if self.frame is not None:
+                    y = self.frame.from_frame(y, *self.frame(part))
+                out[i : i + sets, j : j + m] = y
+        return out
+
+    def predict(self, y: Tensor, t: Tensor, modulation: Modulation | list[Modulation]) -> Tensor:
+        """The network's output at sampling, with guidance."""
+        if self.guidance == 1.0:
+            return self.net(y, t, modulation)
+        conditional, free = (self.net(y, t, m) for m in modulation)
+        return free + self.guidance * (conditional - free)
+
+    def path_loss(self, y: Tensor, modulation: Modulation, rng: ShardRandom) -> Tensor:
+        raise NotImplementedError
+
+    def solve(self, y: Tensor, modulation: Modulation | list[Modulation], generator: torch.Generator | None) -> Tensor:
+        raise NotImplementedError
+
+
+def spread_times(b: int, n: int, rng: ShardRandom) -> Tensor:
+    """Times in [0, 1), (b, n): a golden-ratio sequence from a random start per set.
+
+    Uniform for each sample, evenly spread over the samples of a set and over any first few of them (masked sets),
+    which lowers the variance of the loss against independent draws.
+    """
+    start = rng.rand(b, 1)
+    return (start + GOLDEN * torch.arange(n, device=start.device)) % 1.0

@@ -1,0 +1,156 @@
+"""GDE: a set encoder and a conditional generator, with the units of the data around them."""
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gde import encoders, generators
+from gde.errors import bad
+from gde.io import atomic_dir, read_json, verify_sums, write_json
+from gde.nets.registry import build
+
+if TYPE_CHECKING:
+    import anndata
+    import numpy as np
+
+    from gde.features import FeaturePipeline
+    from gde.sets.store import SetStore
+
+WEIGHTS, CONFIG, FEATURES = "model.safetensors", "config.json", "features"
+
+
+class GDE(nn.Module):
+    """Generative distribution embedding (Fishman et al., arXiv 2505.18150).
+
+    config : resolved experiment; `encoder`, `generator` and `latent_dim` are read here, the rest travels along.
+    mean, scale : (d,) standardisation constants fitted on training samples; everything inside works on
+        (x - mean) / scale, everything outside in the units of the data.
+    features : how raw data (an AnnData, a table) becomes samples, where that is known.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        *,
+        mean: "Tensor | np.ndarray | list[float]",
+        scale: "Tensor | np.ndarray | list[float]",
+        features: "FeaturePipeline | None" = None,
+    ):
+        super().__init__()
+        self.config, self.features = config, features
+        self.register_buffer("x_mean", torch.as_tensor(mean, dtype=torch.float32).clone())
+        self.register_buffer("x_scale", torch.as_tensor(scale, dtype=torch.float32).clone())
+        self.dim, self.latent_dim = len(self.x_mean), config["latent_dim"]
+        sizes = {"dim": self.dim, "latent_dim": self.latent_dim}
+        self.encoder = build(encoders.REGISTRY, config["encoder"], **sizes)
+        self.generator = build(generators.REGISTRY, config["generator"], **sizes)
+
+    @property
+    def device(self) -> torch.device:
+        return self.x_mean.device
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """(x - mean) / scale; (..., d) in data units -> standardised."""
+        return (x - self.x_mean) / self.x_scale
+
+    def encode(self, x: Tensor, *, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+        """Embeddings of sets that fit in memory: x (b, n, d) in data units -> (b, l).
+
+        Raises ValueError for another number of features, GdeError for values that are not finite.
+        """
+        if x.ndim != 3 or x.shape[-1] != self.dim:
+            raise ValueError(f"x: found shape {tuple(x.shape)}, expected (sets, samples, {self.dim})")
+        real = x if mask is None else x[mask]
+        if not torch.isfinite(real).all():
+            raise bad("x", "NaN or infinity", "finite samples", "remove or mask those samples")
+        return self.encoder(self.standardise(x.to(self.x_mean)), mask=mask, weight=weight)
+
+    @torch.no_grad()
+    def embed(
+        self, x: "Tensor | anndata.AnnData", groupby: str | list[str] | None = None
+    ) -> "Tensor | anndata.AnnData":
+        """Embed sets given as a tensor (b, n, d), or the groups of an AnnData (returns one row per group).
+
+        An AnnData goes through the preprocessing the model was trained with; see `gde.embed.embed_anndata`.
+        """
+        if isinstance(x, Tensor):
+            return self.encode(x)
+        from gde.embed import embed_anndata
+
+        return embed_anndata(self, x, groupby)
+
+    def embed_store(self, store: "SetStore", groups: "np.ndarray | None" = None, *, se: bool = True):
+        """Exact embeddings (g, l) of whole groups of any size and their standard errors; see `gde.embed.embed_store`."""
+        from gde.embed import embed_store
+
+        return embed_store(self, store, groups, se=se)
+
+    @torch.no_grad()
+    def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n samples of each embedded distribution: z (b, l) -> (b, n, d) in data units."""
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"z: found shape {tuple(z.shape)}, expected (sets, {self.latent_dim})")
+        return self.generator.sample(z.to(self.x_mean), n, generator=generator) * self.x_scale + self.x_mean
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write model.safetensors, config.json, features/ and SHA256SUMS into the directory `path`, all or nothing."""
+        with atomic_dir(path) as tmp:
+            self.write(tmp)
+
+    def write(self, directory: Path) -> None:
+        """The files of `save` without its atomicity, for a directory that is being made."""
+        save_file({k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}, directory / WEIGHTS)
+        write_json(directory / CONFIG, self.config)
+        if self.features is not None:
+            self.features.save(directory / FEATURES)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, *, device: str | torch.device = "cpu") -> "GDE":
+        """Read a model written by `save`. Raises GdeError naming the file that is missing, damaged or of another config."""
+        path = Path(path)
+        if not path.is_dir():
+            raise bad(path, "no such directory", "a model directory", "give results/<experiment>/model")
+        verify_sums(path)
+        config = read_json(path / CONFIG)
+        state = load_tensors(path / WEIGHTS)
+        features = None
+        if (path / FEATURES).is_dir():
+            from gde.features import FeaturePipeline
+
+            features = FeaturePipeline.load(path / FEATURES)
+        model = cls(config, mean=state["x_mean"], scale=state["x_scale"], features=features)
+        load_state(model, state, path / WEIGHTS)
+        return model.to(device).eval()
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; GdeError names it when it is missing or damaged."""
+    try:
+        return load_file(path)
+    except FileNotFoundError as e:
+        raise bad(path, "no such file", "a safetensors file", "train the experiment again") from e
+    except SafetensorError as e:
+        raise bad(path, f"a damaged file ({e})", "safetensors", "delete it and train the experiment again") from e
+
+
+def load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Load tensors whose names and shapes must be the model's; GdeError names the first that is not."""
+    own = model.state_dict()
+    for name in sorted(own.keys() | state.keys()):
+        found = tuple(state[name].shape) if name in state else "no such tensor"
+        expected = tuple(own[name].shape) if name in own else "no such tensor"
+        if found != expected:
+            remedy = "this file belongs to another configuration: train again or give the model's own config.json"
+            raise bad(f"{path}:{name}", str(found), str(expected), remedy)
+    model.load_state_dict(state)
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Number of trainable numbers."""
+    return sum(math.prod(p.shape) for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,62 @@
+"""A Gaussian read off the embedding: the frame in which a generator works on the shape that remains."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+FULL_UP_TO = 32  # beyond this many features the covariance is diagonal: a full one grows with the square
+
+
+class GaussianFrame(nn.Module):
+    """Location m(z) and lower-triangular scale L(z); samples are x = m(z) + L(z) y with y ~ zero mean, unit covariance.
+
+    Fitted by maximum likelihood (`nll`), whose optimum for any distribution has its first two moments exactly; the
+    moments then cost the generator nothing and a coarse solver cannot shrink them. Units: standardised features.
+    Features beyond FULL_UP_TO get a diagonal scale. The scale is at least `floor`, so that a degenerate set (one
+    sample, a constant feature) has a finite likelihood.
+    """
+
+    def __init__(self, dim: int, latent_dim: int, hidden: int, floor: float = 0.01):
+        super().__init__()
+        self.dim, self.floor, self.full = dim, floor, dim <= FULL_UP_TO
+        n_off = dim * (dim - 1) // 2 if self.full else 0
+        n_out = 2 * dim + n_off
+        self.linear = nn.Linear(latent_dim, n_out)
+        self.residual = nn.Sequential(
+            nn.Linear(latent_dim, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, n_out)
+        )
+        nn.init.zeros_(self.residual[-1].weight)
+        nn.init.zeros_(self.residual[-1].bias)
+        if self.full:
+            rows, cols = torch.tril_indices(dim, dim, -1)
+            self.register_buffer("rows", rows, persistent=False)
+            self.register_buffer("cols", cols, persistent=False)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """z : (b, l).   returns location (b, 1, d) and scale (b, d, d) lower-triangular, or (b, 1, d) when diagonal."""
+        out = self.linear(z) + self.residual(z)
+        location, diagonal, off = out.split([self.dim, self.dim, out.shape[-1] - 2 * self.dim], -1)
+        diagonal = self.floor + nn.functional.softplus(diagonal)
+        if not self.full:
+            return location[:, None], diagonal[:, None]
+        scale = torch.diag_embed(diagonal)
+        return location[:, None], scale.index_put(
+            (torch.arange(len(z), device=z.device)[:, None], self.rows, self.cols), off
+        )
+
+    def to_frame(self, x: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+        """y = L^-1 (x - m); (b, n, d) -> (b, n, d)."""
+        if not self.full:
+            return (x - location) / scale
+        return torch.linalg.solve_triangular(scale.mT, x - location, upper=True, left=False)
+
+    def from_frame(self, y: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+        """x = m + L y; (b, n, d) -> (b, n, d)."""
+        return location + (y * scale if not self.full else y @ scale.mT)
+
+    def nll(self, y: Tensor, scale: Tensor) -> Tensor:
+        """Negative log-likelihood of each sample, in nats per feature; y : (b, n, d) in the frame -> (b, n)."""
+        diagonal = scale.squeeze(1) if not self.full else scale.diagonal(dim1=-2, dim2=-1)
+        log_det = diagonal.log().sum(-1, keepdim=True)  # (b, 1)
+        return (0.5 * y.square().sum(-1) + log_det) / self.dim + 0.5 * math.log(2 * math.pi)

@@ -1,0 +1,15 @@
+"""Plain multi-layer perceptrons."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def mlp(sizes: Sequence[int], *, last_activation: bool = False) -> nn.Sequential:
+    """Linear layers of the given sizes with SiLU between them (and after the last one when asked)."""
+    layers: list[nn.Module] = []
+    for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        layers.append(nn.Linear(a, b))
+        if last_activation or i < len(sizes) - 2:
+            layers.append(nn.SiLU())
+    return nn.Sequential(*layers)

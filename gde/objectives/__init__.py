@@ -1,0 +1,3 @@
+"""How encoder and generator are trained together."""
+
+REGISTRY = {"reconstruction": "gde.objectives.reconstruction:reconstruction"}

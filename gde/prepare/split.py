@@ -1,0 +1,78 @@
+"""Which part of the data trains, which validates, which tests: decided once, from names and a seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gde.errors import bad
+from gde.sets.random import seed_of
+
+SPLITS = ("train", "validation", "test")
+DEFAULT = {"by": "group", "fractions": [0.7, 0.1, 0.2], "seed": 0}
+
+
+def shares(n: int, fractions: Sequence[float]) -> tuple[int, int, int]:
+    """n >= 3 units cut as (train, validation, test), each at least one, as near to `fractions` as that allows."""
+    validation, test = (max(1, round(f * n)) for f in fractions[1:])
+    while n - validation - test < 1:
+        if validation >= test:
+            validation -= 1
+        else:
+            test -= 1
+    return n - validation - test, validation, test
+
+
+def check_fractions(fractions: Sequence[float]) -> None:
+    """GdeError unless there are three positive numbers with sum 1."""
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise bad(
+            "dataset.split.fractions",
+            f"{list(fractions)}",
+            "three positive numbers (train, validation, test) with sum 1",
+            "e.g. [0.7, 0.1, 0.2]",
+        )
+
+
+def split_units(units: Sequence[str], fractions: Sequence[float], seed: int, what: str) -> dict[str, int]:
+    """Unit -> 0, 1 or 2 (place in SPLITS), for distinct `units` called `what` in messages.
+
+    A function of the set of units and the seed, not of their order. GdeError when there are fewer than three.
+    """
+    check_fractions(fractions)
+    names = sorted(set(units))
+    if len(names) < 3:
+        found = f"only one value ('{names[0]}')" if len(names) == 1 else f"{len(names)} values"
+        raise bad(
+            f"dataset.split.by: {what}",
+            found,
+            "at least three, one for each of train, validation and test",
+            "set split: {by: sample} to split inside each group",
+        )
+    order = np.random.default_rng(seed_of(seed, "split", what)).permutation(len(names))
+    place = np.repeat([0, 1, 2], shares(len(names), fractions))
+    return {names[i]: int(p) for i, p in zip(order, place, strict=True)}
+
+
+def split_samples(group: np.ndarray, names: Sequence[str], fractions: Sequence[float], seed: int) -> np.ndarray:
+    """Split (N,) int8 of every sample, inside each group; group (N,) int indexes `names`, -1 is left out (-1).
+
+    Each group's permutation has its own seed, so adding a group does not move another's samples.
+    GdeError names a group of fewer than three samples.
+    """
+    check_fractions(fractions)
+    out = np.full(len(group), -1, dtype=np.int8)
+    order = np.argsort(group, kind="stable")
+    stops = np.searchsorted(group[order], np.arange(len(names)), side="right")
+    starts = np.searchsorted(group[order], np.arange(len(names)), side="left")
+    for g, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        if stop - start < 3:
+            raise bad(
+                "dataset.split.by: sample",
+                f"{stop - start} samples in group '{names[g]}'",
+                "at least 3 in every group",
+                "set min_size: 3 or more",
+            )
+        rng = np.random.default_rng(seed_of(seed, "sample", names[g]))
+        place = np.repeat(np.array([0, 1, 2], dtype=np.int8), shares(stop - start, fractions))
+        out[rng.permutation(order[start:stop])] = place
+    return out

@@ -1,0 +1,33 @@
+"""A set store from a table of the user's own: CSV, TSV or Parquet, rows are samples (or columns, with `transpose`)."""
+
+from pathlib import Path
+
+from gde.prepare.groups import assign, columns_needed
+from gde.prepare.tabular import Table
+from gde.prepare.write import KNOWN, source_of, write_features
+
+
+def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+    """Write the store of dataset `name` at `out` from cfg (kind table), reading the file in chunks of rows.
+
+    Features are scaled without clipping, so that `inverse` gives the table's own units back. GdeError names file, row,
+    column and value, and leaves nothing behind.
+    """
+    path = Path(cfg["path"]).expanduser()
+    table = Table(path, columns_needed(cfg), cfg.get("features"), transpose=cfg.get("transpose", False))
+    others = table.frame()
+    assignment = assign(others, cfg, str(path))
+    source = source_of(path)
+    scale, n_pcs = cfg.get("scale", True), cfg.get("n_pcs")
+    steps = {"values": "scaled", "n_hvg": None, "scale": scale, "clip": None, "n_pcs": n_pcs}
+    units = "centred and divided by the training sd" if scale else "as in the table"
+    meta = {
+        "name": name,
+        "kind": "table",
+        "data": KNOWN.get(source["sha256"], "user"),
+        "source": {**source, "rows": len(others)},
+        "units": units + (f"; principal component scores of these ({n_pcs})" if n_pcs else ""),
+        "groupby": list(cfg["groupby"]),
+        "labels": list(cfg.get("labels") or []),
+    }
+    write_features(Path(out), assignment, table.chunks, table.features, steps, meta, seed=seed)

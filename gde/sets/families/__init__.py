@@ -1,0 +1,23 @@
+"""Parametric families of distributions with known truth, by kind."""
+
+from importlib import import_module
+from typing import Any
+
+from gde.errors import bad
+
+REGISTRY = {
+    "normal": "gde.sets.families.normal:Normal",
+    "mvn": "gde.sets.families.mvn:Mvn",
+    "gmm": "gde.sets.families.gmm:Gmm",
+}
+
+
+def build(kind: str, **params: Any):
+    """The family `kind` with the parameters of its law, e.g. ``build("mvn", dim=5, df=40)``.
+
+    Raises GdeError for an unknown kind and for impossible parameters, TypeError for unknown ones.
+    """
+    if kind not in REGISTRY:
+        raise bad("dataset.kind", repr(kind), f"one of {', '.join(REGISTRY)}", "choose a family")
+    module, name = REGISTRY[kind].split(":")
+    return getattr(import_module(module), name)(**params)

@@ -1,0 +1,123 @@
+"""Batches of sets for training: from a set store or from a family, each a function of (seed, step, shard) alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from gde.errors import bad
+from gde.sets.mixer import DirichletMixer
+from gde.sets.random import ShardRandom
+from gde.sets.store import SetStore
+
+
+def _per_shard(n_sets: int, set_size: int, shards: int) -> int:
+    if set_size < 1:
+        raise bad("training.set_size", str(set_size), "an integer >= 1", "set the number of samples in a set")
+    if shards < 1 or n_sets < 1 or n_sets % shards:
+        expected = f"a positive multiple of training.shards = {shards}"
+        raise bad("training.n_sets", str(n_sets), expected, "change one of the two")
+    return n_sets // shards
+
+
+class SetSampler:
+    """Sets of `set_size` samples of real data: one group, uniform over the groups of a split, or a mixture of groups.
+
+    `n_sets` is the whole batch; a process that draws only the shards `only` gets its part of it. Groups with fewer
+    than `min_size` samples are left out; those with fewer than they are asked for are masked.
+    `groups` (G,) are the row positions in `store.groups` that are drawn from: the columns of a batch's `mix`.
+    """
+
+    def __init__(
+        self,
+        store: SetStore,
+        *,
+        split: str = "train",
+        n_sets: int,
+        set_size: int,
+        seed: int,
+        mixer: DirichletMixer | None = None,
+        shards: int = 4,
+        only: Sequence[int] | None = None,
+        device: str | torch.device = "cpu",
+        min_size: int = 1,
+    ):
+        self.store, self.split, self.mixer = store, split, mixer
+        self.n_sets, self.set_size, self.seed = n_sets, set_size, seed
+        self.shards, self.only, self.device = shards, only, torch.device(device)
+        self._b = _per_shard(n_sets, set_size, shards)
+        self._pick = mixer or DirichletMixer(k=1)
+        positions = store.select(split)
+        self.groups = positions[store.sizes[positions] >= min_size]
+        if len(self.groups) < self._pick.k:
+            found = f"{len(self.groups)} groups of {min_size} or more samples in split {split!r}"
+            raise bad(store.path, found, f"{self._pick.k} or more", "change the split, min_size or mixer.k")
+
+    def __call__(self, step: int) -> dict[str, Any]:
+        """The batch of a step.
+
+        x (b, n, *sample_shape) float32; mask (b, n) bool, None when every sample is real; weight None;
+        group (b,) int64, row in `store.groups`, -1 for mixtures; mix None or (b, G) float32, the weights realised:
+        each group's share of the set's real samples.
+        """
+        picks, rows = [], []
+        for rng in ShardRandom(self.seed, step, stream=self.split, shards=self.shards, only=self.only).numpy():
+            pick, component = self._pick(len(self.groups), self._b, self.set_size, rng)
+            picks.append(pick)
+            rows.append(self.store.rows(self.groups[pick], component, rng))
+        pick, row = np.concatenate(picks), np.concatenate(rows)
+        x, mask = self.store.gather(row)
+        mix = None
+        if self.mixer is None:
+            group = self.groups[pick[:, 0]]
+        else:
+            group = np.full(len(pick), -1)
+            mix = torch.from_numpy(self._realised(pick, row)).to(self.device)
+        return {
+            "x": x.to(self.device),
+            "mask": None if mask is None else mask.to(self.device),
+            "weight": None,
+            "group": torch.from_numpy(group).to(self.device),
+            "mix": mix,
+        }
+
+    def _realised(self, pick: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Share of each group in each set's real samples (b, G), float32; pick (b, k), row (b, n)."""
+        share = np.empty(pick.shape, np.float32)
+        real = (row >= 0).sum(1)
+        start, size = self.store.starts[self.groups], self.store.sizes[self.groups]
+        for j, column in enumerate(pick.T):
+            offset = row - start[column, None]
+            share[:, j] = ((offset >= 0) & (offset < size[column, None])).sum(1) / real
+        mix = np.zeros((len(pick), len(self.groups)), np.float32)
+        np.put_along_axis(mix, pick, share, 1)
+        return mix
+
+
+class FamilySampler:
+    """Sets of `set_size` samples of synthetic distributions, drawn on `device`, never stored."""
+
+    def __init__(
+        self,
+        family: Any,
+        *,
+        n_sets: int,
+        set_size: int,
+        seed: int,
+        shards: int = 4,
+        only: Sequence[int] | None = None,
+        device: str | torch.device = "cpu",
+    ):
+        self.family, self.n_sets, self.set_size, self.seed = family, n_sets, set_size, seed
+        self.shards, self.only, self.device = shards, only, torch.device(device)
+        self._b = _per_shard(n_sets, set_size, shards) * (shards if only is None else len(only))
+
+    def __call__(self, step: int) -> dict[str, Any]:
+        """The batch of a step: x (b, n, d) float32, mask None, weight None, group (b,) -1, mix None, and
+        params, the true parameters of the b distributions."""
+        rng = ShardRandom(self.seed, step, stream="family", shards=self.shards, only=self.only, device=self.device)
+        params = self.family.draw(self._b, rng)
+        x = self.family.sample(params, self.set_size, rng)
+        group = torch.full((self._b,), -1, device=self.device)
+        return {"x": x, "mask": None, "weight": None, "group": group, "mix": None, "params": params}

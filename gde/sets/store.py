@@ -1,0 +1,145 @@
+"""Set store: the samples of many groups on disk, sorted by group and read through a memory map."""
+
+import difflib
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gde.errors import bad
+from gde.io import SUMS, read_json, read_sums, verify_sums
+from gde.sets.permute import spread
+from gde.sets.writer import FORMAT, StoreWriter
+
+__all__ = ["SetStore", "StoreWriter"]
+
+_AGAIN = "the set store is damaged: make it again with the prepare rule"
+
+
+class SetStore:
+    """A read-only set store. One row of `groups` is the samples of one population in one split.
+
+    groups : group (name), start, stop, split, then labels and covariates; index 0..G-1
+    meta   : kind, dim, sample_shape, data, feature_names, mean, scale, ... (meta.json)
+    fields : field name -> memory map (rows, ...); the numeric vectors are `x` (rows, *sample_shape)
+    digest : SHA-256 of the store's SHA256SUMS, the identity of its content
+    """
+
+    def __init__(self, path: Path, groups: pd.DataFrame, meta: dict, fields: dict[str, np.memmap], digest: str):
+        self.path, self.groups, self.meta, self.fields, self.digest = path, groups, meta, fields, digest
+        self.starts = groups["start"].to_numpy(np.int64)
+        self.sizes = groups["stop"].to_numpy(np.int64) - self.starts
+
+    @classmethod
+    def open(cls, path: str | Path, *, verify: bool = True) -> "SetStore":
+        """Open the store at `path`; with `verify` every byte is checked against SHA256SUMS first (about 1 s per 2 GB).
+
+        Raises GdeError naming the file that is missing, damaged or does not fit the others.
+        """
+        path = Path(path)
+        sums = verify_sums(path) if verify else read_sums(path)
+        for name in ("groups.parquet", "meta.json", "x.npy"):
+            if name not in sums:
+                raise bad(path / name, f"not listed in {SUMS}", "a file of every set store", _AGAIN)
+        meta = read_json(path / "meta.json")
+        if meta.get("format") != FORMAT:
+            raise bad(path / "meta.json", f"format {meta.get('format')}", f"format {FORMAT}", "make the store again")
+        try:
+            groups = pd.read_parquet(path / "groups.parquet")
+        except Exception as e:  # pyarrow raises several unrelated types for a damaged file
+            raise bad(path / "groups.parquet", f"unreadable ({e})", "a Parquet table", _AGAIN) from e
+        fields = {}
+        for file in (path / name for name in sums if name.endswith(".npy") and "/" not in name):
+            try:
+                fields[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError) as e:
+                raise bad(file, f"unreadable ({e})", "a whole .npy file", _AGAIN) from e
+            if len(fields[file.stem]) != groups["stop"].max():
+                found, expected = len(fields[file.stem]), groups["stop"].max()
+                raise bad(file, f"{found} rows", f"{expected} as in groups.parquet", _AGAIN)
+        return cls(path, groups, meta, fields, hashlib.sha256((path / SUMS).read_bytes()).hexdigest())
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @property
+    def x(self) -> np.memmap:
+        """All samples (rows, *sample_shape), read-only."""
+        return self.fields["x"]
+
+    @cached_property
+    def truth(self) -> dict[str, Tensor]:
+        """True parameters of synthetic groups, leading axis G. GdeError when the store has none."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        file = self.path / "truth.safetensors"
+        if not file.is_file():
+            raise bad(file, "no such file", "the true parameters of a simulated store", "this store is of real data")
+        try:
+            return load_file(file)
+        except SafetensorError as e:
+            raise bad(file, f"unreadable ({e})", "a whole safetensors file", _AGAIN) from e
+
+    def select(self, split: str | None = None, **columns: Any) -> np.ndarray:
+        """Row positions in `groups` (int64) of a split whose columns equal the given value, or one of a list."""
+        keep = np.ones(len(self), bool)
+        for name, wanted in (columns if split is None else {"split": split} | columns).items():
+            if name not in self.groups:
+                near = difflib.get_close_matches(name, self.groups.columns, 1)
+                hint = f"did you mean {near[0]!r}?" if near else "choose one of them"
+                raise bad(self.path, f"no column {name!r}", f"one of {', '.join(self.groups.columns)}", hint)
+            values = list(wanted) if isinstance(wanted, list | tuple | set | np.ndarray) else [wanted]
+            keep &= self.groups[name].isin(values).to_numpy()
+        return np.flatnonzero(keep)
+
+    def read(self, g: int) -> np.ndarray:
+        """All samples of group `g` (n_g, *sample_shape), a view of the map."""
+        return self.x[self.starts[g] : self.starts[g] + self.sizes[g]]
+
+    def rows(self, groups: np.ndarray, component: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Rows of the map for b sets of n samples, none twice in a set.
+
+        groups (b, k) int64, distinct within a set; component (b, n) in 0..k-1 says which of them each sample is from.
+        returns (b, n) int64; -1 where a group has fewer samples than it was asked for.
+        """
+        b, k = groups.shape
+        slot = (component + k * np.arange(b)[:, None]).ravel()
+        order = np.argsort(slot.astype(np.uint16) if b * k < 1 << 16 else slot, kind="stable")  # radix sort if short
+        asked = np.bincount(slot, minlength=b * k)
+        sizes = self.sizes[groups].ravel()
+        given = np.minimum(asked, sizes)
+        if (given < asked).any():
+            rank = np.arange(len(slot)) - np.repeat(np.cumsum(asked) - asked, asked)
+            order = order[rank < np.repeat(sizes, asked)]
+        rows = np.full(len(slot), -1)
+        rows[order] = np.repeat(self.starts[groups].ravel(), given) + spread(sizes, given, rng)
+        return rows.reshape(component.shape)
+
+    def gather(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Samples (b, n, *sample_shape) float32 at `rows` (b, n), and mask (b, n), None when no row is -1.
+
+        Masked samples are 0.
+        """
+        flat = rows.ravel()
+        padding = np.flatnonzero(flat < 0)
+        # numpy's take, not torch's index_select: copying rows is bound by memory, and waking threads costs more.
+        x = np.asarray(self.x).take(np.maximum(flat, 0), axis=0).astype(np.float32, copy=False)
+        x[padding] = 0
+        mask = torch.from_numpy(rows >= 0) if len(padding) else None
+        return torch.from_numpy(x.reshape(*rows.shape, *x.shape[1:])), mask
+
+    def draw(self, groups: np.ndarray, n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """One set of n samples without replacement from each of `groups` (b,) int64.
+
+        returns x (b, n, *sample_shape) float32, mask (b, n) bool (False where the group is too small), group (b,).
+        """
+        groups = np.asarray(groups, np.int64)
+        x, mask = self.gather(self.rows(groups[:, None], np.zeros((len(groups), n), np.int64), rng))
+        mask = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
+        return {"x": x, "mask": mask, "group": torch.from_numpy(groups.copy())}

@@ -1,0 +1,202 @@
+"""The training loop. Read it from top to bottom; everything random in step t derives from (seed, t, shard)."""
+
+import copy
+import logging
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+from gde import objectives
+from gde.checkpoint import flatten_optimizer, load_checkpoint, load_latest, prune_checkpoints, restore_optimizer
+from gde.checkpoint import save_checkpoint as write_checkpoint
+from gde.device import autocast
+from gde.errors import GdeError
+from gde.model import GDE, load_state
+from gde.nets.registry import resolve_kind
+from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
+from gde.sets.random import ShardRandom
+from gde.sets.source import load_features, make_sampler
+from gde.sets.store import SetStore
+from gde.training_log import TrainingLog
+
+log = logging.getLogger(__name__)
+VALIDATION_SETS = 128
+
+
+class Interrupted(SystemExit):
+    """SIGTERM arrived (time limit, preemption): a checkpoint is written; run again to continue."""
+
+
+def train(
+    config: dict[str, Any], store: SetStore, run_dir: Path, *, device: torch.device
+) -> tuple[GDE, dict[str, Any]]:
+    """Train, or continue, the run in `run_dir`; returns the averaged weights that validated best, and the budget used.
+
+    config : resolved experiment. Under torchrun or srun each process draws its part of the fixed shards, and
+    gradients are averaged: the loss curve does not depend on the number of processes.
+
+    Raises GdeError when the loss is not finite (naming step, groups and last good checkpoint), Interrupted after
+    SIGTERM.
+    """
+    cfg = config["training"]
+    rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    torch.set_num_threads(cfg["torch_threads"])
+    model, average = build_models(config, store, device)
+    parameters, names = list(model.parameters()), [name for name, _ in model.named_parameters()]
+    optimizer = build_optimizer(parameters, cfg["optimizer"])
+    objective = resolve_kind(objectives.REGISTRY, config["objective"]["kind"])
+    options = {k: v for k, v in config["objective"].items() if k != "kind"}
+    only = range(rank, cfg["shards"], world)
+    sampler = make_sampler(store, config, only=only, device=device)
+    checkpoints = run_dir / "checkpoints"
+
+    # best: step and loss of the best validation; stale: validations since; drops: plateaus of the schedule
+    state = {"step": 0, "best_step": None, "best": float("inf"), "stale": 0, "drops": 0, "seconds": 0.0, "samples": 0}
+    if (latest := load_latest(checkpoints)) is not None:
+        tensors, saved = latest
+        state |= {k: saved[k] if saved[k] is not None else state[k] for k in state}
+        load_state(model, sub_state(tensors, "model/"), checkpoints)
+        load_state(average, sub_state(tensors, "average/"), checkpoints)
+        restore_optimizer(optimizer, names, tensors)
+        log.info("resumed at step %d of %d", state["step"], cfg["steps"])
+    if cfg["compile"] == "on" or (cfg["compile"] == "auto" and device.type == "cuda"):
+        model.encoder.compile()
+        model.generator.compile()
+
+    def save() -> None:
+        state["seconds"] = elapsed()
+        if rank == 0:
+            tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
+            tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
+            tensors |= flatten_optimizer(optimizer, names)
+            finite = {k: v if v != float("inf") else None for k, v in state.items()}
+            write_checkpoint(checkpoints, state["step"], tensors, finite)
+            prune_checkpoints(checkpoints, best=state["best_step"], keep_every=cfg["keep_every"])
+
+    started, seconds_before = time.monotonic(), state["seconds"]
+
+    def elapsed() -> float:
+        return seconds_before + time.monotonic() - started
+
+    stop_requested = []
+    previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.append(True))
+    first_bad = torch.full((), -1, device=device)  # first step whose loss was not finite; read only when logging
+    journal = TrainingLog(run_dir, state["step"], cfg, enabled=rank == 0)
+    try:
+        while state["step"] < cfg["steps"]:
+            step = state["step"]
+            lr = cfg["optimizer"]["lr"] * lr_factor(cfg["scheduler"], step, cfg["steps"], state["drops"])
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            batch = sampler(step)
+            rng = ShardRandom(config["seed"], step, stream="loss", shards=cfg["shards"], only=only, device=device)
+            with autocast(device, cfg["precision"]):
+                losses = objective(model, batch, rng, **options)
+            optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+            if world > 1:
+                average_over_processes(parameters, losses, batch, world)
+            grad_norm = clip_gradients(parameters, cfg["grad_clip"])
+            optimizer.step()
+            update_ema(average, model, ema_decay(cfg["ema"], step))
+            bad_now = ~torch.isfinite(losses["loss"].detach()) & (first_bad < 0)
+            first_bad = torch.where(bad_now, step, first_bad)
+            state["step"] = step = step + 1
+            state["samples"] += cfg["n_sets"] * cfg["set_size"]
+
+            last, stop = step == cfg["steps"], bool(stop_requested)
+            validate_now = step % cfg["validate_every"] == 0 or last
+            save_now = step % cfg["checkpoint_every"] == 0 or last or stop
+            journal.add(step, {**losses, "grad_norm": grad_norm}, lr, flush=validate_now or save_now)
+            if (step % cfg["log_every"] == 0 or validate_now or save_now) and first_bad >= 0:
+                raise not_finite(int(first_bad), sampler, store, checkpoints)
+            if validate_now:
+                loss = validate(average, objective, options, store, config, device)
+                journal.add_validation(step, loss)
+                improved = loss < state["best"]
+                state |= {"best": loss, "best_step": step, "stale": 0} if improved else {"stale": state["stale"] + 1}
+                if (
+                    cfg["scheduler"]["kind"] == "plateau"
+                    and state["stale"]
+                    and (state["stale"] % cfg["scheduler"]["patience"] == 0)
+                ):
+                    state["drops"] += 1
+                save_now = save_now or improved
+            if save_now:
+                save()
+            if stop and not last:
+                log.warning("SIGTERM: checkpoint written at step %d; run again to continue", step)
+                raise Interrupted(143)
+            if cfg["early_stopping"] and state["stale"] >= cfg["early_stopping"]:
+                log.info("stopped at step %d: no better validation loss since step %d", step, state["best_step"])
+                save()
+                break
+    finally:
+        journal.close()
+        signal.signal(signal.SIGTERM, previous_handler)
+
+    if state["best_step"] is None:
+        raise GdeError(f"{run_dir}: the validation loss was never finite; lower training.optimizer.lr")
+    tensors, _ = load_checkpoint(checkpoints / f"step-{state['best_step']:09d}")
+    load_state(average, sub_state(tensors, "average/"), checkpoints)
+    budget = {"steps": state["step"], "seconds": round(elapsed(), 2), "samples_seen": state["samples"]}
+    return average.eval(), budget | {"best_step": state["best_step"]}
+
+
+def build_models(config: dict[str, Any], store: SetStore, device: torch.device) -> tuple[GDE, GDE]:
+    """The model, initialised from the seed alone, and its running average."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config["seed"])
+        model = GDE(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store))
+    model.to(device)
+    average = copy.deepcopy(model).requires_grad_(False)
+    return model, average
+
+
+def sub_state(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def average_over_processes(parameters: list, losses: dict, batch: dict, world: int) -> None:
+    """Average gradients and losses over processes, each weighted by its number of real samples."""
+    mask = batch["mask"]
+    count = batch["x"].new_tensor(float(batch["x"][..., 0].numel())) if mask is None else mask.sum().float()
+    total = count.clone()
+    distributed.all_reduce(total)
+    flat = torch.cat([p.grad.flatten() for p in parameters] + [v.detach().reshape(1) for v in losses.values()])
+    flat *= count / total
+    distributed.all_reduce(flat)
+    sizes = [p.numel() for p in parameters] + [1] * len(losses)
+    parts = flat.split(sizes)
+    for p, g in zip(parameters, parts, strict=False):
+        p.grad.copy_(g.view_as(p))
+    for key, value in zip(losses, parts[len(parameters) :], strict=True):
+        losses[key] = value[0]
+
+
+@torch.no_grad()
+def validate(model: GDE, objective, options: dict, store: SetStore, config: dict[str, Any], device) -> float:
+    """Loss on validation groups with fixed sub-samples and fixed noise, so that only the weights change it."""
+    cfg, groups = config["training"], store.select(split="validation")
+    groups = groups.repeat(max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
+    rng = ShardRandom(config["seed"], 0, stream="validation")
+    batch = store.draw(groups, cfg["set_size"], rng.numpy()[0])
+    batch = {"x": batch["x"].to(device), "mask": batch["mask"].to(device), "weight": None, "group": groups}
+    noise = ShardRandom(config["seed"], 0, stream="validation noise", device=device)
+    with autocast(device, cfg["precision"]):
+        return float(objective(model, batch, noise, **options)["loss"])
+
+
+def not_finite(step: int, sampler, store: SetStore, checkpoints: Path) -> GdeError:
+    """The message for a loss that is NaN or infinite: where, on what, and how to go on."""
+    groups = sorted(set(sampler(step)["group"].reshape(-1).tolist()))
+    names = ", ".join(store.groups["group"].iloc[g] for g in groups[:5] if g >= 0) or "synthetic sets"
+    good = [p for p in sorted(checkpoints.glob("step-*")) if int(p.name.removeprefix("step-")) <= step]
+    return GdeError(
+        f"training: found a loss that is not finite at step {step} (batch of {names}), expected a number; "
+        f"last good checkpoint: {good[-1] if good else 'none'}; lower training.optimizer.lr or check the data"
+    )

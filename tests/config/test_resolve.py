@@ -1,0 +1,122 @@
+"""From files to one explicit dict: order of overrides, defaults by kind, and what a run's identity depends on."""
+
+import json
+
+import pytest
+from helpers import NAMES, ROOT, project, write
+
+from gde.config import experiment_names, resolve, resolve_all, run_id, training_slice
+from gde.config.errors import kind_of, submodels
+from gde.config.experiment import Experiment
+from gde.errors import GdeError
+
+
+@pytest.mark.parametrize("preset", ["smoke", "laptop", "paper"])
+def test_every_key_is_explicit_and_plain(preset):
+    for resolved in resolve_all({"preset": preset}, ROOT).values():
+        assert json.loads(json.dumps(resolved)) == resolved
+        for section in ("dataset", "encoder", "generator", "evaluation", "objective", "training"):
+            models = submodels(Experiment.model_fields[section].annotation)
+            model = next(m for m in models if kind_of(m) == resolved[section].get("kind"))
+            assert set(resolved[section]) == set(model.model_fields)
+        assert Experiment.model_validate({k: v for k, v in resolved.items() if k not in ("name", "seed", "preset")})
+
+
+def test_repository_has_the_seven_experiments():
+    assert experiment_names(ROOT) == sorted(["normal", "mvn", "gmm", "mvn5", "gmm5", "pbmc68k", "digits"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke_is_small_and_keeps_law_and_split(name):
+    smoke, laptop, paper = (resolve(name, {"preset": p}, ROOT) for p in ("smoke", "laptop", "paper"))
+    assert smoke["training"]["steps"] <= 60 <= laptop["training"]["steps"] <= paper["training"]["steps"]
+    budget = {"test_sets", "validation_sets", "test_size"}
+    laws = [{k: v for k, v in r["dataset"].items() if k not in budget} for r in (smoke, laptop, paper)]
+    assert laws[0] == laws[1] == laws[2]
+    assert smoke["objective"] == paper["objective"]
+    assert smoke["description"]
+
+
+def test_five_lines_of_a_users_own(tmp_path):
+    project(tmp_path)
+    write(tmp_path, "mine", "dataset:\n  kind: h5ad\n  path: my.h5ad\n  groupby: [donor]\n  values: counts\n")
+    mine = resolve("mine", {}, tmp_path)
+    assert mine["encoder"]["kind"] == "resnet"
+    assert mine["generator"]["kind"] == "flow"
+    assert mine["evaluation"]["kind"] == "samples"
+    smoke = resolve("mine", {"preset": "smoke"}, tmp_path)
+    assert smoke["training"]["steps"] == 60
+    assert smoke["encoder"]["hidden"] == smoke["generator"]["hidden"] == 32
+    write(tmp_path, "mine", "dataset: {kind: mvn}\nencoder: {kind: mean}\n")
+    smoke = resolve("mine", {"preset": "smoke"}, tmp_path)
+    assert smoke["dataset"]["test_sets"] == 12
+    assert smoke["encoder"] == {"kind": "mean"}
+
+
+def test_order_of_overrides(tmp_path):
+    project(tmp_path)
+    text = "dataset: {kind: mvn}\ntraining: {steps: 10}\npresets: {smoke: {training: {steps: 20}}}\n"
+    write(tmp_path, "mine", text)
+    assert resolve("mine", {}, tmp_path)["training"]["steps"] == 10
+    assert resolve("mine", {"preset": "smoke"}, tmp_path)["training"]["steps"] == 20
+    over = {"preset": "smoke", "mine": {"training": {"steps": 30}}}
+    assert resolve("mine", over, tmp_path)["training"]["steps"] == 30
+
+
+def test_another_kind_replaces_its_section(tmp_path):
+    project(tmp_path)
+    text = "dataset: {kind: mvn}\nencoder: {kind: resnet, hidden: 7, depth: 3}\n"
+    write(tmp_path, "mine", text + "presets: {paper: {encoder: {kind: gnn}}, smoke: {encoder: {layers: 1}}}\n")
+    assert resolve("mine", {"preset": "paper"}, tmp_path)["encoder"]["hidden"] == 128
+    assert (
+        resolve("mine", {"preset": "smoke"}, tmp_path)["encoder"] | {"hidden": 7, "depth": 3, "layers": 1}
+        == (resolve("mine", {"preset": "smoke"}, tmp_path)["encoder"])
+    )
+    # the default kind is merged into like a written one
+    write(tmp_path, "mine", "dataset: {kind: mvn}\nencoder: {hidden: 7}\npresets: {smoke: {encoder: {kind: resnet}}}\n")
+    assert resolve("mine", {"preset": "smoke"}, tmp_path)["encoder"]["hidden"] == 7
+
+
+def test_run_identity():
+    """Only what the weights depend on makes another run."""
+    base = resolve("gmm", {}, ROOT)
+    run = run_id(base, "store", "code")
+    assert run == run_id(json.loads(json.dumps(base)), "store", "code")
+    name, digest = run.rsplit("-", 1)
+    assert name == "gmm"
+    assert len(digest) == 8
+    for same in ({"accelerator": "cpu"}, {"gmm": {"description": "x"}}, {"gmm": {"evaluation": {"clt": False}}}):
+        assert run_id(resolve("gmm", same, ROOT), "store", "code") == run
+    for other in ({"seed": 1}, {"gmm": {"latent_dim": 3}}, {"gmm": {"dataset": {"df": 11}}}, {"preset": "smoke"}):
+        assert run_id(resolve("gmm", other, ROOT), "store", "code") != run
+    assert run_id(base, "other", "code") != run != run_id(base, "store", "other")
+    assert "evaluation" not in training_slice(base)
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [("sets.yaml", "the reserved name 'sets'"), ("seed.yaml", "the reserved name"), ("mine.yml", "the ending .yml"),
+     ("my data.yaml", "the name 'my data'"), ("a.yaml", "the name 'a'"), ("x-1.yaml", "the name 'x-1'")],
+)  # fmt: skip
+def test_file_names(tmp_path, file, found):
+    (project(tmp_path) / "config/experiments" / file).write_text("dataset: {kind: mvn}\n")
+    with pytest.raises(GdeError, match=f"config/experiments/{file}: found {found}"):
+        resolve_all({}, tmp_path)
+
+
+def test_no_config_directory(tmp_path):
+    with pytest.raises(GdeError, match="no such directory"):
+        resolve_all({}, tmp_path)
+
+
+def test_snakemake_reads_on_as_true():
+    assert resolve("gmm", {"gmm": {"training": {"compile": True}}}, ROOT)["training"]["compile"] == "on"
+
+
+def test_config_never_imports_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, gde.config, gde.digest; print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

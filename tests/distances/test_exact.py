@@ -1,0 +1,82 @@
+"""Exact optimal transport against POT, scipy and its own laws."""
+
+import numpy as np
+import ot
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gde.distances import exact_ot_plan, exact_w2
+
+seeds = st.integers(0, 2**31)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_equals_pot_for_every_set(weighted):
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(3, 20, 4)), r.normal(size=(3, 33, 4))
+    a, b = (r.random((3, 20)), r.random((3, 33))) if weighted else (None, None)
+    found = exact_w2(x, y, a, b)
+    assert isinstance(found, np.ndarray)
+    for k in range(3):
+        p = np.full(20, 1 / 20) if a is None else a[k] / a[k].sum()
+        q = np.full(33, 1 / 33) if b is None else b[k] / b[k].sum()
+        assert found[k] == pytest.approx(np.sqrt(ot.emd2(p, q, ot.dist(x[k], y[k]))), rel=1e-9)
+        one = exact_w2(x[k], y[k], None if a is None else a[k], None if b is None else b[k])
+        assert one == pytest.approx(found[k], rel=1e-12)
+        assert exact_ot_plan(x, y, a, b)[k].sum(1) == pytest.approx(p)
+        assert exact_ot_plan(x, y, a, b)[k].sum(0) == pytest.approx(q)
+
+
+@given(seeds, st.integers(1, 9), st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_line_equals_the_network_simplex(seed, n, m):
+    r = np.random.default_rng(seed)
+    x, y, a, b = r.normal(size=(n, 1)), r.normal(size=(m, 1)), r.random(n), r.random(m)
+    plan = exact_ot_plan(x, y, a, b)
+    assert exact_w2(x, y, a, b) ** 2 == pytest.approx((plan * ot.dist(x, y)).sum(), rel=1e-9, abs=1e-12)
+    assert exact_w2(x, y, a, b) >= scipy.stats.wasserstein_distance(x[:, 0], y[:, 0], a, b) - 1e-12  # W2 >= W1
+
+
+@given(seeds, st.integers(1, 12), st.integers(1, 3))
+@settings(max_examples=20, deadline=None)
+def test_metric_axioms_and_scaling(seed, n, d):
+    r = np.random.default_rng(seed)
+    x, y, z = r.normal(size=(3, n, d))
+    assert exact_w2(x, x[r.permutation(n)]) == 0
+    assert exact_w2(x, y) == pytest.approx(exact_w2(y, x), rel=1e-9)
+    assert exact_w2(x, z) <= exact_w2(x, y) + exact_w2(y, z) + 1e-9
+    assert exact_w2(3 * x + 1, 3 * y + 1) == pytest.approx(3 * exact_w2(x, y), rel=1e-9)
+    assert exact_w2(x, x + 2) == pytest.approx(2 * np.sqrt(d), rel=1e-9)
+    assert exact_w2(np.repeat(x, 2, 0), y) == pytest.approx(exact_w2(x, y), rel=1e-9)
+
+
+def test_weight_zero_hides_a_sample():
+    r = np.random.default_rng(1)
+    x, y = torch.from_numpy(r.normal(size=(2, 6, 3))), torch.from_numpy(r.normal(size=(2, 5, 3)))
+    weight = torch.tensor([[1.0, 1, 1, 1, 0, 0]]).expand(2, 6)
+    hidden = x.clone()
+    hidden[:, 4:] = torch.nan
+    torch.testing.assert_close(exact_w2(hidden, y, weight), exact_w2(x[:, :4], y))
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_gradient_by_finite_differences(d):
+    g = torch.Generator().manual_seed(2)
+    x = torch.randn(2, 5, d, generator=g, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(2, 4, d, generator=g, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(exact_w2, (x, y))
+
+
+def test_bad_input_is_named():
+    x = np.zeros((4, 2))
+    with pytest.raises(ValueError, match=r"x \(1, 4, 2\), y \(1, 4, 3\)"):
+        exact_w2(x, np.zeros((4, 3)))
+    with pytest.raises(ValueError, match=r"weight \(1, 3\)"):
+        exact_w2(x, x, np.ones(3))
+    with pytest.raises(ValueError, match="weight"):
+        exact_w2(x, x, -np.ones(4))
+    with pytest.raises(ValueError, match="NaN"):
+        exact_w2(x + np.nan, x)

@@ -1,0 +1,58 @@
+rule evaluate:
+    input:
+        model=rules.train.output,
+        sets=rules.prepare.output,
+    output:
+        metrics="results/{experiment}/metrics.json",
+        tables=directory("results/{experiment}/tables"),
+    log:
+        "results/logs/evaluate/{experiment}.log",
+    benchmark:
+        "results/benchmarks/evaluate/{experiment}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 2
+    resources:
+        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=lambda wildcards: {
+            key: value
+            for key, value in EXPERIMENTS[wildcards.experiment].items()
+            if key not in ("description", "preset")
+        },
+        code=code_of(digest.evaluation_modules),
+    message:
+        "{wildcards.experiment}: computing the metrics"
+    script:
+        "../scripts/evaluate.py"
+
+
+rule card:
+    input:
+        model=rules.train.output,
+        metrics=rules.evaluate.output.metrics,
+    output:
+        report(
+            "results/{experiment}/MODEL_CARD.md",
+            caption="../report/card.rst",
+            category="Model cards",
+            labels={"experiment": "{experiment}"},
+        ),
+    log:
+        "results/logs/card/{experiment}.log",
+    benchmark:
+        "results/benchmarks/card/{experiment}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=lambda wildcards: digest.code_digest(digest.card_modules()),
+    message:
+        "{wildcards.experiment}: writing the model card"
+    script:
+        "../scripts/card.py"

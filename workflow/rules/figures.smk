@@ -1,0 +1,28 @@
+rule figure:
+    input:
+        metrics=rules.evaluate.output.metrics,
+        tables=rules.evaluate.output.tables,
+    output:
+        svg=report(
+            "results/{experiment}/figures/{figure}.svg",
+            caption="../report/figure.rst",
+            category="{experiment}",
+            labels={"figure": "{figure}"},
+        ),
+        png="results/{experiment}/figures/{figure}.png",
+    log:
+        "results/logs/figure/{experiment}/{figure}.log",
+    benchmark:
+        "results/benchmarks/figure/{experiment}/{figure}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=lambda wildcards: digest.code_digest(digest.figure_modules(wildcards.figure)),
+    message:
+        "{wildcards.experiment}: drawing {wildcards.figure}"
+    script:
+        "../scripts/figure.py"

@@ -1,0 +1,22 @@
+rule prepare:
+    input:
+        user_file,
+    output:
+        directory("results/sets/{experiment}"),
+    log:
+        "results/logs/prepare/{experiment}.log",
+    benchmark:
+        "results/benchmarks/prepare/{experiment}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=slice_of("name", "seed", "dataset"),
+        code=code_of(digest.prepare_modules),
+    message:
+        "{wildcards.experiment}: writing the set store"
+    script:
+        "../scripts/prepare.py"

@@ -1,0 +1,74 @@
+rule train:
+    input:
+        rules.prepare.output,
+    output:
+        directory("results/{experiment}/model"),
+    log:
+        "results/logs/train/{experiment}.log",
+    benchmark:
+        "results/benchmarks/train/{experiment}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: lambda wildcards: EXPERIMENTS[wildcards.experiment]["training"]["torch_threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        # Not the accelerator: where a run was made does not make it another run.
+        settings=lambda wildcards: training_slice(EXPERIMENTS[wildcards.experiment]),
+        code=code_of(digest.training_modules),
+    message:
+        "{wildcards.experiment}: training"
+    script:
+        "../scripts/train.py"
+
+
+rule embed:
+    input:
+        model=rules.train.output,
+        sets=rules.prepare.output,
+    output:
+        "results/{experiment}/embeddings.h5ad",
+    log:
+        "results/logs/embed/{experiment}.log",
+    benchmark:
+        "results/benchmarks/embed/{experiment}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 2
+    resources:
+        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        code=code_of(digest.model_modules),
+    message:
+        "{wildcards.experiment}: embedding every group"
+    script:
+        "../scripts/embed.py"
+
+
+rule sample:
+    input:
+        model=rules.train.output,
+        embeddings=rules.embed.output,
+    output:
+        "results/{experiment}/samples.h5ad",
+    log:
+        "results/logs/sample/{experiment}.log",
+    benchmark:
+        "results/benchmarks/sample/{experiment}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 2
+    resources:
+        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        code=code_of(digest.model_modules),
+    message:
+        "{wildcards.experiment}: generating samples of the held-out groups"
+    script:
+        "../scripts/sample.py"

@@ -1,0 +1,12 @@
+"""Generate samples of every held-out group from its embedding."""
+
+from pathlib import Path
+
+from gde.script import job
+
+with job(snakemake) as s:  # noqa: F821
+    from gde.device import pick_device
+    from gde.embed import sample_to_h5ad
+
+    device = pick_device(s.config.get("accelerator", "auto"))
+    sample_to_h5ad(Path(s.input.model), Path(s.input.embeddings), Path(s.output[0]), device=device)
