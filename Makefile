@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	rm -rf $(VENV); \
 	$(PYTHON) -m venv $(VENV); \
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; \
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	echo 'export SNAKEMAKE_PROFILE="$(CURDIR)/profiles/local"' >> $(VENV)/bin/activate; \
 	echo "$$digest" > $(STAMP)
 

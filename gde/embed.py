@@ -13,7 +13,7 @@ from torch import Tensor
 from gde.errors import bad
 from gde.io import atomic_path
 from gde.model import GDE
-from gde.sets.store import SetStore, StoreWriter
+from gde.sets.store import SetStore
 
 if TYPE_CHECKING:
     import anndata
@@ -138,13 +138,30 @@ def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str,
     return result
 
 
+def read_anndata(path: Path) -> "anndata.AnnData":
+    """Read an .h5ad written by gde. GdeError names a file that is missing or damaged."""
+    import anndata
+
+    from gde.prepare.hdf5 import open_hdf5
+
+    with open_hdf5(Path(path)):  # says in one line what is wrong with a file that is no HDF5
+        pass
+    return anndata.read_h5ad(path)
+
+
+def write_anndata(data: "anndata.AnnData", out: Path) -> None:
+    """Write an .h5ad, whole or not at all; text columns are stored as categories."""
+    data.strings_to_categoricals()
+    with atomic_path(out) as tmp:
+        data.write_h5ad(tmp, compression="gzip")
+
+
 def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.device) -> None:
     """Embed every group of a store and write `out` (see `to_anndata`)."""
     model, store = GDE.load(model_dir, device=device), SetStore.open(store_dir)
     z, se = embed_store(model, store)
     provenance = {"run": model.config["run"], "store": store.digest, "data": store.meta["data"]}
-    with atomic_path(out) as tmp:
-        to_anndata(z, se, store.groups, provenance).write_h5ad(tmp)
+    write_anndata(to_anndata(z, se, store.groups, provenance), out)
 
 
 def embed_anndata(
@@ -161,7 +178,8 @@ def embed_anndata(
     n_samples. Raises GdeError for missing columns, missing genes and values the preprocessing does not fit.
     """
     from gde.prepare.cells import read_cells
-    from gde.prepare.groups import assign
+    from gde.prepare.groups import as_text, name_groups
+    from gde.sets.writer import StoreWriter
 
     if model.features is None:
         raise bad("model", "no preprocessing", "a model trained on an h5ad", "use GDE.embed with a tensor (b, n, d)")
@@ -170,16 +188,16 @@ def embed_anndata(
     with read_cells(data, **source, values=model.features.cfg["values"]) as cells:
         table, where, names = cells.columns(columns), f"{cells.where}: obs", cells.obs_names
     if not columns:
-        table = pd.DataFrame({"all": np.full(len(names), "all", object)})
-    query = {"groupby": list(table.columns), "min_size": 1, "split": None}
-    assignment = assign(table, query, where, names)
+        columns, table = ["all"], pd.DataFrame({"all": np.full(len(names), "all", object)})
+    code, groups, first = name_groups(as_text(table, columns, where, names), columns, where)
+    groups = table.iloc[first].assign(group=groups, split="query", size=np.bincount(code)).reset_index(drop=True)
     with TemporaryDirectory() as scratch:
         path, start = Path(scratch) / "sets", 0
         with StoreWriter(
-            path, groups=assignment.groups, sample_shape=(model.dim,), seed=model.config["seed"]
+            path, groups=groups, sample_shape=(model.dim,), seed=model.config["seed"]
         ) as writer:
             for rows in model.features.transform_h5ad(data, **source):
-                writer.write(rows, assignment.row[start : start + len(rows)])
+                writer.write(rows, code[start : start + len(rows)])
                 start += len(rows)
             writer.finish({"kind": "query", "data": "user"})
         store = SetStore.open(path, verify=False)
@@ -217,11 +235,8 @@ def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarra
 
 def sample_to_h5ad(model_dir: Path, embeddings: Path, out: Path, *, device: torch.device, at_most: int = 500) -> None:
     """Generate, for every test set of `embeddings`, as many samples as it has (at most `at_most`), into `out`."""
-    import anndata
-
-    model, z = GDE.load(model_dir, device=device), anndata.read_h5ad(embeddings)
-    z = z[z.obs["split"] == "test"]
+    model, z = GDE.load(model_dir, device=device), read_anndata(embeddings)
+    z = z[z.obs["split"] == "test"].copy()
     result = sample_anndata(model, z, np.minimum(z.obs["n_samples"].to_numpy(), at_most), model.config["seed"])
     result.uns["gde"] = {"run": model.config["run"]}
-    with atomic_path(out) as tmp:
-        result.write_h5ad(tmp, compression="gzip")
+    write_anndata(result, out)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gde.config import run_id
 from gde.digest import code_digest, training_modules
 from gde.errors import bad
-from gde.io import atomic_dir, read_json, verify_sums, write_json
+from gde.io import atomic_dir, atomic_path, read_json, verify_sums, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -103,3 +103,11 @@ def hardware(device: "torch.device") -> str:
 
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU, {os.cpu_count()} cores"
+
+
+def keep_metrics(metrics: Path, runs_dir: Path) -> None:
+    """Put a copy of an experiment's metrics.json beside the run it describes, so that later runs do not erase it."""
+    run_dir = runs_dir / read_json(metrics)["run"]
+    if run_dir.is_dir():
+        with atomic_path(run_dir / "metrics.json") as tmp:
+            shutil.copy(metrics, tmp)

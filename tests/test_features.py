@@ -1,5 +1,9 @@
 """Laws of the feature pipeline: fitted on what it was given, equal to scanpy and scikit-learn, exact round trips."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -12,6 +16,7 @@ from gde.errors import GdeError
 from gde.features import FeaturePipeline
 from gde.prepare.moments import Gram, Moments, variable_genes
 
+ROOT = Path(__file__).parents[1]
 GENES = 120
 NAMES = [f"g{i}" for i in range(GENES)]
 PLAIN = {"values": "counts", "n_hvg": None, "scale": True, "n_pcs": None}
@@ -75,6 +80,7 @@ def test_a_gene_without_counts_is_never_variable():
     assert 0 not in variable_genes(mean, var, 4, bins=2)
 
 
+@pytest.mark.filterwarnings("ignore:zero-centering a sparse")
 def test_scaling_is_scanpys():
     sc = pytest.importorskip("scanpy")
     x = counts()
@@ -221,3 +227,10 @@ def test_a_new_file_and_an_anndata_stream_alike(tmp_path, form):
         parts = list(pipeline.transform_h5ad(source, layer="raw", chunk=70))
         assert [len(p) for p in parts] == [70, 70, 70, 70, 20]
         np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-5)
+
+
+def test_a_model_can_load_its_features_without_heavy_imports():
+    heavy = "scanpy anndata sklearn h5py torch"
+    code = f"import gde.features, sys; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"

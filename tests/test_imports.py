@@ -14,11 +14,9 @@ FORBIDDEN = {
     "gde.digest": ("torch", "numpy", "pandas", "scipy", "anndata", "scanpy", "sklearn", "matplotlib", "gde.model"),
     "gde": ("workflow", "pickle", "dill", "cloudpickle"),
 }
-ONLY = {
-    part: ("torch", "numpy", "scipy", "ot", "gde.errors", part, "__future__", "typing", "collections", "math", "functools",
-           "itertools", "concurrent", "importlib", "os", "dataclasses")
-    for part in ("gde.distances", "gde.nets")
-}  # fmt: skip
+MATHS = ("torch", "numpy", "scipy", "ot", "gde.errors")
+STANDARD = ("collections", "concurrent", "dataclasses", "functools", "importlib", "itertools", "math", "os", "typing")
+ONLY = {part: (part, *MATHS, *STANDARD) for part in ("gde.distances", "gde.nets")}
 LAZY = ("scanpy", "anndata", "sklearn", "matplotlib", "ot", "tensorboard", "wandb")  # never at the top in training
 
 

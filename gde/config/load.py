@@ -49,14 +49,15 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     yaml_implicit_resolvers: ClassVar[dict] = {}
 
 
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9][0-9_]*", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+_SCALARS = (
+    ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
+    ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
+    ("int", re.compile(r"^[-+]?[0-9][0-9_]*$"), list("-+0123456789")),
+    ("float", re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+.0123456789")),
+    ("float", re.compile(r"^(?:[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"), list("-+.")),
+)
+for _tag, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
 _CONVERT = {
     "null": lambda text: None,
     "bool": lambda text: text.lower() == "true",
@@ -159,7 +160,8 @@ def _replaced(base: Any, over: Any, path: Path_):
 def from_snakemake(config: dict, files: list[Tree]) -> Tree:
     """The config Snakemake merged from its files and --config, with the mark of the file that a value came from.
 
-    Snakemake reads YAML 1.1, where 2e-4 is text: such numbers are read again.
+    Snakemake reads files as YAML 1.1, where 2e-4 is text, and leaves every nested value of --config as text: text that
+    is not text in the files either is read again.
     """
     marks: dict[Path_, Mark] = {(): Mark(files[0].marks[()].where if files else "--config", "")}
 
@@ -168,10 +170,10 @@ def from_snakemake(config: dict, files: list[Tree]) -> Tree:
             value = {k: walk(v, (*path, k)) for k, v in value.items()}
         elif isinstance(value, list | tuple):
             value = [walk(v, (*path, i)) for i, v in enumerate(value)]
-        elif isinstance(value, str):
-            value = _number(value)
+        elif isinstance(value, str) and not any(_holds(f, path, value) for f in files):
+            value = _scalar(value)
         if path:
-            marks[path] = next((f.marks[path] for f in files if _same(f, path, value)), Mark("--config", dotted(path)))
+            marks[path] = next((f.marks[path] for f in files if _holds(f, path, value)), Mark("--config", dotted(path)))
         return value
 
     for key in config:
@@ -180,15 +182,13 @@ def from_snakemake(config: dict, files: list[Tree]) -> Tree:
     return Tree(walk(dict(config), ()), marks)
 
 
-def _number(text: str) -> float | str:
-    try:
-        return float(text) if "e" in text.lower() and text[:1] in "+-.0123456789" else text
-    except ValueError:
-        return text
+def _scalar(text: str) -> Any:
+    return next((_CONVERT[tag](text) for tag, pattern, _ in _SCALARS if pattern.match(text)), text)
 
 
-def _same(tree: Tree, path: Path_, value: Any) -> bool:
-    try:
-        return path in tree.marks and (isinstance(value, dict) or tree.sub(*path).data in (value, str(value)))
-    except (KeyError, IndexError, TypeError):
+def _holds(tree: Tree, path: Path_, value: Any) -> bool:
+    """Whether `value` is what stands at `path`; for a mapping, whether one does, since its keys are looked up apart."""
+    if path not in tree.marks:
         return False
+    found = tree.sub(*path).data
+    return isinstance(found, dict) if isinstance(value, dict) else type(found) is type(value) and found == value

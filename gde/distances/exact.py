@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from gde.distances.checks import check_sets, clear_unweighted, safe_sqrt, set_weights, shape_error
@@ -42,6 +41,8 @@ def _batched(where: str, x: Array, y: Array, a: Array | None, b: Array | None) -
 
 def _plans(x: Tensor, y: Tensor, wx: Tensor | None, wy: Tensor | None) -> list[np.ndarray]:
     """One optimal coupling (n, m) per pair of sets."""
+    from scipy.spatial.distance import cdist  # slow to import
+
     x_, y_ = x.detach().cpu().numpy(), y.detach().cpu().numpy()
     a = np.full(x_.shape[:2], 1 / x_.shape[1]) if wx is None else wx.detach().cpu().numpy()
     b = np.full(y_.shape[:2], 1 / y_.shape[1]) if wy is None else wy.detach().cpu().numpy()

@@ -33,6 +33,8 @@ def _pair(where: str, m1: Tensor, c1: Tensor, m2: Tensor, c2: Tensor) -> tuple[T
     if len(dims) != 1:
         found = f"means {tuple(m1.shape)}, {tuple(m2.shape)}, covariances {tuple(c1.shape)}, {tuple(c2.shape)}"
         raise shape_error(where, found, "means (…, d) and covariances (…, d, d) with one d", "give matching parameters")
+    if not bool(m1.isfinite().all() and m2.isfinite().all()):
+        raise shape_error(where, "NaN or infinity in a mean", "finite numbers", "check the samples behind it")
     return m1, c1, m2, c2
 
 

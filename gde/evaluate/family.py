@@ -71,7 +71,7 @@ def evaluate(
     else:
         pairs, steps = options["geodesic_pairs"], options["geodesic_steps"]
         metric, deviations, tables["interpolation"] = geodesic_deviation(
-            model, family, strict, pairs=max(SHOWN, pairs), steps=steps, bootstrap=repeats, seed=seed
+            model, family, strict, pairs=max(SHOWN, pairs), steps=steps, repeats=repeats, seed=seed
         )  # some pairs are drawn in any case
         if pairs:
             metrics["geometry/geodesic_deviation"], tables["geodesic"] = metric, deviations

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from gde.distances import gaussian_ot_path, gaussian_w2, gaussian_w2_matrix
-from gde.evaluate.metrics import mean_interval, record
+from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.reconstruction import CHUNK, Sets, moments
+from gde.evaluate.tables import DATA
 from gde.sets.random import ShardRandom, seed_of
 
 SHOWN = 3
@@ -36,11 +37,11 @@ def generate_path(model: Any, z1: Tensor, z2: Tensor, t: Tensor, n: int, draw: t
 
 
 def geodesic_deviation(
-    model: Any, family: Any, sets: Sets, *, pairs: int, steps: int, bootstrap: int, seed: int
+    model: Any, family: Any, sets: Sets, *, pairs: int, steps: int, repeats: int, seed: int
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     """W2 of what is generated along a latent line to the closed-form OT path, as a share of the end-to-end W2.
 
-    For normal families. `steps` times in [0, 1], ends included; normals are fitted to the generated points.
+    Mean over pairs and times over the mean end-to-end W2, so that no pair of near neighbours rules. For normal families. `steps` times in [0, 1], ends included; normals are fitted to the generated points.
     Baselines: `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines between
     means and covariances, both exact. Ceiling: as many points of the true path, fitted alike.
     Returns the metric, the deviations by pair and time, and the normals to draw.
@@ -66,25 +67,31 @@ def geodesic_deviation(
     found_mean = torch.cat([m for m, _ in found]).view_as(true_mean)
     found_cov = torch.cat([c for _, c in found]).view_as(true_cov)
     resampled = [_resample(true_mean[k], true_cov[k], n, seed, k) for k in range(len(chosen))]
-    shares = {
+    sources = {
         "model": (found_mean, found_cov),
         "resample_truth": tuple(torch.stack(v) for v in zip(*resampled, strict=True)),
         "linear_mixture": (true_mean, mixture),
         "linear_moments": (true_mean, linear),
     }
-    shares = {k: (gaussian_w2(m, c, true_mean, true_cov) / length).cpu().numpy() for k, (m, c) in shares.items()}
+    gaps = {k: gaussian_w2(m, c, true_mean, true_cov).cpu().numpy() for k, (m, c) in sources.items()}  # (p, steps)
+    length = length.cpu().numpy()[:, 0]
+
+    def share(source: str, index=slice(None)) -> float:
+        return float(gaps[source][index].mean() / length[index].mean())
+
     metric = record(
-        shares["model"].mean(),
+        share("model"),
         n=len(chosen),
         higher_is_better=False,
-        ci=mean_interval(shares["model"].mean(1), rng, repeats=bootstrap),
-        baselines={k: shares[k].mean() for k in ("linear_mixture", "linear_moments")},
-        ceiling=shares["resample_truth"].mean(),
+        ci=bootstrap(lambda i: share("model", i), len(chosen), rng, repeats=repeats),
+        baselines={k: share(k) for k in ("linear_mixture", "linear_moments")},
+        ceiling=share("resample_truth"),
     )
     times = t.cpu().numpy()
     table = pd.DataFrame(
         {"pair": np.repeat(np.arange(len(chosen)), steps), "t [1]": np.tile(times, len(chosen))}
-        | {f"{k} [share of end-to-end W2]": v.ravel() for k, v in shares.items()}
+        | {f"end_to_end_w2 {DATA}": np.repeat(length, steps)}
+        | {f"{k} {DATA}": v.ravel() for k, v in gaps.items()}
     )
     normals = pd.concat(
         [
@@ -107,7 +114,7 @@ def _normals(pair: int, times, source: str, mean, cov, component: int = 0, weigh
     """Rows of the interpolation table: the first two coordinates of each normal; mean (steps, d), cov (steps, d, d)."""
     table = {"pair": pair, "t [1]": times, "source": source, "component": component, "weight [1]": weight}
     d = min(2, mean.shape[-1])
-    table |= {f"mean_{a + 1} [data units]": mean[:, a] for a in range(d)}
+    table |= {f"mean_{a + 1} {DATA}": mean[:, a] for a in range(d)}
     table |= {f"cov_{a + 1}{b + 1} [squared data units]": cov[:, a, b] for a in range(d) for b in range(a, d)}
     return pd.DataFrame(table)
 
@@ -142,6 +149,6 @@ def mixture_path(model: Any, sets: Sets, *, seed: int) -> tuple[pd.DataFrame, pd
         pair, time, _ = np.indices((p, s, n)).reshape(3, -1)
         cloud = pd.DataFrame({"pair": pair + index.start, "t [1]": times[time]})
         for a in range(min(2, d)):
-            cloud[f"x_{a + 1} [data units]"] = points[..., a].cpu().numpy().ravel()
+            cloud[f"x_{a + 1} {DATA}"] = points[..., a].cpu().numpy().ravel()
         clouds.append(cloud)
     return pd.concat(normals, ignore_index=True), pd.concat(clouds, ignore_index=True)

@@ -13,8 +13,7 @@ from gde.evaluate.metrics import mean_interval, record
 from gde.sets.random import ShardRandom, seed_of
 
 CHUNK = 200_000  # points held at once per source
-OT_POINTS = 400  # per set; exact OT costs about their cube
-MMD_POINTS = 500
+COMPARED = 300  # points per set for exact OT and MMD, which cost their cube and their square
 AVERAGE_SETS = 4096
 CONTROLS = ("resample_truth", "average_covariance", "point_mass", "other_set")
 METRICS = ("w2", "w2_mean", "w2_cov", "mmd", "second_moment")
@@ -63,38 +62,34 @@ def errors(model: Any, family: Any, sets: Sets, n: int, *, seed: int, paper_only
             "point_mass": mean[:, None].expand(-1, n, -1),
         }
         reference = None if paper_only else family.sample(part.params, n, rng["reference"])
-        bandwidth = None if paper_only else median_distance(reference[:, :MMD_POINTS])
+        bandwidth = None if paper_only else median_distance(reference[:, :COMPARED])
         for source, points in sources.items():
             if not torch.isfinite(points).all():
                 raise ValueError(f"{source}: found NaN or infinity among the samples, expected finite numbers")
-            values = _errors(source, points, part.params, mean, cov, reference, bandwidth)
+            mixture = _mixture_error(source, points, part.params, other.part(index).params)
+            values = _errors(source, points, mixture, mean, cov, reference, bandwidth)
             values = {k: v.double().cpu().numpy() for k, v in values.items()}
             tables.append(pd.DataFrame({"set": part.rows, "source": source, **values}))
     return pd.concat(tables, ignore_index=True)
 
 
-def _errors(source, points, params, mean, cov, reference, bandwidth) -> dict[str, Tensor]:
-    """points, reference (b, n, d); true mean (b, d), cov (b, d, d); each value (b,)."""
+def _errors(source, points, mixture, mean, cov, reference, bandwidth) -> dict[str, Tensor]:
+    """points, reference (b, n, d); true mean (b, d), cov (b, d, d); mixture (b,) MW2² or None; each value (b,)."""
     found_mean, found_cov = moments(points)
     mean, cov = mean.double(), cov.double()
-    mixture = "weight" in params
     w2_mean = (found_mean - mean).norm(dim=-1)
     cov_squared = bures2(found_cov, cov)
-    if mixture:
-        paper = _mixture_error(source, points, params)
-    else:
-        paper = w2_mean + cov_squared
-    out = {"paper_metric": paper}
+    out = {"paper_metric": w2_mean + cov_squared if mixture is None else mixture}
     if reference is None:
         return out
-    if not mixture:
+    if mixture is None:
         w2 = (w2_mean**2 + cov_squared).sqrt()
     elif source == "point_mass":  # the only coupling sends every point to the mass
-        w2 = (reference[:, :OT_POINTS] - points[:, :1]).square().sum(-1).mean(-1).sqrt()
+        w2 = (reference[:, :COMPARED] - points[:, :1]).square().sum(-1).mean(-1).sqrt()
     else:
-        w2 = torch.as_tensor(exact_w2(points[:, :OT_POINTS], reference[:, :OT_POINTS]))
+        w2 = exact_w2(points[:, :COMPARED], reference[:, :COMPARED])
     relative = (found_cov - cov).norm(dim=(-2, -1)) / cov.norm(dim=(-2, -1))
-    squared_mmd = mmd(points[:, :MMD_POINTS], reference[:, :MMD_POINTS], bandwidth=bandwidth)
+    squared_mmd = mmd(points[:, :COMPARED], reference[:, :COMPARED], bandwidth)
     return out | {
         "w2": w2,
         "w2_mean": w2_mean,
@@ -104,13 +99,21 @@ def _errors(source, points, params, mean, cov, reference, bandwidth) -> dict[str
     }
 
 
-def _mixture_error(source: str, points: Tensor, params: dict[str, Tensor]) -> Tensor:
-    """MW2² between the truth and the mixture that EM, started at the truth, fits to the points; (b,)."""
+def _mixture_error(source: str, points: Tensor, params: dict[str, Tensor], other: dict[str, Tensor]) -> Tensor | None:
+    """MW2² between the truth and the mixture that EM, started at the truth, fits to the points; (b,), or None.
+
+    None for normal families. Exact, without EM: `point_mass`, which has a single coupling, and `other_set`, whose
+    points lie far from where EM would start.
+    """
+    if "weight" not in params:
+        return None
     w, m, c = (params[k].double() for k in ("weight", "mean", "cov"))
     if source == "point_mass":
         spread = (m - points[:, :1].double()).square().sum(-1) + c.diagonal(dim1=-2, dim2=-1).sum(-1)
         return (w * spread).sum(-1)
-    return torch.as_tensor(mw2(*fit_gmm_from(points.double(), w, m, c), w, m, c)) ** 2
+    if source == "other_set":
+        return mw2(*(other[k].double() for k in ("weight", "mean", "cov")), w, m, c) ** 2
+    return mw2(*fit_gmm_from(points, w, m, c), w, m, c) ** 2
 
 
 def moments(points: Tensor) -> tuple[Tensor, Tensor]:

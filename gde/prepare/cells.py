@@ -18,7 +18,7 @@ from gde.prepare.values import ValueCheck
 
 # Values of one chunk if it were dense: 64 MB in float32, whatever the number of genes.
 CHUNK_VALUES = 16_000_000
-NNZ_PIECE = 8_000_000
+NNZ_PIECE = 4_000_000
 
 
 class Cells:
@@ -207,7 +207,7 @@ def _map(file: Path, dtype: type, n: int) -> np.memmap:
 def csc_to_csr(data: Any, indices: Any, indptr: np.ndarray, shape: tuple[int, int], tmp: Path, where: str) -> _Rows:
     """Rewrite a column-sorted sparse matrix (indptr (genes + 1,)) row-sorted in two files under `tmp`, in two passes.
 
-    Anonymous memory: 8 bytes a row and some hundred MB for a piece of stored values; the files hold 8 bytes per value.
+    Anonymous memory: 8 bytes a row and about 250 MB for a piece of stored values; the files hold 8 bytes per value.
     """
     n, nnz = shape[0], int(indptr[-1])
     pieces = [(lo, min(lo + NNZ_PIECE, nnz)) for lo in range(0, nnz, NNZ_PIECE)]

@@ -65,30 +65,8 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
             raise bad(
                 where, f"a group or label column called '{name}'", f"none of {', '.join(RESERVED)}", "rename the column"
             )
-    text = {}
-    for name in columns_needed(cfg):
-        missing = pd.isna(table[name]).to_numpy() | (table[name] == "").to_numpy(dtype=bool, na_value=False)
-        if missing.any():
-            i = int(np.flatnonzero(missing)[0])
-            row = f"row {i + 1}" if row_names is None else f"row {i} ({row_names[i]})"
-            raise bad(
-                f"{where}: {row}, column {name}",
-                "a missing value",
-                "a value in every row",
-                "fill it in or drop the row, then write the file again",
-            )
-        text[name] = table[name].astype(str)
-    keys = pd.MultiIndex.from_frame(pd.DataFrame({n: text[n] for n in groupby}))
-    code, unique = keys.factorize(sort=True)
-    names = ["|".join(key) for key in unique]
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise bad(
-            where,
-            f"two groups called '{twice}'",
-            "distinct names when groupby values are joined with '|'",
-            "remove '|' from the values",
-        )
+    text = as_text(table, columns_needed(cfg), where, row_names)
+    code, names, _ = name_groups(text, groupby, where)
 
     by = split["by"]
     size = np.bincount(code, minlength=len(names))
@@ -136,6 +114,42 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     for name in labels:
         _check_constant(text[name].to_numpy(), code, first, present // 3, assignment.row, name, names, where)
     return assignment
+
+
+def as_text(
+    table: pd.DataFrame, columns: Sequence[str], where: str, row_names: Sequence[str] | None = None
+) -> dict[str, pd.Series]:
+    """Columns as text. GdeError names the first row without a value."""
+    text = {}
+    for name in columns:
+        missing = pd.isna(table[name]).to_numpy() | (table[name] == "").to_numpy(dtype=bool, na_value=False)
+        if missing.any():
+            i = int(np.flatnonzero(missing)[0])
+            row = f"row {i + 1}" if row_names is None else f"row {i} ({row_names[i]})"
+            raise bad(
+                f"{where}: {row}, column {name}",
+                "a missing value",
+                "a value in every row",
+                "fill it in or drop the row, then write the file again",
+            )
+        text[name] = table[name].astype(str)
+    return text
+
+
+def name_groups(text: dict[str, pd.Series], groupby: Sequence[str], where: str) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Group number of every row (N,), names of the groups (values joined with '|'), and the first row of each."""
+    keys = pd.MultiIndex.from_frame(pd.DataFrame({n: text[n] for n in groupby}))
+    code, unique = keys.factorize(sort=True)
+    names = ["|".join(key) for key in unique]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise bad(
+            where,
+            f"two groups called '{twice}'",
+            "distinct names when groupby values are joined with '|'",
+            "remove '|' from the values",
+        )
+    return code, names, np.unique(code, return_index=True)[1]
 
 
 def _check_constant(value, code, first, group_of_row, row, name, names, where) -> None:

@@ -139,6 +139,17 @@ def column(f: Any, frame: str, name: str, path: Path) -> np.ndarray:
         )
 
 
+def columns(path: Path) -> list[str]:
+    """Names of the obs columns of an .h5ad file, in file order."""
+    with open_hdf5(path) as f, reading(path):
+        node = f["obs"]
+        if hasattr(node, "dtype"):
+            return [n for n in node.dtype.names if n not in ("index", "_index")]
+        hidden = ("__categories", node.attrs.get("_index", "_index"))
+        order = node.attrs.get("column-order", list(node))
+        return [str(k) for k in text(np.asarray(order)) if k not in hidden]
+
+
 def _categories(codes: np.ndarray, categories: np.ndarray, where: str) -> np.ndarray:
     if len(codes) and (codes.max() >= len(categories) or codes.min() < -1):
         raise bad(where, "codes without a category", f"codes below {len(categories)}", "the file is damaged")

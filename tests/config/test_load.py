@@ -52,7 +52,7 @@ def test_marks(tmp_path):
     ],
 )
 def test_refusals(tmp_path, text, message):
-    with pytest.raises(GdeError, match="x.yaml") as e:
+    with pytest.raises(GdeError, match=r"x\.yaml") as e:
         read(tmp_path, text)
     assert message in str(e.value)
     assert "\n" not in str(e.value)
@@ -91,8 +91,12 @@ def test_merge_laws(a, b, c):
 
 
 def test_values_that_came_through_snakemake(tmp_path):
-    file = read(tmp_path, "gmm:\n  lr: 2e-4\n  steps: 5\n")
-    tree = from_snakemake({"gmm": {"lr": "2e-4", "steps": 6, "name": "energy"}}, [file])
-    assert tree.data == {"gmm": {"lr": 2e-4, "steps": 6, "name": "energy"}}
+    """YAML 1.1 leaves 2e-4 as text, --config leaves every nested value as text; text in quotes stays text."""
+    file = read(tmp_path, "gmm:\n  lr: 2e-4\n  steps: 5\n  quoted: '5'\n")
+    given = {"lr": "2e-4", "steps": "6", "quoted": "5", "name": "energy", "none": "null", "list": ["1", "x"]}
+    tree = from_snakemake({"gmm": given}, [file])
+    expected = {"lr": 2e-4, "steps": 6, "quoted": "5", "name": "energy", "none": None, "list": [1, "x"]}
+    assert tree.data == {"gmm": expected}
     assert tree.mark(("gmm", "lr")) == ("x.yaml:2", "gmm.lr")
+    assert tree.mark(("gmm", "quoted")) == ("x.yaml:4", "gmm.quoted")
     assert tree.mark(("gmm", "steps")) == ("--config", "gmm.steps")

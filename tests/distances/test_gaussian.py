@@ -137,6 +137,8 @@ def test_bad_input_is_named():
         bures2(torch.diag(torch.tensor([1.0, -1.0])), torch.eye(2))
     with pytest.raises(ValueError, match="NaN"):
         bures2(torch.full((2, 2), torch.nan), torch.eye(2))
+    with pytest.raises(ValueError, match="mean"):
+        gaussian_w2(m + torch.nan, c, m, c)
     with pytest.raises(ValueError, match="only one of m2 and c2"):
         gaussian_w2_matrix(m, c, m)
     with pytest.raises(ValueError, match=r"\[0, 1\]"):

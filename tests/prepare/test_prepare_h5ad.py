@@ -1,4 +1,4 @@
-"""A user's .h5ad: every layout gives the same store, fitted on training cells only; what is wrong is refused in one line."""
+"""A user's .h5ad: every layout gives the same store, fitted on training cells only; faults are refused in one line."""
 
 import warnings
 

@@ -36,7 +36,7 @@ def write(table, tmp_path, kind="csv"):
 
 
 def store_of(path, out, **changes):
-    prepare(cfg(path, **changes), out, name="mine", seed=0)
+    prepare(cfg(path) | changes, out, name="mine", seed=0)
     return SetStore.open(out)
 
 
@@ -111,7 +111,7 @@ GOOD = "a,b,c,donor,sex\n" + ROWS
         ("data.csv", "", ["an empty file"]),
         ("data.csv", "a,b,c,donor,sex\n", ["no rows"]),
         ("data.csv", "<html><body>", ["an HTML page"]),
-        ("data.csv", "a,b,b,c,donor,sex\n" + ROWS, ["the column 'b' 2 times"]),
+        ("data.csv", "a,b,b,donor,sex\n" + ROWS, ["the column 'b' 2 times"]),
         ("data.csv", GOOD + "1,2,3,d1\n", ["row of another length (4 fields in row 41, 5 in the header)"]),
         ("data.csv", GOOD + "1,2,3,d1,f,9\n", ["6 fields in row 41"]),
         ("data.csv", "b,c,donor,sex\n" + ROWS, ["5 fields in row 1, 4 in the header"]),
@@ -155,7 +155,7 @@ def test_a_truncated_parquet_is_refused(tmp_path, out, keep):
 def test_wrong_settings_are_refused(tmp_path, out, changes, parts):
     path = text(tmp_path, GOOD)
     with refused(out, *parts):
-        prepare(cfg(path, **changes), out, name="mine", seed=0)
+        prepare(cfg(path) | changes, out, name="mine", seed=0)
 
 
 def test_a_nameless_index_column_is_not_a_feature(tmp_path, out):

@@ -15,6 +15,8 @@ SIMULATED = {
     "mvn": {"dim": 5, "mean_low": 0, "mean_high": 5, "df": 40, "published_law": {"mean_low": 0, "mean_high": 1}},
     "gmm": {"dim": 2, "df": 40, "components": 3, "alpha": 1.0, "published_law": {"df": 10}},
 }
+# anndata warns that the bundled file is old; our own reader does not mind.
+OLD_FILE = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::anndata.OldFormatWarning")
 SIZES = {"test_sets": 12, "validation_sets": 5, "test_size": 400}
 
 
@@ -36,7 +38,7 @@ def test_held_out_sets_have_the_parameters_they_state(kind, out):
     mean, cov = (t.double().numpy() for t in family.moments(store.truth))
     x = np.stack([store.read(g) for g in range(len(store))]).astype(float)
     error = (x.mean(1) - mean) / np.sqrt(np.diagonal(cov, axis1=1, axis2=2) / 400)
-    assert np.abs(error).max() < 5 and 0.8 < error.std() < 1.2
+    assert np.abs(error).max() < 5 and abs(error.std() - 1) < 4 / np.sqrt(2 * error.size)
     ratio = x.var(1) / np.diagonal(cov, axis1=1, axis2=2)
     assert np.abs(ratio - 1).max() < 0.5
 
@@ -109,6 +111,7 @@ def test_digits_can_hold_whole_digits_out(out):
         digits.prepare({"kind": "digits", "split": SPLIT | {"by": "donor"}}, out, name="digits", seed=0)
 
 
+@OLD_FILE
 def test_pbmc68k_is_the_release_in_our_own_pca(out):
     ad = pytest.importorskip("anndata")
     pbmc68k.prepare({"kind": "pbmc68k", "n_pcs": 20}, out, name="pbmc68k", seed=0)
@@ -126,6 +129,7 @@ def test_pbmc68k_is_the_release_in_our_own_pca(out):
     np.testing.assert_allclose(cov, np.diag(pipeline.tensors["variance"]), atol=1e-3 * cov[0, 0])
 
 
+@OLD_FILE
 def test_pbmc68k_of_another_version_is_not_called_release(out, tmp_path, monkeypatch):
     ad = pytest.importorskip("anndata")
     adata = ad.read_h5ad(pbmc68k.bundled_file())

@@ -1,0 +1,97 @@
+"""The model card: what a model was trained on, how, how well it does, and what it must not be used for."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gde.io import atomic_write, read_json
+
+ORIGIN = {
+    "simulated": "simulated by this workflow from the law below",
+    "release": "the data set as published (recognised by its digest)",
+    "excerpt": "an excerpt of a published data set (recognised by its digest); numbers are not comparable to published ones",
+    "user": "a file of the user; see its own licence and terms",
+}
+METHODS = (
+    "Sets of samples were encoded by a permutation-invariant {encoder} encoder into {latent_dim} dimensions and "
+    "generated back by a {generator} model conditioned on the embedding; both were trained together for {steps} steps "
+    "of {n_sets} sets of {set_size} samples (generative distribution embeddings, Fishman et al., arXiv 2505.18150), "
+    "with gde. Splits and standardisation were fixed before training; the weights are the running average that "
+    "validated best (step {best_step})."
+)
+
+
+def write_card(model_dir: Path, metrics_file: Path, out: Path) -> None:
+    """Write a Markdown card from the model's config.json and the experiment's metrics.json."""
+    config, report = read_json(model_dir / "config.json"), read_json(metrics_file)
+    with atomic_write(out) as f:
+        f.write(card(config, report))
+
+
+def card(config: dict[str, Any], report: dict[str, Any]) -> str:
+    """The card's text."""
+    training, budget = config["training"], config["budget"]
+    methods = METHODS.format(
+        encoder=config["encoder"]["kind"],
+        generator=config["generator"]["kind"],
+        latent_dim=config["latent_dim"],
+        best_step=budget["best_step"],
+        **{k: training[k] for k in ("n_sets", "set_size")},
+        steps=budget["steps"],
+    )
+    dataset = yaml.safe_dump(config["dataset"], sort_keys=False).rstrip()
+    rows = [metric_row(name, m) for name, m in report["metrics"].items()]
+    return "\n".join(
+        [
+            f"# Model card: {config['name']} ({config['run']})",
+            "",
+            config.get("description") or "",
+            "",
+            "## Data",
+            "",
+            f"{ORIGIN[config['data']].capitalize()}. Set store {config['store'][:16]}.",
+            "",
+            "```yaml",
+            dataset,
+            "```",
+            "",
+            "## Methods",
+            "",
+            methods,
+            "",
+            f"Budget: {budget['steps']} steps, {budget['seconds']:.0f} s on {config['hardware']}, "
+            f"{budget['samples_seen']:.3g} samples, seed {config['seed']}.",
+            "",
+            "## Results on held-out sets",
+            "",
+            "| metric | value | interval | n | baselines | chance | ceiling | published | protocol |",
+            "|---|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "## Limits",
+            "",
+            "The embedding describes the samples it is given: batch effects, sampling bias and group sizes are part of "
+            "what it sees. It was validated on held-out data of the law or file above only. Standard errors of "
+            "embeddings cover sampling of the set, not training.",
+            "",
+            "## Citation",
+            "",
+            "Method: Fishman, Gowri, Yin, Gootenberg, Abudayyeh. Generative Distribution Embeddings. arXiv 2505.18150, "
+            "NeurIPS 2025. Software: see CITATION.cff.",
+            "",
+        ]
+    )
+
+
+def metric_row(name: str, m: dict[str, Any]) -> str:
+    """One line of the results table."""
+
+    def number(v: float | None) -> str:
+        return "" if v is None else f"{v:.4g}"
+
+    interval = "" if m["ci"] is None else f"{m['ci'][0]:.4g} to {m['ci'][1]:.4g}"
+    baselines = ", ".join(f"{k} {number(v)}" for k, v in m["baselines"].items())
+    cells = [f"{name} ({'higher' if m['higher_is_better'] else 'lower'} is better)", number(m["value"]), interval]
+    cells += [str(m["n"]), baselines, number(m["chance"]), number(m["ceiling"]), number(m["published"]), m["protocol"]]
+    return f"| {' | '.join(cells)} |"

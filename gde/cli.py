@@ -1,0 +1,210 @@
+"""The command line: `gde list | show | compare | embed | sample | check | init | train | verify | clean`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gde.errors import GdeError, bad
+
+RESULTS = Path("results")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0, or 2 after printing one line for a user's mistake."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    args = parser().parse_args(argv)
+    try:
+        args.command(args)
+    except GdeError as e:
+        print(f"gde: {e}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `gde list | head`
+        sys.stderr.close()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="gde", description="Embeddings of distributions: look at runs, use models.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(function: Any, name: str, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        return sub
+
+    sub = command(list_runs, "list", "list runs, finished or not")
+    sub.add_argument("--name-contains", default="", metavar="TEXT", help="only experiments whose name contains TEXT")
+    sub.add_argument(
+        "--param", action="append", metavar="KEY=VALUE", help="only runs with this setting, e.g. latent_dim=64"
+    )
+
+    sub = command(show_run, "show", "settings, budget and metrics of a run")
+    sub.add_argument("run", help="experiment, run id or hash")
+
+    sub = command(compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
+    sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
+
+    sub = command(embed, "embed", "embed the groups of an .h5ad with a trained model")
+    sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
+    sub.add_argument("data", type=Path, help=".h5ad with the genes and the kind of values the model was trained on")
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns; one embedding per combination")
+    sub.add_argument("--layer", help="layer to read instead of X")
+    sub.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
+    sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
+
+    sub = command(sample, "sample", "generate samples of embedded distributions")
+    sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
+    sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
+    sub.add_argument("-n", type=positive, default=500, help="samples per set (default 500)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
+
+    command(check_runs, "check", "what `snakemake all` would train, why, and for how long")
+
+    sub = command(init_experiment, "init", "write a commented experiment file for an .h5ad")
+    sub.add_argument("data", type=Path, help=".h5ad")
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
+    sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
+
+    sub = command(train, "train", "train a resolved experiment; what torchrun and srun call")
+    sub.add_argument("config", type=Path, help="resolved experiment (JSON)")
+    sub.add_argument("--sets", type=Path, required=True, help="its set store")
+    sub.add_argument("--model", type=Path, required=True, help="where to publish the model")
+    sub.add_argument("--runs", type=Path, default=RESULTS / "runs")
+    sub.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto")
+
+    sub = command(verify_results, "verify", "check one results directory, or whether two hold the same results")
+    sub.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="results/<experiment>; one or two")
+
+    sub = command(clean, "clean", "delete the checkpoints of finished runs; models, logs and metrics stay")
+    sub.add_argument("--superseded", action="store_true", help="delete finished runs that are not current altogether")
+    sub.add_argument("--dry-run", action="store_true", help="only say what would go")
+    return top
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"found {value}, expected at least 1")
+    return value
+
+
+def print_table(rows: list[dict[str, Any]], nothing: str) -> None:
+    """Aligned columns on standard output."""
+    from tabulate import tabulate
+
+    print(tabulate(rows, headers="keys", tablefmt="simple", floatfmt=".5g") if rows else nothing)
+
+
+def list_runs(args: argparse.Namespace) -> None:
+    from gde.run_table import list_table
+
+    print_table(list_table(RESULTS, args.name_contains, args.param), "no such run below results/runs")
+
+
+def show_run(args: argparse.Namespace) -> None:
+    import yaml
+
+    from gde.run_table import find_run, show
+
+    print(yaml.safe_dump(show(find_run(RESULTS, args.run)), sort_keys=False), end="")
+
+
+def compare_runs(args: argparse.Namespace) -> None:
+    from gde.run_table import compare_tables, find_run
+
+    if len(args.runs) < 2:
+        raise bad("gde compare", "one run", "two or more", "name another; `gde list` shows them")
+    settings, metrics = compare_tables([find_run(RESULTS, word) for word in args.runs])
+    print_table(settings, "the same settings, data and code")
+    print()
+    print_table(metrics, "no metrics yet: run `snakemake results/<experiment>/metrics.json`")
+
+
+def load_model(word: str) -> Any:
+    """The model in a directory, or of an experiment or run."""
+    from gde.model import GDE
+    from gde.run_table import find_run
+
+    if Path(word).is_dir():
+        return GDE.load(word)
+    run = find_run(RESULTS, word)
+    if run.model is None:
+        raise bad(f"run {run.id}", "no model: training has not finished", "a finished run", "finish it, or name another")
+    return GDE.load(run.path / "model")
+
+
+def embed(args: argparse.Namespace) -> None:
+    from gde.embed import embed_anndata, write_anndata
+
+    model = load_model(args.model)
+    result = embed_anndata(model, args.data, args.groupby, layer=args.layer, use_raw=args.use_raw)
+    write_anndata(result, args.out)
+    print(f"{args.out}: {result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']")
+
+
+def sample(args: argparse.Namespace) -> None:
+    from gde.embed import read_anndata, sample_anndata, write_anndata
+
+    result = sample_anndata(load_model(args.model), read_anndata(args.embeddings), args.n, args.seed)
+    write_anndata(result, args.out)
+    print(f"{args.out}: {args.n} samples of each of {result.n_obs // args.n} sets")
+
+
+def check_runs(args: argparse.Namespace) -> None:
+    from gde.check import check, read_config
+
+    print_table(check(read_config(Path()), Path(), RESULTS), "no experiments")
+
+
+def init_experiment(args: argparse.Namespace) -> None:
+    from gde.init import init
+
+    path, name = init(args.data, Path(), groupby=args.groupby, name=args.name)
+    print(f"{path}: look it over, then run\n\n    snakemake results/{name}/embeddings.h5ad")
+
+
+def train(args: argparse.Namespace) -> None:
+    from gde.io import read_json
+    from gde.runs import train_run
+
+    run = train_run(read_json(args.config), args.sets, args.runs, args.model, accelerator=args.accelerator)
+    print(f"{args.model}: {run}")
+
+
+def verify_results(args: argparse.Namespace) -> None:
+    from gde.verify import canonical_digests, compare
+
+    if len(args.directories) > 2:
+        raise bad("gde verify", f"{len(args.directories)} directories", "one or two", "compare them pair by pair")
+    digests = [canonical_digests(d) for d in args.directories]
+    if len(digests) == 2:
+        compare(*digests, *args.directories)
+        print(f"the same {len(digests[0])} results, but for timings and host")
+        return
+    for name, digest in digests[0].items():
+        print(f"{digest}  {name}")
+
+
+def clean(args: argparse.Namespace) -> None:
+    import shutil
+
+    from gde.run_table import all_runs
+
+    for run in all_runs(RESULTS):
+        whole = args.superseded and run.state == "finished"
+        target = run.path if whole else run.path / "checkpoints"
+        if run.state == "unfinished" or not target.exists():
+            continue
+        size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
+        print(f"{'would delete' if args.dry_run else 'deleted'} {target} ({size / 1e6:.1f} MB)")
+        if not args.dry_run:
+            shutil.rmtree(target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The laws of design: every registered encoder and generator, one parametrised test each."""
+
+import inspect
+
+import pytest
+import torch
+
+from gde import encoders, generators, objectives
+from gde.config.experiment import Experiment
+from gde.model import GDE
+from gde.nets.registry import build, resolve_kind
+from gde.sets.random import ShardRandom
+
+DIM, LATENT = 3, 7
+
+
+def small(kind: str, registry: dict) -> dict:
+    """Options that make a kind cheap, as far as it has them."""
+    accepted = inspect.signature(resolve_kind(registry, kind)).parameters
+    wanted = {"hidden": 16, "layers": 2, "steps": 20, "evaluations": 4 if kind == "flow" else None}
+    return {"kind": kind} | {k: v for k, v in wanted.items() if k in accepted and v is not None}
+
+
+def perturb(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """Move every parameter off its initial value, so that zero-initialised layers take part."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in module.parameters():
+            p += 0.2 * torch.randn(p.shape, generator=generator)
+    return module
+
+
+@pytest.fixture(params=list(encoders.REGISTRY))
+def encoder(request):
+    torch.manual_seed(0)
+    return perturb(build(encoders.REGISTRY, small(request.param, encoders.REGISTRY), dim=DIM, latent_dim=LATENT))
+
+
+@pytest.fixture(params=list(generators.REGISTRY))
+def generator(request):
+    torch.manual_seed(0)
+    return perturb(build(generators.REGISTRY, small(request.param, generators.REGISTRY), dim=DIM, latent_dim=LATENT))
+
+
+def test_encoder_ignores_order(encoder):
+    x = torch.randn(4, 33, DIM)
+    torch.testing.assert_close(encoder(x[:, torch.randperm(33)]), encoder(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_encoder_ignores_proportional_duplication(encoder, k):
+    x = torch.randn(4, 10, DIM)
+    torch.testing.assert_close(encoder(x.repeat(1, k, 1)), encoder(x), rtol=1e-4, atol=1e-5)
+
+
+def test_encoder_weights_are_multiplicities(encoder):
+    x = torch.randn(2, 3, DIM)
+    repeated = x[:, [0, 1, 1, 2, 2, 2]]
+    weight = torch.tensor([1.0, 2.0, 3.0]).expand(2, 3)
+    torch.testing.assert_close(encoder(x, weight=weight), encoder(repeated), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("garbage", [1e6, float("inf"), float("nan")])
+def test_masked_samples_do_not_matter(encoder, garbage):
+    x = torch.randn(4, 12, DIM)
+    mask = torch.arange(12) < torch.tensor([[12], [7], [3], [1]])
+    dirty = torch.where(mask[..., None], x, garbage)
+    z = encoder(dirty, mask=mask)
+    torch.testing.assert_close(z[2:3], encoder(x[2:3, :3]), rtol=1e-4, atol=1e-5)
+    assert torch.equal(z, encoder(torch.where(mask[..., None], x, 0.0), mask=mask))
+    z.sum().backward()
+    assert all(p.grad.isfinite().all() for p in encoder.parameters() if p.grad is not None)
+
+
+def test_encoder_is_defined_for_one_sample(encoder):
+    z = encoder(torch.randn(3, 1, DIM))
+    z.sum().backward()
+    assert z.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in encoder.parameters())
+
+
+def test_embedding_converges_at_root_n(encoder):
+    """Central limit theorem: sd of the embedding of n samples falls with slope -1/2."""
+    sizes, sd = torch.tensor([16.0, 64, 256, 1024]), []
+    for n in sizes.int().tolist():
+        generator = torch.Generator().manual_seed(n)
+        with torch.no_grad():
+            z = encoder(torch.randn(200, n, DIM, generator=generator) ** 3)
+        sd.append(z.std(0).square().mean().sqrt())
+    x, y = sizes.log() - sizes.log().mean(), torch.stack(sd).log()
+    slope = (x * (y - y.mean())).sum() / x.square().sum()
+    assert -0.62 < slope < -0.38
+
+
+def test_gradient_reaches_every_parameter_of_the_encoder(encoder):
+    encoder(torch.randn(8, 20, DIM)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
+
+
+def test_gradient_reaches_every_parameter_of_the_generator_and_z(generator):
+    z = torch.randn(8, LATENT, requires_grad=True)
+    generator.loss(torch.randn(8, 20, DIM), z, rng=ShardRandom(0, 0)).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in generator.parameters())
+    assert z.grad.abs().sum() > 0
+
+
+def test_generator_loss_ignores_masked_samples(generator):
+    x, z = torch.randn(4, 12, DIM), torch.randn(4, LATENT)
+    mask = torch.arange(12) < torch.tensor([[12], [7], [3], [1]])
+    dirty = torch.where(mask[..., None], x, float("nan"))
+    losses = [generator.loss(data, z, mask=mask, rng=ShardRandom(3, 0)) for data in (x, dirty)]
+    assert losses[0].isfinite()
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_generator_loss_does_not_depend_on_how_many_processes_share_it(generator):
+    x, z = torch.randn(8, 5, DIM), torch.randn(8, LATENT)
+    whole = generator.loss(x, z, rng=ShardRandom(0, 4, shards=4))
+    parts = [
+        generator.loss(x[i : i + 4], z[i : i + 4], rng=ShardRandom(0, 4, shards=4, only=only))
+        for i, only in ((0, [0, 1]), (4, [2, 3]))
+    ]
+    torch.testing.assert_close(sum(parts) / 2, whole)
+
+
+def test_samples_have_the_right_shape_and_follow_seed_and_z(generator):
+    z = torch.randn(3, LATENT)
+
+    def draw(z, seed):
+        return generator.sample(z, 50, generator=torch.Generator().manual_seed(seed))
+
+    first = draw(z, 0)
+    assert first.shape == (3, 50, DIM)
+    assert first.isfinite().all()
+    assert torch.equal(first, draw(z, 0))
+    assert not torch.equal(first, draw(z, 1))
+    assert (draw(z + 1, 0) - first).abs().mean() > 1e-3  # same noise, other embedding
+
+
+def test_sampling_in_pieces_covers_every_set(generator, monkeypatch):
+    """Sets and points beyond the memory bound are generated in pieces; none is left unwritten."""
+    monkeypatch.setattr("gde.generators.base.POINTS_AT_ONCE", 40)
+    z = torch.randn(5, LATENT)
+    for n in (7, 40, 90):
+        x = generator.sample(z, n, generator=torch.Generator().manual_seed(0))
+        assert x.shape == (5, n, DIM)
+        assert len(x.flatten(0, 1).unique(dim=0)) == 5 * n
+
+
+@pytest.mark.parametrize("kind", list(encoders.REGISTRY))
+@pytest.mark.parametrize("generator_kind", list(generators.REGISTRY))
+def test_saved_and_loaded_models_agree_bit_for_bit(tmp_path, kind, generator_kind):
+    torch.manual_seed(0)
+    config = {
+        "encoder": small(kind, encoders.REGISTRY),
+        "generator": small(generator_kind, generators.REGISTRY),
+        "latent_dim": LATENT,
+    }
+    model = perturb(GDE(config, mean=torch.randn(DIM), scale=1 + torch.rand(DIM))).eval()
+    model.save(tmp_path / "model")
+    loaded = GDE.load(tmp_path / "model")
+    x = torch.randn(2, 9, DIM)
+    z = model.embed(x)
+    assert torch.equal(loaded.embed(x), z)
+    assert torch.equal(*(m.sample(z, 6, generator=torch.Generator().manual_seed(1)) for m in (model, loaded)))
+    assert loaded.config == config
+
+
+@pytest.mark.parametrize(
+    ("registry", "section"), [(encoders.REGISTRY, "encoder"), (generators.REGISTRY, "generator")], ids=lambda v: v
+)
+def test_config_mirrors_constructors(registry, section):
+    """Every kind has a config class with exactly its options and defaults, and the other way round."""
+    annotation = Experiment.model_fields[section].annotation
+    union = getattr(annotation, "__args__", (annotation,))
+    models = {m.model_fields["kind"].annotation.__args__[0]: m for m in union}
+    assert set(models) == set(registry)
+    for kind, model in models.items():
+        signature = inspect.signature(resolve_kind(registry, kind)).parameters
+        options = {k: p.default for k, p in signature.items() if k not in ("dim", "latent_dim")}
+        assert {k: f.default for k, f in model.model_fields.items() if k != "kind"} == options
+
+
+def test_objectives_are_registered_functions():
+    assert all(callable(resolve_kind(objectives.REGISTRY, kind)) for kind in objectives.REGISTRY)
