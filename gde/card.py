@@ -10,9 +10,10 @@ from gde.io import atomic_write, read_json
 ORIGIN = {
     "simulated": "simulated by this workflow from the law below",
     "release": "the data set as published (recognised by its digest)",
-    "excerpt": "an excerpt of a published data set (recognised by its digest); numbers are not comparable to published ones",
+    "excerpt": "an excerpt of a published data set (recognised by its digest); not comparable to published numbers",
     "user": "a file of the user; see its own licence and terms",
 }
+BUDGET = "Budget:"  # begins the one line that differs between equal runs
 METHODS = (
     "Sets of samples were encoded by a permutation-invariant {encoder} encoder into {latent_dim} dimensions and "
     "generated back by a {generator} model conditioned on the embedding; both were trained together for {steps} steps "
@@ -60,7 +61,7 @@ def card(config: dict[str, Any], report: dict[str, Any]) -> str:
             "",
             methods,
             "",
-            f"Budget: {budget['steps']} steps, {budget['seconds']:.0f} s on {config['hardware']}, "
+            f"{BUDGET} {budget['steps']} steps, {budget['seconds']:.0f} s on {config['hardware']}, "
             f"{budget['samples_seen']:.3g} samples, seed {config['seed']}.",
             "",
             "## Results on held-out sets",

@@ -77,7 +77,12 @@ def load_latest(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | N
 
 
 def prune_checkpoints(directory: Path, *, best: int | None, keep_every: int) -> None:
-    """Delete all but the newest two, the best, and every `keep_every`-th step (0: none)."""
+    """Delete all but the newest two, the best and every `keep_every`-th step (0: none), and what killed processes left.
+
+    Only for the process that writes, between two of its checkpoints.
+    """
+    for left in directory.glob(".step-*.tmp"):
+        shutil.rmtree(left)
     for path in list_checkpoints(directory)[:-NEWEST_KEPT]:
         step = int(path.name.removeprefix("step-"))
         if step != best and not (keep_every and step % keep_every == 0):

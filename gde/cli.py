@@ -134,7 +134,8 @@ def load_model(word: str) -> Any:
         return GDE.load(word)
     run = find_run(RESULTS, word)
     if run.model is None:
-        raise bad(f"run {run.id}", "no model: training has not finished", "a finished run", "finish it, or name another")
+        found, remedy = "no model: training has not finished", "finish it, or name another"
+        raise bad(f"run {run.id}", found, "a finished run", remedy)
     return GDE.load(run.path / "model")
 
 

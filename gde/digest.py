@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent
 TOP = PACKAGE.name
 # Imports inside their functions are services to some callers (embedding, reading raw data, exact distances) and nothing
 # to the others: who uses one names it among the roots. Otherwise an edit of `gde.embed` would retrain everything.
-SERVICES = ("gde.model", "gde.sets.families")
+SERVICES = ("gde.model", "gde.objectives", "gde.sets.families", "gde.sets.source")
 
 
 def code_digest(roots: Iterable[str]) -> str:
@@ -42,6 +42,11 @@ def code_digest(roots: Iterable[str]) -> str:
         todo += [".".join(parents[:n]) for n in range(2, len(parents))]
     digests = [f"{module} {read_module(module).digest}" for module in sorted(seen)]
     return hashlib.sha256("\n".join(roots + digests).encode()).hexdigest()
+
+
+def script_digest(path: Path) -> str:
+    """SHA-256 over the code of one file outside the package, hexadecimal."""
+    return Module("script", path).digest
 
 
 class Module:
@@ -183,10 +188,14 @@ def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:
 
 
 def figure_modules(name: str) -> list[str]:
-    """What draws a figure."""
-    return [registered("gde.figures", name)]
+    """What draws a figure. Raises GdeError for an unknown one."""
+    from gde.figures import REGISTRY  # light, and not a literal
+
+    if name not in REGISTRY:
+        raise bad("figure", repr(name), f"one of {', '.join(REGISTRY)}", "choose one of them")
+    return [REGISTRY[name]]
 
 
-def card_modules() -> list[str]:
+def card_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What writes the model card."""
     return ["gde.card"]

@@ -54,15 +54,15 @@ def embed_store(
         if n < 2:
             continue
         folds = min(n, FOLDS)
-        if n > rows_at_once:
-            parts = encode_streamed(model, store, groups[i], folds, rows_at_once)
-        elif n >= JACKKNIFE_BELOW:
-            x = np.asarray(store.read(groups[i]))
-            parts = encode_sets(model, (x[k::folds] for k in range(folds)), rows_at_once)
-        else:
+        if n < JACKKNIFE_BELOW:
             x, fold = np.asarray(store.read(groups[i])), np.arange(n) % folds
             parts = encode_sets(model, (x[fold != k] for k in range(folds)), rows_at_once)
             parts = parts * (folds - 1)  # pseudo-values up to a constant
+        elif n <= rows_at_once:
+            x = np.asarray(store.read(groups[i]))
+            parts = encode_sets(model, (x[k::folds] for k in range(folds)), rows_at_once)
+        else:
+            parts = encode_streamed(model, store, groups[i], folds, rows_at_once)
         errors[i] = parts.std(0, ddof=1) / np.sqrt(folds)
     return z, errors
 
@@ -178,31 +178,31 @@ def embed_anndata(
     n_samples. Raises GdeError for missing columns, missing genes and values the preprocessing does not fit.
     """
     from gde.prepare.cells import read_cells
-    from gde.prepare.groups import as_text, name_groups
+    from gde.prepare.groups import RESERVED, as_text, name_groups
     from gde.sets.writer import StoreWriter
 
     if model.features is None:
         raise bad("model", "no preprocessing", "a model trained on an h5ad", "use GDE.embed with a tensor (b, n, d)")
     columns = [groupby] if isinstance(groupby, str) else list(groupby or [])
+    if taken := [c for c in columns if c in RESERVED and columns != ["group"]]:
+        raise bad("groupby", f"the column name {taken[0]!r}", f"none of {', '.join(RESERVED)}", "rename the column")
     source = {"layer": layer, "use_raw": use_raw}
     with read_cells(data, **source, values=model.features.cfg["values"]) as cells:
         table, where, names = cells.columns(columns), f"{cells.where}: obs", cells.obs_names
     if not columns:
         columns, table = ["all"], pd.DataFrame({"all": np.full(len(names), "all", object)})
     code, groups, first = name_groups(as_text(table, columns, where, names), columns, where)
-    groups = table.iloc[first].assign(group=groups, split="query", size=np.bincount(code)).reset_index(drop=True)
+    groups = table.iloc[first].assign(group=groups, split="test", size=np.bincount(code)).reset_index(drop=True)
     with TemporaryDirectory() as scratch:
         path, start = Path(scratch) / "sets", 0
-        with StoreWriter(
-            path, groups=groups, sample_shape=(model.dim,), seed=model.config["seed"]
-        ) as writer:
+        with StoreWriter(path, groups=groups, sample_shape=(model.dim,), seed=0) as writer:
             for rows in model.features.transform_h5ad(data, **source):
                 writer.write(rows, code[start : start + len(rows)])
                 start += len(rows)
             writer.finish({"kind": "query", "data": "user"})
         store = SetStore.open(path, verify=False)
         z, se = embed_store(model, store)
-    return to_anndata(z, se, store.groups.drop(columns="split"), {"run": model.config["run"]})
+    return to_anndata(z, se, store.groups.drop(columns="split"), {"run": model.config.get("run", "")})
 
 
 @torch.no_grad()
@@ -220,6 +220,9 @@ def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarra
         raise bad("embeddings", f"{embeddings.n_vars} columns", f"{model.latent_dim} (the model's latent_dim)", remedy)
     counts = np.broadcast_to(np.asarray(n, dtype=np.int64), embeddings.n_obs)
     z = torch.from_numpy(np.asarray(embeddings.X, dtype=np.float32)).to(model.device)
+    if not z.isfinite().all():
+        name = embeddings.obs_names[int((~z.isfinite()).any(1).nonzero()[0])]
+        raise bad(f"embeddings: {name}", "NaN or infinity", "finite numbers", "embed the data again")
     generator = torch.Generator(model.device).manual_seed(seed)
     parts = [model.sample(z[i : i + 1], int(c), generator=generator)[0].cpu().numpy() for i, c in enumerate(counts)]
     x = np.concatenate(parts)

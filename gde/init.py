@@ -13,6 +13,7 @@ from gde.prepare import hdf5
 from gde.prepare.cells import read_cells
 
 CELLS_LOOKED_AT = 2000
+WIDE = 10**6  # no line breaks
 TEMPLATE = """\
 # Written by `gde init`. Every key has a default: config/README.md lists them all.
 description: {description}
@@ -62,11 +63,12 @@ def init(
         keys = cells.columns(groupby).astype(str).agg("|".join, axis=1)
         values = guess_values(next(cells.chunks())[1][:CELLS_LOOKED_AT])
     groups = int((keys.value_counts() >= min_size).sum())
+    description = f"{n_cells} cells of {path.name}; a set is one {' x '.join(groupby)}"
     text = TEMPLATE.format(
-        description=yaml.safe_dump(f"{n_cells} cells of {path.name}; a set is one {' x '.join(groupby)}").split("\n")[0],
-        path=yaml.safe_dump(str(path)).split("\n")[0],
+        description=yaml.safe_dump(description, width=WIDE).split("\n")[0],
+        path=yaml.safe_dump(str(path), width=WIDE).split("\n")[0],
         columns=", ".join(f"{c} ({n})" for c, n in columns.items()),
-        groupby=yaml.safe_dump(groupby, default_flow_style=True).strip(),
+        groupby=yaml.safe_dump(groupby, default_flow_style=True, width=WIDE).strip(),
         values=values,
         n_hvg=2000 if n_genes > 2000 and values != "scaled" else "null",
         n_pcs=min(50, n_genes - 1, n_cells // 4) if n_genes > 50 else "null",
@@ -82,9 +84,8 @@ def guess_groupby(columns: dict[str, int], n_cells: int, path: Path) -> list[str
     """The column with the most values among those with at least two values and ten cells per value."""
     usable = {c: n for c, n in columns.items() if 2 <= n <= n_cells / 10}
     if not usable:
-        raise bad(
-            f"{path}: obs", f"no column that groups cells ({', '.join(columns) or 'none'})", "one", "give --groupby COLUMN"
-        )
+        found = f"no column that groups cells ({', '.join(columns) or 'none'})"
+        raise bad(f"{path}: obs", found, "one", "give --groupby COLUMN")
     return [max(usable, key=usable.get)]
 
 

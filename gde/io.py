@@ -58,7 +58,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield tmp
-            with open(tmp, "rb") as f:
+            with tmp.open("rb") as f:
                 os.fsync(f.fileno())
             os.replace(tmp, path)
             _fsync_dir(path.parent)
@@ -69,7 +69,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 @contextmanager
 def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """Open a file that appears under its name only when the block ends without an error."""
-    with atomic_path(path) as tmp, open(tmp, mode) as f:
+    with atomic_path(path) as tmp, tmp.open(mode) as f:
         yield f
 
 
@@ -87,12 +87,19 @@ def atomic_dir(path: str | os.PathLike, *, sums: bool = True) -> Iterator[Path]:
                 write_sums(tmp)
             for file in tmp.rglob("*"):
                 if file.is_file():
-                    with open(file, "rb") as f:
+                    with file.open("rb") as f:
                         os.fsync(f.fileno())
+            for directory in (tmp, *(d for d in tmp.rglob("*") if d.is_dir())):
+                _fsync_dir(directory)
             old = _temporary(path)
             if path.exists():
                 os.replace(path, old)
-            os.replace(tmp, path)
+            try:
+                os.replace(tmp, path)
+            except BaseException:
+                if old.exists():
+                    os.replace(old, path)
+                raise
             _fsync_dir(path.parent)
             shutil.rmtree(old, ignore_errors=True)
         finally:
@@ -101,7 +108,7 @@ def atomic_dir(path: str | os.PathLike, *, sums: bool = True) -> Iterator[Path]:
 
 def sha256_file(path: str | os.PathLike) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
-    with open(path, "rb") as f:
+    with Path(path).open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
@@ -144,6 +151,8 @@ def read_sums(directory: Path) -> dict[str, str]:
         lines = (directory / SUMS).read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError) as e:
         raise bad(directory, f"no {SUMS}", "a complete directory written by gde", "make it again") from e
+    if not lines:
+        raise bad(directory / SUMS, "an empty file", "'<sha256>  <file>' lines", "make the directory again")
     try:
         return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except ValueError as e:

@@ -86,7 +86,7 @@ class GDE(nn.Module):
         return embed_anndata(self, x, groupby)
 
     def embed_store(self, store: "SetStore", groups: "np.ndarray | None" = None, *, se: bool = True):
-        """Exact embeddings (g, l) of whole groups of any size and their standard errors; see `gde.embed.embed_store`."""
+        """Exact embeddings (g, l) of whole groups of any size and their standard errors (`gde.embed.embed_store`)."""
         from gde.embed import embed_store
 
         return embed_store(self, store, groups, se=se)
@@ -112,7 +112,7 @@ class GDE(nn.Module):
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, device: str | torch.device = "cpu") -> "GDE":
-        """Read a model written by `save`. Raises GdeError naming the file that is missing, damaged or of another config."""
+        """Read what `save` wrote. Raises GdeError naming the file that is missing, damaged or of another config."""
         path = Path(path)
         if not path.is_dir():
             raise bad(path, "no such directory", "a model directory", "give results/<experiment>/model")
@@ -124,7 +124,11 @@ class GDE(nn.Module):
             from gde.features import FeaturePipeline
 
             features = FeaturePipeline.load(path / FEATURES)
-        model = cls(config, mean=state["x_mean"], scale=state["x_scale"], features=features)
+        try:
+            model = cls(config, mean=state["x_mean"], scale=state["x_scale"], features=features)
+        except (KeyError, TypeError, ValueError) as e:
+            found = f"{type(e).__name__} {e} when building the model"
+            raise bad(path / CONFIG, found, f"the configuration that {WEIGHTS} was trained with", "train again") from e
         load_state(model, state, path / WEIGHTS)
         return model.to(device).eval()
 

@@ -67,7 +67,8 @@ def find_run(results: Path, word: str) -> Run:
     if len(matches) == 1:
         return matches[0]
     known = ", ".join(r.id for r in matches or runs) or "none: train an experiment first"
-    raise bad(f"run {word!r}", "several" if matches else "no such run", "an experiment, run id or hash", f"there are {known}")
+    found = "several" if matches else "no such run"
+    raise bad(f"run {word!r}", found, "an experiment, run id or hash", f"there are {known}")
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -139,5 +140,3 @@ def show(run: Run) -> dict[str, Any]:
     if run.metrics is not None:
         out["metrics"] = {k: v["value"] for k, v in run.metrics["metrics"].items()}
     return out | {"config": run.config}
-
-

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from gde.config import run_id
 from gde.digest import code_digest, training_modules
 from gde.errors import bad
-from gde.io import atomic_dir, atomic_path, read_json, verify_sums, write_json
+from gde.io import atomic_dir, atomic_path, read_json, storage_errors, verify_sums, write_json
 
 if TYPE_CHECKING:
     import torch
-
-    from gde.model import GDE
 
 
 def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir: Path, *, accelerator: str) -> str:
@@ -34,9 +32,7 @@ def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir
     store, code = SetStore.open(store_dir), code_digest(training_modules(config))
     run = run_id(config, store.digest, code)
     run_dir, device = runs_dir / run, pick_device(accelerator)
-    first = join_processes(device)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with one_writer(run_dir, enabled=first):
+    with joined_processes(device) as first, one_writer(run_dir, enabled=first):
         if not is_finished(run_dir):
             record = {"run": run, "experiment": config["name"], "store": store.digest, "code": code}
             if first:
@@ -67,32 +63,44 @@ def is_finished(run_dir: Path) -> bool:
     return True
 
 
-def join_processes(device: "torch.device") -> bool:
-    """Join the process group that torchrun or srun set up, if any; True for the process that writes."""
+@contextmanager
+def joined_processes(device: "torch.device") -> Iterator[bool]:
+    """Join the process group that torchrun or srun set up, if any; gives True in the process that writes."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return True
+        yield True
+        return
     from torch import distributed
 
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return distributed.get_rank() == 0
+    try:
+        yield distributed.get_rank() == 0
+    finally:
+        distributed.destroy_process_group()
 
 
 @contextmanager
 def one_writer(run_dir: Path, *, enabled: bool = True) -> Iterator[None]:
-    """Hold the run's lock; GdeError when another live process holds it. The lock dies with its process."""
+    """Make the run's directory and hold its lock; GdeError when another live process does, or it is read-only.
+
+    The lock dies with its process.
+    """
     if not enabled:
         yield
         return
-    with (run_dir / "lock").open("a+") as f:
+    with storage_errors(run_dir):
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = (run_dir / "lock").open("a+")
+    with lock as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             f.seek(0)
             remedy = "wait for it to end, or stop it; its checkpoints are kept"
             raise bad(run_dir, f"a training of this run in progress ({f.read().strip()})", "one writer", remedy) from e
-        f.truncate(0)
-        f.write(f"process {os.getpid()} on {socket.gethostname()}")
-        f.flush()
+        with storage_errors(run_dir):
+            f.truncate(0)
+            f.write(f"process {os.getpid()} on {socket.gethostname()}")
+            f.flush()
         yield
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
 
 from gde import objectives
 from gde.checkpoint import flatten_optimizer, load_checkpoint, load_latest, prune_checkpoints, restore_optimizer
 from gde.checkpoint import save_checkpoint as write_checkpoint
 from gde.device import autocast
-from gde.errors import GdeError
+from gde.errors import GdeError, bad
 from gde.model import GDE, load_state
 from gde.nets.registry import resolve_kind
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
+from gde.processes import Processes
 from gde.sets.random import ShardRandom
 from gde.sets.source import load_features, make_sampler
 from gde.sets.store import SetStore
@@ -43,14 +43,19 @@ def train(
     SIGTERM.
     """
     cfg = config["training"]
-    rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    processes = Processes()
+    if processes.world > cfg["shards"]:
+        found, expected = f"{cfg['shards']} for {processes.world} processes", "at least one shard for each process"
+        raise bad("training.shards", found, expected, "raise it, or start fewer processes")
+    if not len(store.select(split="validation")):
+        raise bad(store.path, "no validation groups", "one or more", "raise dataset.split.fractions[1]")
     torch.set_num_threads(cfg["torch_threads"])
     model, average = build_models(config, store, device)
     parameters, names = list(model.parameters()), [name for name, _ in model.named_parameters()]
     optimizer = build_optimizer(parameters, cfg["optimizer"])
     objective = resolve_kind(objectives.REGISTRY, config["objective"]["kind"])
     options = {k: v for k, v in config["objective"].items() if k != "kind"}
-    only = range(rank, cfg["shards"], world)
+    only = range(processes.rank, cfg["shards"], processes.world)
     sampler = make_sampler(store, config, only=only, device=device)
     checkpoints = run_dir / "checkpoints"
 
@@ -69,7 +74,7 @@ def train(
 
     def save() -> None:
         state["seconds"] = elapsed()
-        if rank == 0:
+        if processes.rank == 0:
             tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
             tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
             tensors |= flatten_optimizer(optimizer, names)
@@ -82,12 +87,15 @@ def train(
     def elapsed() -> float:
         return seconds_before + time.monotonic() - started
 
+    def exhausted() -> bool:
+        return bool(cfg["early_stopping"]) and state["stale"] >= cfg["early_stopping"]
+
     stop_requested = []
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.append(True))
-    first_bad = torch.full((), -1, device=device)  # first step whose loss was not finite; read only when logging
-    journal = TrainingLog(run_dir, state["step"], cfg, enabled=rank == 0)
+    first_bad = torch.full((), -1, device=device)  # first step with NaN or infinity; read only when logging
+    journal = TrainingLog(run_dir, state["step"], cfg, enabled=processes.rank == 0)
     try:
-        while state["step"] < cfg["steps"]:
+        while state["step"] < cfg["steps"] and not exhausted():
             step = state["step"]
             lr = cfg["optimizer"]["lr"] * lr_factor(cfg["scheduler"], step, cfg["steps"], state["drops"])
             for group in optimizer.param_groups:
@@ -98,24 +106,23 @@ def train(
                 losses = objective(model, batch, rng, **options)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()
-            if world > 1:
-                average_over_processes(parameters, losses, batch, world)
+            processes.average(parameters, losses, batch)
             grad_norm = clip_gradients(parameters, cfg["grad_clip"])
             optimizer.step()
             update_ema(average, model, ema_decay(cfg["ema"], step))
-            bad_now = ~torch.isfinite(losses["loss"].detach()) & (first_bad < 0)
+            bad_now = ~torch.isfinite(losses["loss"].detach() + grad_norm) & (first_bad < 0)
             first_bad = torch.where(bad_now, step, first_bad)
             state["step"] = step = step + 1
             state["samples"] += cfg["n_sets"] * cfg["set_size"]
 
-            last, stop = step == cfg["steps"], bool(stop_requested)
+            last, stop = step == cfg["steps"], processes.any(bool(stop_requested))
             validate_now = step % cfg["validate_every"] == 0 or last
             save_now = step % cfg["checkpoint_every"] == 0 or last or stop
             journal.add(step, {**losses, "grad_norm": grad_norm}, lr, flush=validate_now or save_now)
             if (step % cfg["log_every"] == 0 or validate_now or save_now) and first_bad >= 0:
                 raise not_finite(int(first_bad), sampler, store, checkpoints)
             if validate_now:
-                loss = validate(average, objective, options, store, config, device)
+                loss = processes.first(validate(average, objective, options, store, config, device))
                 journal.add_validation(step, loss)
                 improved = loss < state["best"]
                 state |= {"best": loss, "best_step": step, "stale": 0} if improved else {"stale": state["stale"] + 1}
@@ -125,22 +132,21 @@ def train(
                     and (state["stale"] % cfg["scheduler"]["patience"] == 0)
                 ):
                     state["drops"] += 1
-                save_now = save_now or improved
+                save_now = save_now or improved or exhausted()
             if save_now:
                 save()
-            if stop and not last:
+            if stop and not last and not exhausted():
                 log.warning("SIGTERM: checkpoint written at step %d; run again to continue", step)
                 raise Interrupted(143)
-            if cfg["early_stopping"] and state["stale"] >= cfg["early_stopping"]:
-                log.info("stopped at step %d: no better validation loss since step %d", step, state["best_step"])
-                save()
-                break
     finally:
         journal.close()
         signal.signal(signal.SIGTERM, previous_handler)
 
+    if exhausted():
+        log.info("stopped at step %d: no better validation loss since step %s", state["step"], state["best_step"])
     if state["best_step"] is None:
         raise GdeError(f"{run_dir}: the validation loss was never finite; lower training.optimizer.lr")
+    processes.wait()
     tensors, _ = load_checkpoint(checkpoints / f"step-{state['best_step']:09d}")
     load_state(average, sub_state(tensors, "average/"), checkpoints)
     budget = {"steps": state["step"], "seconds": round(elapsed(), 2), "samples_seen": state["samples"]}
@@ -161,23 +167,6 @@ def sub_state(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def average_over_processes(parameters: list, losses: dict, batch: dict, world: int) -> None:
-    """Average gradients and losses over processes, each weighted by its number of real samples."""
-    mask = batch["mask"]
-    count = batch["x"].new_tensor(float(batch["x"][..., 0].numel())) if mask is None else mask.sum().float()
-    total = count.clone()
-    distributed.all_reduce(total)
-    flat = torch.cat([p.grad.flatten() for p in parameters] + [v.detach().reshape(1) for v in losses.values()])
-    flat *= count / total
-    distributed.all_reduce(flat)
-    sizes = [p.numel() for p in parameters] + [1] * len(losses)
-    parts = flat.split(sizes)
-    for p, g in zip(parameters, parts, strict=False):
-        p.grad.copy_(g.view_as(p))
-    for key, value in zip(losses, parts[len(parameters) :], strict=True):
-        losses[key] = value[0]
-
-
 @torch.no_grad()
 def validate(model: GDE, objective, options: dict, store: SetStore, config: dict[str, Any], device) -> float:
     """Loss on validation groups with fixed sub-samples and fixed noise, so that only the weights change it."""
@@ -193,10 +182,14 @@ def validate(model: GDE, objective, options: dict, store: SetStore, config: dict
 
 def not_finite(step: int, sampler, store: SetStore, checkpoints: Path) -> GdeError:
     """The message for a loss that is NaN or infinite: where, on what, and how to go on."""
-    groups = sorted(set(sampler(step)["group"].reshape(-1).tolist()))
+    batch = sampler(step)
+    if batch["mix"] is not None:
+        groups = sampler.groups[batch["mix"].any(0).cpu().numpy()]
+    else:
+        groups = batch["group"].unique().tolist()
     names = ", ".join(store.groups["group"].iloc[g] for g in groups[:5] if g >= 0) or "synthetic sets"
     good = [p for p in sorted(checkpoints.glob("step-*")) if int(p.name.removeprefix("step-")) <= step]
     return GdeError(
-        f"training: found a loss that is not finite at step {step} (batch of {names}), expected a number; "
+        f"training: found a loss or gradient that is not finite at step {step} (batch of {names}), expected numbers; "
         f"last good checkpoint: {good[-1] if good else 'none'}; lower training.optimizer.lr or check the data"
     )

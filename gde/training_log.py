@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gde.io import atomic_write
+from gde.io import atomic_write, storage_errors
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 60
@@ -27,14 +27,14 @@ class TrainingLog:
         self.cfg, self.enabled, self.pending = cfg, enabled, []
         if not enabled:
             return
-        path = run_dir / "log.jsonl"
+        self.path = path = run_dir / "log.jsonl"
         kept = [line for line in path.read_text().splitlines() if _step(line) <= step] if path.exists() else []
         with atomic_write(path) as f:
             f.writelines(line + "\n" for line in kept)
-        self.file = path.open("a")
+        self.file = path.open("a", buffering=1)
         self.step = self.step_at_start = step
         self.since = self.started = self.last_line = time.monotonic()
-        self.writers = _writers(run_dir, cfg)
+        self.writers, self.closers = _writers(run_dir, step, cfg)
         self.bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
@@ -67,16 +67,19 @@ class TrainingLog:
             self.write(step, {"validation": loss})
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
-        self.file.flush()
+        with storage_errors(self.path):
+            self.file.write(json.dumps({"step": step, **values}) + "\n")
         for writer in self.writers:
             writer(step, values)
 
     def close(self) -> None:
         if self.enabled:
-            self.file.close()
             if self.bar is not None:
                 self.bar.close()
+            for close in self.closers:
+                close()
+            with storage_errors(self.path):
+                self.file.close()
 
 
 def _step(line: str) -> int:
@@ -86,16 +89,19 @@ def _step(line: str) -> int:
         return sys.maxsize
 
 
-def _writers(run_dir: Path, cfg: dict[str, Any]) -> list:
-    writers = []
+def _writers(run_dir: Path, step: int, cfg: dict[str, Any]) -> tuple[list, list]:
+    """Functions of (step, values), and those that end them: TensorBoard loses what it has not flushed."""
+    writers, closers = [], []
     if cfg["tensorboard"]:
         from torch.utils.tensorboard import SummaryWriter
 
-        board = SummaryWriter(run_dir / "tensorboard", flush_secs=10)
+        board = SummaryWriter(run_dir / "tensorboard", flush_secs=10, purge_step=step + 1)
         writers.append(lambda step, values: [board.add_scalar(k, v, step) for k, v in values.items()])
+        closers.append(board.close)
     if cfg["wandb"]:
         import wandb  # optional extra: pip install wandb
 
         run = wandb.init(project="gde", dir=run_dir, name=run_dir.name, id=run_dir.name, resume="allow")
         writers.append(lambda step, values: run.log(values, step=step))
-    return writers
+        closers.append(run.finish)
+    return writers, closers

@@ -87,13 +87,31 @@ def test_training_depends_on_chosen_kinds(copy, before, file, parts):
 
 
 @pytest.mark.parametrize(
-    "file", ["gde/embed.py", "gde/features.py", "gde/evaluate/clt.py", "gde/runs.py", "gde/__init__.py"]
+    "file",
+    [
+        "gde/embed.py",
+        "gde/features.py",
+        "gde/evaluate/clt.py",
+        "gde/distances/mmd.py",
+        "gde/runs.py",
+        "gde/__init__.py",
+    ],
 )
 def test_services_never_retrain(copy, before, file):
     """Embedding, raw data, metrics and the version are no part of training."""
     with (copy / file).open("a") as f:
         f.write("\nX = 1\n")
     assert not {k for k in changed(before, digests(copy)) if k.endswith("training")}
+
+
+def test_isometry_depends_on_the_distances():
+    from gde.config import resolve
+    from gde.digest import training_modules
+
+    def modules(weight):
+        return training_modules(resolve("gmm", {"gmm": {"objective": {"isometry": weight}}}, ROOT))
+
+    assert set(modules(1.0)) - set(modules(0.0)) == {"gde.objectives.isometry"}
 
 
 def test_a_new_kind_changes_nobody(copy, before):

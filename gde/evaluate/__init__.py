@@ -66,7 +66,7 @@ def run(
 
 
 def loss_table(log: Path) -> pd.DataFrame:
-    """Long table of a run's log.jsonl: step [1], quantity (train | validation), loss [1]; GdeError names a broken line."""
+    """Long table of a run's log.jsonl: step, quantity (train | validation), loss; GdeError names a broken line."""
     rows = []
     for number, line in enumerate(log.read_text().splitlines(), 1):
         try:

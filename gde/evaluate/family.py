@@ -1,4 +1,4 @@
-"""Evaluation where the truth is known: reconstruction, geometry, interpolation and the CLT on held-out distributions."""
+"""Evaluation where the truth is known: reconstruction, geometry, paths and the CLT on held-out distributions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What lies on the straight line between two embeddings, beside the optimal transport path between the distributions."""
+"""What lies on the line between two embeddings, beside the optimal transport path between the distributions."""
 
 from typing import Any
 
@@ -41,8 +41,9 @@ def geodesic_deviation(
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     """W2 of what is generated along a latent line to the closed-form OT path, as a share of the end-to-end W2.
 
-    Mean over pairs and times over the mean end-to-end W2, so that no pair of near neighbours rules. For normal families. `steps` times in [0, 1], ends included; normals are fitted to the generated points.
-    Baselines: `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines between
+    Mean over pairs and times, divided by the mean end-to-end W2, so that no pair of near neighbours rules. For normal
+    families. `steps` times in [0, 1], ends included; normals are fitted to the generated points. Baselines:
+    `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines between
     means and covariances, both exact. Ceiling: as many points of the true path, fitted alike.
     Returns the metric, the deviations by pair and time, and the normals to draw.
     """

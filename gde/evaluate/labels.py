@@ -17,7 +17,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class SubSets:
-    """Disjoint sub-sets of groups: x (s, n, d) padded, mask (s, n), group (s,) position in the pairs, target (s,) bool."""
+    """Disjoint sub-sets of groups: x (s, n, d) padded, mask (s, n), group (s,) place in the pairs, target (s,) bool."""
 
     x: np.ndarray
     mask: np.ndarray
@@ -74,13 +74,11 @@ def _is_group(labels: np.ndarray) -> bool:
 def predict(features: np.ndarray, sets: SubSets, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Predicted labels of the target sub-sets that can be tested: (positions, predictions).
 
-    Logistic regression on standardised features (s, k). Where the label is the group: trained on all context
-    sub-sets. Else grouped cross-validation: the groups of a fold are tested on a classifier that saw only other
-    groups' context; a label with a single group is not tested.
+    Logistic regression on features (s, k) centred and divided by their mean sd. Where the label is the group: trained
+    on all context sub-sets. Else grouped cross-validation: the groups of a fold are tested on a classifier that saw
+    only other groups' context; a label with a single group is not tested.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     own = labels[sets.group]
     positions, predictions = [], []
@@ -90,10 +88,12 @@ def predict(features: np.ndarray, sets: SubSets, labels: np.ndarray) -> tuple[np
         test = sets.target & np.isin(own, known) & (True if fold is None else np.isin(sets.group, fold))
         if len(known) < 2 or not test.any():
             continue
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, class_weight="balanced"))
-        classifier.fit(features[train], own[train])
+        centre = features[train].mean(0)
+        scale = features[train].std(0).mean() or 1.0  # one number: a scale per feature would raise the noisy ones
+        classifier = LogisticRegression(max_iter=500, class_weight="balanced")
+        classifier.fit((features[train] - centre) / scale, own[train])
         positions.append(np.flatnonzero(test))
-        predictions.append(classifier.predict(features[test]))
+        predictions.append(classifier.predict((features[test] - centre) / scale))
     return np.concatenate(positions), np.concatenate(predictions)
 
 
@@ -120,7 +120,7 @@ def silhouettes(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def evaluate_labels(
     model: Any, store: Any, held: Held, *, seed: int, repeats: int, set_size: int, resamples: int
 ) -> tuple[dict[str, dict], pd.DataFrame, pd.DataFrame]:
-    """`labels/accuracy` (balanced) and `labels/silhouette`, the predictions, and the embeddings of all sub-sets to draw.
+    """`labels/accuracy` (balanced) and `labels/silhouette`, the predictions, and the embeddings of all sub-sets.
 
     Baseline `pseudobulk_mean`: the same classifier on the means of the same sub-sets. Chance of the accuracy: one over
     the number of labels. Intervals resample groups.

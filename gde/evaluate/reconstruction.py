@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gde.distances import bures2, exact_w2, fit_gmm_from, mmd, mw2
+from gde.errors import bad
 from gde.evaluate.metrics import mean_interval, record
 from gde.sets.random import ShardRandom, seed_of
 
@@ -65,7 +66,9 @@ def errors(model: Any, family: Any, sets: Sets, n: int, *, seed: int, paper_only
         bandwidth = None if paper_only else median_distance(reference[:, :COMPARED])
         for source, points in sources.items():
             if not torch.isfinite(points).all():
-                raise ValueError(f"{source}: found NaN or infinity among the samples, expected finite numbers")
+                raise bad(
+                    source, "NaN or infinity among the samples", "finite numbers", "train again, e.g. with a lower lr"
+                )
             mixture = _mixture_error(source, points, part.params, other.part(index).params)
             values = _errors(source, points, mixture, mean, cov, reference, bandwidth)
             values = {k: v.double().cpu().numpy() for k, v in values.items()}

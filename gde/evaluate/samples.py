@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gde.distances import energy_distance, exact_w2, mmd
+from gde.errors import bad
 from gde.evaluate.labels import evaluate_labels
 from gde.evaluate.metrics import mean_interval, record
 from gde.evaluate.pairs import Held, held_out_pairs
@@ -27,7 +28,7 @@ SHOWN_IMAGES = 8
 def evaluate(
     model: Any, store: Any, config: dict[str, Any], seed: int
 ) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
-    """Reconstruction of held-out samples and label separation, on the store's test split; see `pairs` for what is given.
+    """Reconstruction of held-out samples and label separation, on the test split; see `pairs` for what is given.
 
     Every source is drawn as often as the target has samples: `model`, generated from the context's embedding;
     `ceiling`, real samples of the context (all of it where it is smaller); `gaussian_fit`, a normal fitted to the
@@ -96,7 +97,8 @@ def errors(model: Any, held: Held, seed: int) -> pd.DataFrame:
             }
             for source, x in sources.items():
                 if not torch.isfinite(x).all():
-                    raise ValueError(f"{source}: found NaN or infinity among the samples of {pair.group}")
+                    found = f"NaN or infinity among the samples of {pair.group}"
+                    raise bad(source, found, "finite numbers", "train again, e.g. with a lower lr")
                 values = (
                     exact_w2(x, target),
                     mmd(x[None], target[None], bandwidth),
@@ -165,12 +167,12 @@ def points_table(model: Any, held: Held, seed: int) -> pd.DataFrame:
         n = min(SHOWN_POINTS, len(pair.target))
         generated = model.sample(embed(model, pair.context), n, generator=draw)[0].cpu().numpy()
         for source, x in (("truth", pair.target[:n]), ("generated", generated)):
-            parts.append(pd.DataFrame((x - centre) @ directions, columns=names).assign(set=pair.group, source=source))
+            parts.append(pd.DataFrame((x - centre) @ directions, columns=names).assign(group=pair.group, source=source))
     return pd.concat(parts, ignore_index=True)
 
 
 def image_table(model: Any, held: Held, shape: list[int], seed: int) -> pd.DataFrame:
-    """Some held-out and generated images of every group (at most ten), one row each: pixels p_0 ... in reading order."""
+    """Some held-out and generated images of up to ten groups, one row each: pixels p_0 ... in reading order."""
     draw = generator(model, seed, "images")
     parts = []
     for pair in held.pairs[:10]:

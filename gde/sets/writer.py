@@ -11,9 +11,8 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.io import atomic_dir, write_json
+from gde.sets.layout import FORMAT, SPLITS
 
-FORMAT = 1
-SPLITS = ("train", "validation", "test")
 _CHUNK = 1 << 24  # bytes held at a time when written rows are read again
 
 

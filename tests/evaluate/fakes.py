@@ -6,7 +6,8 @@ import torch
 
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
-from gde.sets.store import SetStore, StoreWriter
+from gde.sets.store import SetStore
+from gde.sets.writer import StoreWriter
 
 
 class MomentModel:

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gde.sets.store import SetStore, StoreWriter
+from gde.sets.store import SetStore
+from gde.sets.writer import StoreWriter
 
 
 @pytest.fixture

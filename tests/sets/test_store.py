@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gde.errors import GdeError
 from gde.io import SUMS, write_sums
-from gde.sets.store import SetStore, StoreWriter
+from gde.sets.store import SetStore
+from gde.sets.writer import StoreWriter
 
 PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TABLE = pd.DataFrame(

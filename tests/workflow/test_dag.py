@@ -81,7 +81,8 @@ def test_nothing_is_made_twice(made, planned, edited):
     edited("gde/generators/ddpm.py", "\nimport", "\nX = 1\nimport")
     edited("config/experiments/mvn.yaml", "dim: 2", "dim: 3")
     (made / "gde/train.py").touch()
-    (made / "workflow/Snakefile").touch()
+    for script in (made / "workflow/scripts").glob("*.py"):
+        script.write_text("# a comment\n" + script.read_text())
     assert planned(made, TARGET) == {}
 
 
@@ -97,6 +98,7 @@ def test_one_rule_again(made, planned):
         (EXPERIMENT, "sd_high: 2.0", "sd_high: 2.5", {"prepare": 1} | MODEL),
         ("config/config.yaml", "seed: 0", "seed: 1", {"prepare": 1} | MODEL),
         ("gde/generators/flow.py", "\nimport", "\nX = 1\nimport", MODEL),
+        ("workflow/scripts/evaluate.py", "\nfrom", "\nX = 1\nfrom", {"evaluate": 1, "figure": 1}),
         ("gde/embed.py", "\nimport", "\nX = 1\nimport", {"evaluate": 1, "figure": 1}),
         ("gde/evaluate/clt.py", "\nimport", "\nX = 1\nimport", {"evaluate": 1, "figure": 1}),
         ("gde/prepare/simulate.py", "\nfrom", "\nX = 1\nfrom", {"prepare": 1} | MODEL),

@@ -20,9 +20,18 @@ def slice_of(*keys):
     return lambda wildcards: {key: EXPERIMENTS[wildcards.experiment][key] for key in keys}
 
 
-def code_of(modules):
-    """Params function: digest of the code behind `modules(resolved)`, since Snakemake does not see imported modules."""
-    return lambda wildcards: digest.code_digest(modules(EXPERIMENTS[wildcards.experiment]))
+def code_of(script, modules):
+    """Params function: digest of a script and of the code behind `modules(resolved)`, or `modules(figure)`.
+
+    Snakemake's own trigger does not see imported modules, and takes a touched script for an edited one.
+    """
+    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+
+    def code(wildcards):
+        about = wildcards.figure if script == "figure" else EXPERIMENTS[wildcards.experiment]
+        return f"{digest.script_digest(path)[:16]}-{digest.code_digest(modules(about))[:16]}"
+
+    return code
 
 
 def user_file(wildcards):

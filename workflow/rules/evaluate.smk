@@ -1,7 +1,7 @@
 rule evaluate:
     input:
-        model=rules.train.output,
-        sets=rules.prepare.output,
+        model=rules.train.output[0],
+        sets=rules.prepare.output[0],
     output:
         metrics="results/{experiment}/metrics.json",
         tables=directory("results/{experiment}/tables"),
@@ -22,7 +22,7 @@ rule evaluate:
             for key, value in EXPERIMENTS[wildcards.experiment].items()
             if key not in ("description", "preset")
         },
-        code=code_of(digest.evaluation_modules),
+        code=code_of("evaluate", digest.evaluation_modules),
     message:
         "{wildcards.experiment}: computing the metrics"
     script:
@@ -31,7 +31,7 @@ rule evaluate:
 
 rule card:
     input:
-        model=rules.train.output,
+        model=rules.train.output[0],
         metrics=rules.evaluate.output.metrics,
     output:
         report(
@@ -51,7 +51,7 @@ rule card:
         mem_mb=1000,
         runtime=10,
     params:
-        code=lambda wildcards: digest.code_digest(digest.card_modules()),
+        code=code_of("card", digest.card_modules),
     message:
         "{wildcards.experiment}: writing the model card"
     script:

@@ -21,7 +21,7 @@ rule figure:
         mem_mb=1000,
         runtime=10,
     params:
-        code=lambda wildcards: digest.code_digest(digest.figure_modules(wildcards.figure)),
+        code=code_of("figure", digest.figure_modules),
     message:
         "{wildcards.experiment}: drawing {wildcards.figure}"
     script:

@@ -15,7 +15,7 @@ rule prepare:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         settings=slice_of("name", "seed", "dataset"),
-        code=code_of(digest.prepare_modules),
+        code=code_of("prepare", digest.prepare_modules),
     message:
         "{wildcards.experiment}: writing the set store"
     script:

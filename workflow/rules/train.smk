@@ -1,6 +1,6 @@
 rule train:
     input:
-        rules.prepare.output,
+        rules.prepare.output[0],
     output:
         directory("results/{experiment}/model"),
     log:
@@ -17,7 +17,7 @@ rule train:
     params:
         # Not the accelerator: where a run was made does not make it another run.
         settings=lambda wildcards: training_slice(EXPERIMENTS[wildcards.experiment]),
-        code=code_of(digest.training_modules),
+        code=code_of("train", digest.training_modules),
     message:
         "{wildcards.experiment}: training"
     script:
@@ -26,8 +26,8 @@ rule train:
 
 rule embed:
     input:
-        model=rules.train.output,
-        sets=rules.prepare.output,
+        model=rules.train.output[0],
+        sets=rules.prepare.output[0],
     output:
         "results/{experiment}/embeddings.h5ad",
     log:
@@ -42,7 +42,7 @@ rule embed:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        code=code_of(digest.model_modules),
+        code=code_of("embed", digest.model_modules),
     message:
         "{wildcards.experiment}: embedding every group"
     script:
@@ -51,8 +51,8 @@ rule embed:
 
 rule sample:
     input:
-        model=rules.train.output,
-        embeddings=rules.embed.output,
+        model=rules.train.output[0],
+        embeddings=rules.embed.output[0],
     output:
         "results/{experiment}/samples.h5ad",
     log:
@@ -67,7 +67,7 @@ rule sample:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        code=code_of(digest.model_modules),
+        code=code_of("sample", digest.model_modules),
     message:
         "{wildcards.experiment}: generating samples of the held-out groups"
     script:

@@ -1,0 +1,143 @@
+"""Flow sampling in 10 and 16 evaluations against diffusion in 400 (ancestral) and 20 (DDIM): error and time.
+
+python benchmarks/sampling.py [--quick] [--steps 2000] [--sets 64] [--points 1000] [--frame]
+
+Networks, encoder, training steps, batches, seed and held-out sets are the same; everything happens in one process. Both
+generators work without the Gaussian frame (`affine`) unless --frame is given: with it the network only learns what is
+not Gaussian, and neither needs many evaluations for a normal distribution.
+
+W2: closed form between the moments of the generated points and the true ones (mvn), exact transport of 300 points
+(gmm). Both have a floor, what a fresh sample of the truth scores. Goal for flow: W2 within 2 % of DDPM-400's, MMD not
+worse, at least 20 times faster.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from gde.config import resolve
+from gde.evaluate.family import load_sets
+from gde.evaluate.reconstruction import errors
+from gde.model import GDE
+from gde.nets.registry import resolve_kind
+from gde.prepare import REGISTRY as PREPARE
+from gde.sets.families import build as build_family
+from gde.sets.store import SetStore
+from gde.train import train
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPERIMENTS = {"mvn": "mvn5", "gmm": "gmm5"}
+GENERATORS = {"flow": {"kind": "flow", "evaluations": 16}, "ddpm": {"kind": "ddpm", "steps": 400}}
+SAMPLERS = {  # name: trained as, settings that only sampling reads
+    "flow-16": ("flow", {"evaluations": 16}),
+    "flow-10": ("flow", {"evaluations": 10}),
+    "ddim-20": ("ddpm", {"sampler": "ddim", "evaluations": 20}),
+    "ddpm-400": ("ddpm", {"sampler": "ancestral"}),
+}
+TIMED_POINTS = 100_000
+
+
+def settings(experiment: str, generator: str, options: argparse.Namespace) -> dict:
+    """The resolved experiment with the sizes that all samplers share."""
+    sizes = {"hidden": options.hidden, "layers": 4, "affine": options.frame}
+    over = {
+        "dataset": {"test_sets": options.sets, "validation_sets": 16, "test_size": options.points},
+        "generator": GENERATORS[generator] | sizes,
+        "training": {"steps": options.steps, "tensorboard": False, "checkpoint_every": options.steps},
+    }
+    config = {"experiments": [experiment], "preset": "laptop", "seed": 0, "accelerator": "cpu", experiment: over}
+    return resolve(experiment, config, ROOT)
+
+
+def with_sampler(model: GDE, changes: dict) -> GDE:
+    """The same weights under other sampling settings."""
+    config = model.config | {"generator": model.config["generator"] | changes}
+    other = GDE(config, mean=model.x_mean, scale=model.x_scale)
+    other.encoder = model.encoder
+    other.generator.load_state_dict(model.generator.state_dict())
+    return other.eval()
+
+
+def seconds_per_points(model: GDE, z: torch.Tensor, timed: int) -> float:
+    """Seconds for TIMED_POINTS points, from `timed` of them: sampling is linear in points."""
+    n = max(1, timed // len(z))
+    model.sample(z[:1], 8)
+    start = time.perf_counter()
+    model.sample(z, n)
+    return (time.perf_counter() - start) * TIMED_POINTS / (n * len(z))
+
+
+def compare(name: str, options: argparse.Namespace, directory: Path) -> pd.DataFrame:
+    """Train both generators on one family, sample in every way: one row per sampler."""
+    resolved = {g: settings(EXPERIMENTS[name], g, options) for g in GENERATORS}
+    store_dir = directory / name
+    dataset = resolved["flow"]["dataset"]
+    resolve_kind(PREPARE, dataset["kind"])(dataset, store_dir, name=name, seed=0)
+    store = SetStore.open(store_dir)
+    family = build_family(store.meta["family"]["kind"], **store.meta["family"]["params"])
+    trained, rows = {}, []
+    for generator, config in resolved.items():
+        start = time.perf_counter()
+        trained[generator], _ = train(config, store, directory / f"{name}-{generator}", device=torch.device("cpu"))
+        size = sum(p.numel() for p in trained[generator].generator.parameters())
+        print(f"{name}: {generator} trained {options.steps} steps in {time.perf_counter() - start:.0f} s, "
+              f"generator of {size:,} numbers", flush=True)  # fmt: skip
+    for sampler, (generator, changes) in SAMPLERS.items():
+        model = with_sampler(trained[generator], changes)
+        with torch.no_grad():
+            sets = load_sets(model, store, "strict")
+            table = errors(model, family, sets, options.points, seed=0)
+            spent = seconds_per_points(model, sets.z, options.timed // (8 if sampler == "ddpm-400" else 1))
+        means = table.groupby("source")[["w2", "paper_metric", "mmd", "second_moment"]].mean()
+        rows.append({"family": name, "sampler": sampler, **means.loc["model"], "seconds per 1e5 points": spent})
+    floor = {"family": name, "sampler": "the truth itself", **means.loc["resample_truth"]}
+    return pd.DataFrame([*rows, floor])
+
+
+def judge(table: pd.DataFrame) -> None:
+    """Print what flow reaches of the goal, against DDPM-400 of the same family."""
+    for name, rows in table.groupby("family", sort=False):
+        rows = rows.set_index("sampler")
+        reference = rows.loc["ddpm-400"]
+        for sampler in ("flow-16", "flow-10"):
+            row = rows.loc[sampler]
+            w2 = row["w2"] / reference["w2"]
+            faster = reference["seconds per 1e5 points"] / row["seconds per 1e5 points"]
+            noise = 2 * abs(rows.loc["the truth itself", "mmd"])  # an MMD² of equal samples scatters around 0
+            goals = (w2 <= 1.02, row["mmd"] <= reference["mmd"] + noise, faster >= 20)
+            words = ["met" if goal else "missed" for goal in goals]
+            print(
+                f"{name}, {sampler} against ddpm-400: W2 x {w2:.3f} ({words[0]}), "
+                f"MMD {row['mmd']:.2g} against {reference['mmd']:.2g} ({words[1]}), {faster:.1f} x faster ({words[2]})"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="60 steps, few points: does it run?")
+    parser.add_argument("--only", choices=list(EXPERIMENTS), help="one family")
+    parser.add_argument("--steps", type=int, help="training steps (default 2000)")
+    parser.add_argument("--hidden", type=int, help="width of the networks (default 128)")
+    parser.add_argument("--sets", type=int, help="held-out sets (default 64)")
+    parser.add_argument("--points", type=int, help="points encoded and generated per set (default 1000)")
+    parser.add_argument("--timed", type=int, help="points of a timing; DDPM-400 takes an eighth (default 100,000)")
+    parser.add_argument("--frame", action="store_true", help="give both generators the Gaussian frame")
+    options = parser.parse_args()
+    quick = {"steps": 60, "hidden": 32, "sets": 8, "points": 100, "timed": 4_000}
+    full = {"steps": 2000, "hidden": 128, "sets": 64, "points": 1000, "timed": 100_000}
+    for key, value in (quick if options.quick else full).items():
+        if getattr(options, key) is None:
+            setattr(options, key, value)
+    with tempfile.TemporaryDirectory() as directory:
+        tables = [compare(name, options, Path(directory)) for name in EXPERIMENTS if options.only in (None, name)]
+    table = pd.concat(tables, ignore_index=True)
+    print(table.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep=""))
+    judge(table)
+
+
+if __name__ == "__main__":
+    main()

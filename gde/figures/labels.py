@@ -1,0 +1,44 @@
+"""Which labels are taken for which: the confusion matrix of held-out sub-sets."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gde.figures.read import read_table
+from gde.figures.style import GREY, new
+
+NAMED = 40  # labels that still fit on an axis
+
+
+def draw(tables: Path, result: dict) -> Figure:
+    """Rows are true labels and sum to one; accuracy, chance and the pseudobulk baseline in the title."""
+    table, _ = read_table(tables, "labels")
+    names = sorted(set(table["label"]) | set(table["predicted"]))
+    share = pd.crosstab(table["label"], table["predicted"], normalize="index")
+    share = share.reindex(index=[n for n in names if n in share.index], columns=names, fill_value=0.0)
+    side = min(6.0, 2.2 + 0.24 * len(names))
+    figure, axes = new(height=side, width=min(7.2, side + 1.4))
+    ax = axes[0, 0]
+    picture = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="equal")
+    if len(names) <= NAMED:
+        ax.set_xticks(range(len(names)), names, rotation=90)
+        ax.set_yticks(range(len(share)), share.index)
+        for i, j in zip(*share.to_numpy().nonzero(), strict=True):
+            value = share.iloc[i, j]
+            if len(names) <= 20:
+                ax.text(j, i, f"{value:.1f}".removeprefix("0"), ha="center", va="center", fontsize=6.5,
+                        color="white" if value > 0.55 else "#222222")  # fmt: skip
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    ax.set_xlabel("predicted label")
+    ax.set_ylabel("true label")
+    bar = figure.colorbar(picture, ax=ax, fraction=0.035, aspect=30, pad=0.02)
+    bar.set_label("share of held-out sub-sets", fontsize=8)
+    bar.outline.set_visible(False)
+    metric = result["metrics"]["labels/accuracy"]
+    ax.set_title(f"Balanced accuracy {metric['value']:.2f}", y=1.05)
+    anchor = metric["baselines"]["pseudobulk_mean"]
+    ax.annotate(f"chance {metric['chance']:.2f}, pseudobulk {anchor:.2f}", (0, 1), (0, 4),
+                xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=GREY)  # fmt: skip
+    return figure

@@ -1,0 +1,43 @@
+"""Read a table that evaluation wrote: columns by bare name, units apart."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from gde.errors import bad
+
+
+def read_table(tables: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table and its units: a column 'w2 [data units]' becomes 'w2' with unit 'data units'.
+
+    Raises GdeError when the file is missing or unreadable, and for the first value that is missing or infinite.
+    """
+    path = tables / f"{name}.tsv"
+    text = dict.fromkeys(("group", "label", "predicted", "part", "source", "status", "quantity"), str)
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values={})
+    except FileNotFoundError as e:
+        raise bad(path, "no such file", "a table written by evaluate", "run the evaluate rule") from e
+    except (ValueError, pd.errors.ParserError) as e:
+        raise bad(path, f"an unreadable table ({e})", "tab-separated values", "run the evaluate rule again") from e
+    units = {}
+    for column in table.columns:
+        bare, _, unit = column.partition(" [")
+        units[bare] = unit.removesuffix("]")
+    table.columns = list(units)
+    for column in table.columns:
+        if column in text or (column == "set" and table[column].dtype == object):
+            continue
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        wrong = numbers.isna() | numbers.isin([float("inf"), float("-inf")])
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            found = f"{table[column].iloc[row]!r} in column {column!r}"
+            raise bad(f"{path}: row {row + 1}", found, "a finite number", "run the evaluate rule again")
+    return table, units
+
+
+def label(name: str, unit: str) -> str:
+    """Axis label from a column's name and unit: 'pc_1' -> 'PC 1 (latent units, 63 % of variance)'."""
+    shown = name.replace("pc_", "PC ").replace("_", " ") if name.startswith("pc_") else name.replace("_", " ")
+    return f"{shown} ({unit})" if unit not in ("", "1") else shown

@@ -1,0 +1,51 @@
+"""Tiny stores and models, made once a session; tests must not change them."""
+
+import os
+import subprocess
+
+import pytest
+import tiny
+
+from gde.sets.store import SetStore
+
+
+@pytest.fixture
+def no_fsync(monkeypatch):
+    """Skip the wait for the disk: it only matters to a power cut, which no test makes."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+
+
+@pytest.fixture(scope="session")
+def family_store(tmp_path_factory) -> SetStore:
+    """Held-out sets of two-dimensional normal distributions."""
+    return tiny.prepare(tiny.experiment(), tmp_path_factory.mktemp("family") / "sets")
+
+
+@pytest.fixture(scope="session")
+def cells_h5ad(tmp_path_factory):
+    """Counts of 12 donors x 2 cell types, 8 to 40 cells each, as an .h5ad."""
+    path = tmp_path_factory.mktemp("cells") / "cells.h5ad"
+    tiny.cells().write_h5ad(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def cells_store(tmp_path_factory, cells_h5ad) -> SetStore:
+    """The store of `cells_h5ad`: groups smaller than a training set, so that masks matter."""
+    return tiny.prepare(tiny.cells_experiment(cells_h5ad), tmp_path_factory.mktemp("cells") / "sets")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A mounted file system of 64 kB; skips where mounting is not allowed."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no `mount` here")
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,118 @@
+"""Figures: the same bytes for the same input, labelled axes, nothing drawn from a damaged table."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gde import figures
+from gde.errors import GdeError
+from gde.evaluate import family, samples
+from gde.evaluate.tables import write_tables
+from gde.figures.style import style
+from gde.io import read_json, write_json
+
+spec = importlib.util.spec_from_file_location("fakes", Path(__file__).parents[1] / "evaluate" / "fakes.py")
+fakes = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fakes)
+
+LOSS = "step [1]\tquantity\tloss [1]\n" + "".join(
+    f"{s}\t{q}\t{2 / s}\n" for s in range(1, 20) for q in ("train", "validation")
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Kind of data -> directory with tables/ and metrics.json."""
+    root, out = tmp_path_factory.mktemp("figures"), {}
+    rng = np.random.default_rng(0)
+    x, group = rng.normal(size=(200, 6)) + 3 * rng.normal(size=(5, 6)).repeat(40, 0), np.arange(5).repeat(40)
+    dims = {"mvn": 2, "normal": 1, "gmm": 2, "cells": 6, "images": 6}
+    for name, dim in dims.items():
+        kind = "samples" if dim == 6 else "family"
+        here = root / name
+        here.mkdir()
+        if kind == "family":
+            store = fakes.family_store(here / "store", name, sets=8, size=100)
+            metrics, tables = family.evaluate(fakes.MomentModel(dim), store, fakes.config(kind), 0)
+        else:
+            extra = {"image_shape": [2, 3]} if name == "images" else {}
+            store = fakes.sample_store(here / "store", x, group, **extra)
+            metrics, tables = samples.evaluate(fakes.ReplayModel(dim), store, fakes.config(kind), 0)
+        (here / "tables").mkdir()
+        write_tables(here / "tables", tables)
+        (here / "tables" / "loss.tsv").write_text(LOSS)
+        budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
+        head = {"experiment": name, "run": f"{name}-12345678", "data": store.meta["data"], "seed": 0, "device": "cpu"}
+        write_json(here / "metrics.json", head | {"budget": budget, "metrics": metrics})
+        out[name] = here
+    return out
+
+
+CASES = [("mvn", name) for name in figures.figures_of("family")]
+CASES += [("normal", name) for name in ("embedding", "reconstruction", "interpolation")] + [("gmm", "interpolation")]
+CASES += [("cells", name) for name in figures.figures_of("samples")] + [("images", "reconstruction")]
+
+
+@pytest.mark.parametrize(("data", "name"), CASES)
+def test_drawn_twice_gives_the_same_bytes(results, tmp_path, data, name):
+    here, made = results[data], []
+    for i in range(2):
+        svg, png = tmp_path / f"{i}.svg", tmp_path / f"{i}.png"
+        figures.draw(name, here / "tables", here / "metrics.json", svg, png)
+        made.append((svg.read_bytes(), png.read_bytes()))
+    assert made[0] == made[1]
+    assert made[0][1].startswith(b"\x89PNG") and b"<dc:date>" not in made[0][0]
+
+
+@pytest.mark.parametrize(("data", "name"), CASES)
+def test_every_figure_has_axis_labels(results, data, name):
+    module = importlib.import_module(f"gde.figures.{name}")
+    with style():
+        figure = module.draw(results[data] / "tables", read_json(results[data] / "metrics.json"))
+    axes = [ax for ax in figure.axes if ax.axison]
+    assert figure.get_supxlabel() or any(ax.get_xlabel() for ax in axes)
+    assert figure.get_supylabel() or any(ax.get_ylabel() for ax in axes)
+
+
+@pytest.mark.parametrize("name", ["embedding", "geometry", "interpolation", "clt", "loss", "reconstruction"])
+def test_a_table_with_nan_is_refused(results, tmp_path, name):
+    source = (results["mvn"] / "tables" / f"{name}.tsv").read_text().splitlines()
+    cells = source[2].split("\t")
+    index = next(
+        i for i, h in enumerate(source[0].split("\t")) if h.startswith(("pc_", "x_", "w2", "mean_", "sd", "loss"))
+    )
+    cells[index] = "nan"
+    (tmp_path / f"{name}.tsv").write_text("\n".join([*source[:2], "\t".join(cells), *source[3:]]) + "\n")
+    with pytest.raises(GdeError, match=rf"{name}\.tsv: row 2.*finite number"):
+        figures.draw(name, tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+    assert not list(tmp_path.glob("*.svg")) and not list(tmp_path.glob("*.png"))
+
+
+def test_a_missing_table_and_an_unknown_figure_are_named(results, tmp_path):
+    with pytest.raises(GdeError, match=r"geometry\.tsv: found no such file"):
+        figures.draw("geometry", tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+    with pytest.raises(GdeError, match="'geometri'"):
+        figures.draw("geometri", tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+
+
+def test_what_was_not_evaluated_is_said(results, tmp_path):
+    result = read_json(results["mvn"] / "metrics.json")
+    del result["metrics"]["clt/slope"]
+    write_json(tmp_path / "metrics.json", result)
+    figures.draw("clt", tmp_path, tmp_path / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+    assert (tmp_path / "a.svg").stat().st_size > 0
+
+
+def test_the_list_of_figures_needs_no_matplotlib():
+    code = "import sys; from gde.figures import figures_of; figures_of('family'); print('matplotlib' in sys.modules)"
+    root = Path(figures.__file__).parents[2]
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert out.stdout.strip() == "False"
+
+
+def test_every_figure_listed_is_registered():
+    assert {n for kind in figures.FIGURES for n in figures.figures_of(kind)} == set(figures.REGISTRY)

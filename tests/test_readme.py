@@ -1,0 +1,219 @@
+"""The README does what it says: its commands and files are taken out and run, in order, in a copy of the project."""
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+COVERED = {  # not run here, because
+    "make run",  # it builds an environment and trains for minutes: the acceptance run of a release
+    "make test",  # this is it
+    "source .venv/bin/activate",  # the environment that runs the tests takes its place
+}
+DRY = {"snakemake --profile profiles/slurm all"}  # only planned: there is no cluster here
+EXAMPLE_RUN = "gmm-1a2b3c4d"
+NOT_COPIED = (".*", "results", "__pycache__", "*.egg-info", "build", "tests", "docs")
+
+
+def commands() -> list[str]:
+    """Every command line of the README's bash blocks, without its comment."""
+    lines = [line for kind, text in BLOCK.findall(README) if kind == "bash" for line in text.splitlines()]
+    return [line.partition(" #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory) -> dict[str, str]:
+    """What activating .venv would set, from the environment of the tests."""
+    stubs = tmp_path_factory.mktemp("stubs")
+    scripts = {"scontrol": "exit 1"}  # Slurm's tools without a controller would hold up every start of Snakemake
+    if not (Path(sys.executable).parent / "gde").exists():
+        scripts["gde"] = f'exec "{sys.executable}" -m gde.cli "$@"'
+    for name, text in scripts.items():
+        (stubs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (stubs / name).chmod(0o755)
+    keep = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
+    return keep | {
+        "PATH": os.pathsep.join([str(stubs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "SNAKEMAKE_PROFILE": "profiles/local",
+        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        "MPLBACKEND": "Agg",
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads take minutes when the cores are shared
+    }
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the project with the smoke preset and a user's two files."""
+    root = tmp_path_factory.mktemp("readme") / "gde"
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    config = root / "config/config.yaml"
+    assert "preset: laptop" in config.read_text()
+    config.write_text(config.read_text().replace("preset: laptop", "preset: smoke"))
+    rng, n, genes = np.random.default_rng(0), 600, 60
+    donor, kind = np.arange(n) % 8, np.arange(n) // 8 % 3
+    rate = rng.gamma(1.0, 2.0, (3, genes))[kind] * rng.gamma(20, 0.05, (8, genes))[donor]
+    obs = pd.DataFrame(
+        {"donor": [f"D{d}" for d in donor], "cell_type": np.array(["B", "NK", "T"])[kind]},
+        index=[f"cell{i}" for i in range(n)],
+    )
+    counts = sp.csr_matrix(rng.poisson(rate).astype(np.float32))
+    ad.AnnData(counts, obs, pd.DataFrame(index=[f"gene{j}" for j in range(genes)])).write_h5ad(root / "my.h5ad")
+    table = pd.DataFrame(rng.normal(donor[:, None], 1, (n, 3)), columns=["length", "width", "mass"])
+    table.assign(site=obs["donor"].to_numpy(), species=obs["cell_type"].to_numpy()).to_csv(root / "my.csv", index=False)
+    return root
+
+
+def run(project: Path, environment: dict[str, str], *command: str) -> str:
+    """Run a command in the project; what it printed."""
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+def write_file(project: Path, text: str) -> None:
+    """A YAML block: its first line is a comment that names the file, and says where it is added to."""
+    name, _, where = text.partition("\n")[0].removeprefix("# ").partition(", ")
+    path = project / name
+    assert where in ("", "at the end")
+    assert path.exists() == bool(where), f"{name}: exists, or does not, against what the README says"
+    path.write_text((path.read_text() if where else "") + text)
+
+
+def execute(project: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Do all that the README says, in its order; {command: what it printed}."""
+    said = {}
+    for kind, text in BLOCK.findall(README):
+        if kind == "yaml":
+            write_file(project, text)
+        elif kind == "python":
+            run(project, environment, sys.executable, "-c", text)
+        elif kind == "bash":
+            for line in text.splitlines():
+                command = line.partition(" #")[0].strip()
+                if not command or command in COVERED:
+                    continue
+                typed = command + (" -n" if command in DRY else "")
+                if EXAMPLE_RUN in command:  # the run that the current one took the place of
+                    typed = command.replace(EXAMPLE_RUN, superseded(project))
+                output = run(project, environment, "bash", "-c", typed)
+                said[command] = said.get(command, "") + output
+    return said
+
+
+def superseded(project: Path) -> str:
+    """The id of the training of gmm that is not the current one."""
+    runs = {p.name for p in (project / "results/runs").glob("gmm-*")}
+    current = yaml.safe_load((project / "results/gmm/model/config.json").read_text())["run"]
+    assert len(runs) == 2 and current in runs
+    return (runs - {current}).pop()
+
+
+@pytest.mark.slow
+@pytest.mark.workflow
+def test_every_command(project, environment):
+    said = execute(project, environment)
+    assert set(said) == set(commands()) - COVERED
+
+    z = ad.read_h5ad(project / "results/mine/embeddings.h5ad")
+    assert {"group", "split", "donor", "cell_type", "n_samples"} <= set(z.obs) and len(z) == 24
+    assert z.obs["n_samples"].sum() == 600 and np.isfinite(z.layers["se"]).all() and set(z.uns["gde"]) >= {"run"}
+    assert len(ad.read_h5ad(project / "results/flowers/embeddings.h5ad")) == 24
+    generated = ad.read_h5ad(project / "generated.h5ad")
+    assert (generated.obs["set"].value_counts() == 500).all() and len(generated) == 8 * 500
+    assert generated.var_names[0].startswith("gene") and "X_features" in generated.obsm
+
+    again = said["snakemake results/gmm/metrics.json"]  # after the edit of config.yaml the model was not trained again
+    assert (
+        again.count("Finished jobid") == 4 and again.count("Rule: train)") == 1 and again.count("Rule: evaluate)") == 2
+    )
+    once = said["snakemake -f results/gmm/figures/geometry.svg"]
+    assert once.count("Finished jobid") == 1 and "(Rule: figure)" in once
+    for metric in ("geometry/w2_spearman", "reconstruction/w2"):
+        assert metric in said["gde compare gmm gmm-1a2b3c4d mine"]
+
+
+def test_every_block_is_of_a_kind_that_is_checked():
+    kinds = [kind for kind, _ in BLOCK.findall(README)]
+    assert README.count("```") == 2 * len(kinds)
+    assert set(kinds) == {"bash", "yaml", "python", "mermaid"}
+
+
+def test_commands_in_the_text_are_commands_of_the_blocks():
+    """A command that only stands in a sentence would not be run."""
+    inline = re.findall(r"`((?:make|snakemake|gde|python|pytest) [^`]+)`", BLOCK.sub("", README))
+    assert set(inline) <= set(commands())
+
+
+def test_what_is_not_run_is_in_the_readme():
+    assert set(commands()) >= COVERED | DRY
+
+
+def test_every_subcommand_is_shown():
+    from gde.cli import parser
+
+    actions = next(a for a in parser()._actions if hasattr(a, "choices") and a.choices)
+    shown = {command.split()[1] for command in commands() if command.startswith("gde ")}
+    assert shown == set(actions.choices) - {"train"}  # which torchrun and srun call
+
+
+def test_every_experiment_is_named():
+    names = {file.stem for file in (ROOT / "config/experiments").glob("*.yaml")}
+    assert all(f"`{name}`" in README for name in names)
+
+
+def test_every_metric_is_explained():
+    from gde.config.evaluation import METRICS
+
+    rows = [line for line in README.splitlines() if re.match(r"\| `(reconstruction|geometry|clt|labels)/", line)]
+    named = set()
+    for row in rows:
+        first, *others = re.findall(r"`([^`]+)`", row.split("|")[1])
+        named |= {first} | {first.partition("/")[0] + other for other in others}
+    variants = ("_strict", "_nearest")  # of a metric that is explained
+    assert {re.sub(f"({'|'.join(variants)})$", "", m) for ms in METRICS.values() for m in ms} == named
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_one_version():
+    import tomllib
+
+    import gde
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert project["version"] == citation["version"] == gde.__version__
+    assert f"## {gde.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert project["license"] == citation["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_sources_are_the_files_that_are_read():
+    sources = yaml.safe_load((ROOT / "resources/sources.yaml").read_text())
+    for name, source in sources.items():
+        package, _, inside = source["access"].rpartition(", ")[2].partition("/")
+        file = Path(importlib.util.find_spec(package).origin).parent / inside
+        assert file.stat().st_size == source["size"], name
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == source["sha256"], name
+        assert {"title", "url", "licence", "citation"} <= set(source)
+    from gde.prepare.digits import DIGEST
+    from gde.prepare.write import KNOWN
+
+    assert KNOWN[sources["pbmc68k"]["sha256"]] == "release" and sources["digits"]["sha256"] == DIGEST

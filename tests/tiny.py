@@ -1,0 +1,120 @@
+"""Experiments that train in a second, complete as after `gde.config.resolve`, and the data for them."""
+
+import copy
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gde import prepare as sources
+from gde.config.experiment import Experiment
+from gde.model import GDE
+from gde.sets.random import ShardRandom
+from gde.sets.store import SetStore
+
+CPU = torch.device("cpu")
+SMALL = {
+    "encoder": {"kind": "resnet", "hidden": 8, "layers": 1},
+    "generator": {"kind": "flow", "hidden": 8, "layers": 1, "evaluations": 4},
+    "latent_dim": 4,
+    "training": {
+        "steps": 16,
+        "n_sets": 8,
+        "set_size": 12,
+        "optimizer": {"kind": "adamw", "lr": 5e-3},
+        "scheduler": {"kind": "cosine", "warmup": 3},
+        "torch_threads": 1,
+        "validate_every": 8,
+        "log_every": 4,
+        "checkpoint_every": 4,
+        "tensorboard": False,
+    },
+}
+FAMILY = {"kind": "mvn", "test_sets": 6, "validation_sets": 4, "test_size": 60}
+
+
+def experiment(changes: dict[str, Any] | None = None, *, name: str = "tiny", seed: int = 0, **top: Any) -> dict:
+    """A resolved experiment of `FAMILY`, or of `top`, with `changes` {dotted key: value}."""
+    data = copy.deepcopy({**SMALL, "dataset": FAMILY, "evaluation": {"kind": "family"}, **top})
+    for key, value in (changes or {}).items():
+        *path, last = key.split(".")
+        section = data
+        for part in path:
+            section = section.setdefault(part, {})
+        section[last] = value
+    return {"name": name, "seed": seed, "preset": "laptop", **Experiment.model_validate(data).model_dump()}
+
+
+def cells_experiment(path: Path, changes: dict[str, Any] | None = None, **options: Any) -> dict:
+    """An experiment on the cells at `path`."""
+    dataset = {"kind": "h5ad", "path": str(path), "groupby": ["donor", "cell_type"], "n_hvg": None, "n_pcs": 5}
+    return experiment(changes, name="cells", dataset=dataset, evaluation={"kind": "samples"}, **options)
+
+
+def prepare(config: dict, out: Path) -> SetStore:
+    """The set store of an experiment."""
+    module, function = sources.REGISTRY[config["dataset"]["kind"]].split(":")
+    getattr(import_module(module), function)(config["dataset"], out, name=config["name"], seed=config["seed"])
+    return SetStore.open(out)
+
+
+def cells(seed: int = 0):
+    """AnnData of counts: 12 donors x 2 cell types, 8 to 40 cells each in mixed order, 30 genes."""
+    import anndata
+    import pandas as pd
+    import scipy.sparse as sp
+
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(8, 41, (12, 2))
+    donor, kind = (np.repeat(i.ravel(), sizes.ravel()) for i in np.indices(sizes.shape))
+    rate = rng.gamma(1.0, 2.0, (2, 30))[kind] * rng.gamma(20, 0.05, (12, 30))[donor]
+    order = rng.permutation(len(donor))
+    obs = pd.DataFrame({"donor": [f"D{d:02d}" for d in donor], "cell_type": np.array(["T", "B"])[kind]})
+    x = sp.csr_matrix(rng.poisson(rate).astype(np.float32))
+    obs.index = [f"cell{i}" for i in range(len(obs))]
+    return anndata.AnnData(x, obs, pd.DataFrame(index=[f"gene{j}" for j in range(30)]))[order].copy()
+
+
+def perturb(model: GDE, seed: int = 0) -> GDE:
+    """Move every parameter off its initial value, so that zero-initialised layers take part."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.1 * torch.randn(p.shape, generator=generator)
+    return model.eval()
+
+
+def model_for(store: SetStore, config: dict) -> GDE:
+    """An untrained model of a store, with the preprocessing that made it."""
+    from gde.sets.source import load_features
+
+    torch.manual_seed(0)
+    return perturb(GDE(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store)))
+
+
+def weights(model: GDE) -> dict[str, bytes]:
+    """Every tensor's bytes."""
+    return {k: v.numpy().tobytes() for k, v in model.state_dict().items()}
+
+
+class Noise(ShardRandom):
+    """Random numbers of a test."""
+
+    def __init__(self, seed: int = 0):
+        super().__init__(seed, 0, stream="test")
+
+
+def store_of(sets: list[np.ndarray], path: Path) -> SetStore:
+    """A store whose groups g0, g1, ... are the given samples (n_i, d), all of the test split."""
+    import pandas as pd
+
+    from gde.sets.writer import StoreWriter
+
+    sizes = [len(s) for s in sets]
+    groups = pd.DataFrame({"group": [f"g{i}" for i in range(len(sets))], "split": "test", "size": sizes})
+    with StoreWriter(path, groups=groups, sample_shape=sets[0].shape[1:], seed=0) as writer:
+        writer.write(np.concatenate(sets), np.repeat(np.arange(len(sets)), sizes))
+        writer.finish({"kind": "test", "data": "simulated"})
+    return SetStore.open(path)
