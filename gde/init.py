@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 import yaml
 
+from gde.config import RESERVED
 from gde.errors import bad
 from gde.io import atomic_write
 from gde.prepare import hdf5
@@ -53,6 +54,8 @@ def init(
     name = name or re.sub(r"\W+", "_", path.stem).strip("_").lower()
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
         raise bad("--name", repr(name), "a letter, then letters, digits and _", "give another --name")
+    if name in RESERVED:
+        raise bad("--name", f"the reserved name {name!r}", f"none of {', '.join(RESERVED)}", "give another --name")
     out = root / "config" / "experiments" / f"{name}.yaml"
     if out.exists():
         raise bad(out, "an experiment of this name", "a new name", "give --name, or edit the file")

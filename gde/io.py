@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from gde.errors import bad
+from gde.errors import GdeError, bad
 
 SUMS = "SHA256SUMS"
 _STORAGE_ERRORS = {
@@ -28,13 +29,21 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn a full, read-only or forbidden disk into one line naming `path`."""
     try:
         yield
-    except OSError as e:
-        if e.errno not in _STORAGE_ERRORS:
+    except Exception as e:
+        if (number := _error_number(e)) not in _STORAGE_ERRORS:
             raise
-        found, remedy = _STORAGE_ERRORS[e.errno]
+        found, remedy = _STORAGE_ERRORS[number]
         raise bad(
             path, found, "a writable place with free space", f"{remedy} and run again; nothing was left half-written"
         ) from e
+
+
+def _error_number(e: Exception) -> int | None:
+    """errno of an error of the system, also where safetensors ("os error 28") or HDF5 ("errno = 28") only tell it."""
+    if isinstance(e, GdeError):
+        return None
+    words = re.search(r"(?:os error|errno)[ =]+(\d+)", str(e))
+    return getattr(e, "errno", None) or (words and int(words[1]))
 
 
 def _fsync_dir(path: Path) -> None:
@@ -102,6 +111,8 @@ def atomic_dir(path: str | os.PathLike, *, sums: bool = True) -> Iterator[Path]:
                 raise
             _fsync_dir(path.parent)
             shutil.rmtree(old, ignore_errors=True)
+        except GdeError as e:  # about a file inside: call it by the name it was to have
+            raise GdeError(str(e).replace(str(tmp), str(path))) from e.__cause__
         finally:
             shutil.rmtree(tmp, ignore_errors=True)
 
@@ -149,6 +160,8 @@ def read_sums(directory: Path) -> dict[str, str]:
     """File name -> SHA-256 from a directory's SHA256SUMS."""
     try:
         lines = (directory / SUMS).read_text().splitlines()
+    except UnicodeDecodeError as e:
+        raise bad(directory / SUMS, "bytes that are no text", "'<sha256>  <file>' lines", "make it again") from e
     except (FileNotFoundError, NotADirectoryError) as e:
         raise bad(directory, f"no {SUMS}", "a complete directory written by gde", "make it again") from e
     if not lines:

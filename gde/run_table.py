@@ -1,6 +1,7 @@
 """Looking at runs: find them by name or hash, list them, show one, compare several."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,12 @@ def has_param(run: Run, condition: str) -> bool:
     key, separator, value = condition.partition("=")
     if not separator:
         raise bad(f"--param {condition}", "no '='", "key=value", "write e.g. --param latent_dim=64")
-    wanted = yaml.safe_load(value)
+    wanted = [value, yaml.safe_load(value)]
+    with suppress(ValueError):
+        wanted.append(float(value))  # 5e-3 is text in YAML 1.1
     leaves = dict(flat(run.config))
     found = [v for k, v in leaves.items() if k == key or k.endswith(f".{key}")]
-    return wanted in found or value in map(str, found)
+    return any(w in found for w in wanted)
 
 
 def list_table(results: Path, name_contains: str = "", params: list[str] | None = None) -> list[dict[str, Any]]:

@@ -48,7 +48,9 @@ def test_the_local_rank_chooses_the_gpu(monkeypatch):
     assert pick_device("cpu") == torch.device("cpu")
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("auto", torch.float32), ("bf16", torch.bfloat16)])
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("auto", torch.float32), ("bf16", torch.bfloat16)]
+)
 def test_precision_on_a_cpu(precision, dtype):
     with autocast(torch.device("cpu"), precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype

@@ -160,8 +160,8 @@ def test_layers_and_raw(cells_model, adata):
     moved = adata.copy()
     moved.layers["counts"], moved.raw = adata.X, adata
     moved.X = adata.X * 0
-    assert (embed_anndata(cells_model, moved, "donor", layer="counts").X == expected).all()
-    assert (embed_anndata(cells_model, moved, "donor", use_raw=True).X == expected).all()
+    assert (expected == embed_anndata(cells_model, moved, "donor", layer="counts").X).all()
+    assert (expected == embed_anndata(cells_model, moved, "donor", use_raw=True).X).all()
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_more_genes_are_allowed_but_count_in_the_totals(cells_model, adata):
 
 
 def test_a_model_without_preprocessing_wants_tensors(adata):
-    with pytest.raises(GdeError, match="no preprocessing.*tensor"):
+    with pytest.raises(GdeError, match=r"no preprocessing.*tensor"):
         embed_anndata(blank_model(), adata, "donor")
 
 
@@ -224,7 +224,7 @@ def test_samples_without_preprocessing_are_the_features():
     z = ad.AnnData(np.zeros((2, 4), np.float32))
     out = sample_anndata(model, z, np.array([3, 4]), seed=0)
     assert out.shape == (7, 2)
-    assert (out.X == out.obsm["X_features"]).all()
+    assert (out.obsm["X_features"] == out.X).all()
     assert out.obs["set"].tolist() == ["0"] * 3 + ["1"] * 4
 
 
@@ -253,7 +253,7 @@ def test_files_of_embeddings_and_samples(cells_model, cells_store, tmp_path):
     embed_to_h5ad(tmp_path / "model", cells_store.path, tmp_path / "embeddings.h5ad", device=tiny.CPU)
     z = ad.read_h5ad(tmp_path / "embeddings.h5ad")
     expected, se = embed_store(cells_model, cells_store)
-    assert (z.X == expected).all()
+    assert (expected == z.X).all()
     assert (z.layers["se"] == se).all()
     assert {"group", "split", "donor", "cell_type", "n_samples"} <= set(z.obs)
     assert z.uns["gde"] == {"run": "cells-00000000", "store": cells_store.digest, "data": "user"}

@@ -149,7 +149,12 @@ def test_writers_at_the_same_time_leave_one_whole_result(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(errno.ENOSPC, "no space left"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only"), (errno.EACCES, "permission")],
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permission"),
+    ],
 )
 def test_storage_errors_name_the_target_and_the_remedy(tmp_path, number, said):
     with pytest.raises(GdeError, match=said) as e, atomic_write(tmp_path / "file"):
@@ -192,7 +197,9 @@ def summed(tmp_path):
 
 
 def test_sums_are_those_of_sha256sum(summed):
-    done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=summed, capture_output=True, check=False)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=summed, capture_output=True, check=False
+    )
     assert done.returncode == 0
     assert verify_sums(summed) == {"c": sha256_file(summed / "c"), "sub/a b": sha256_file(summed / "sub" / "a b")}
 

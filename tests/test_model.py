@@ -107,7 +107,7 @@ def test_a_config_without_a_model_is_refused(saved, key):
 
 
 def test_no_model_at_all(tmp_path):
-    with pytest.raises(GdeError, match="no such directory.*results/<experiment>/model"):
+    with pytest.raises(GdeError, match=r"no such directory.*results/<experiment>/model"):
         GDE.load(tmp_path / "nothing")
 
 

@@ -11,7 +11,6 @@ import torch
 from gde import prepare as sources
 from gde.config.experiment import Experiment
 from gde.model import GDE
-from gde.sets.random import ShardRandom
 from gde.sets.store import SetStore
 
 CPU = torch.device("cpu")
@@ -99,13 +98,6 @@ def weights(model: GDE) -> dict[str, bytes]:
     return {k: v.numpy().tobytes() for k, v in model.state_dict().items()}
 
 
-class Noise(ShardRandom):
-    """Random numbers of a test."""
-
-    def __init__(self, seed: int = 0):
-        super().__init__(seed, 0, stream="test")
-
-
 def store_of(sets: list[np.ndarray], path: Path) -> SetStore:
     """A store whose groups g0, g1, ... are the given samples (n_i, d), all of the test split."""
     import pandas as pd
@@ -118,3 +110,13 @@ def store_of(sets: list[np.ndarray], path: Path) -> SetStore:
         writer.write(np.concatenate(sets), np.repeat(np.arange(len(sets)), sizes))
         writer.finish({"kind": "test", "data": "simulated"})
     return SetStore.open(path)
+
+
+def metrics(run: str) -> dict[str, Any]:
+    """What evaluation writes, with invented numbers."""
+    entry = {"value": 0.9, "ci": [0.8, 0.95], "n": 15, "higher_is_better": True, "baselines": {"mean": 0.5},
+             "chance": 0.0, "ceiling": None, "published": None, "protocol": "strict"}  # fmt: skip
+    name = run.rpartition("-")[0]
+    values = {"geometry/w2_spearman": entry, "reconstruction/w2": entry | {"value": 0.1, "ci": None}}
+    return {"experiment": name, "run": run, "data": "simulated", "seed": 0, "device": "cpu",
+            "budget": {"steps": 16, "seconds": 1.0, "samples_seen": 1536}, "metrics": values}  # fmt: skip

@@ -42,6 +42,7 @@ class Budget(Section):
     encoder: dict[str, Any] = Field({}, description="keys of the encoder, or another kind with its keys")
     generator: dict[str, Any] = Field({}, description="keys of the generator, or another kind with its keys")
     latent_dim: Count | None = Field(None, description="length of an embedding")
+    objective: dict[str, Any] = Field({}, description="keys of the objective; `paper` takes the published one")
     training: dict[str, Any] = Field({}, description="keys of training")
     evaluation: dict[str, Any] = Field({}, description="keys of the evaluation")
 

@@ -129,7 +129,7 @@ def test_impossible_values(tmp_path, path, value, found, expected):
     assert f": found {found}, expected {expected}" in message
 
 
-@pytest.mark.parametrize("section", ["dataset", "objective", "mixer", "published", "description"])
+@pytest.mark.parametrize("section", ["dataset", "mixer", "published", "description"])
 def test_preset_cannot_touch_the_protocol(tmp_path, section):
     project(tmp_path)
     content = data("gmm")

@@ -1,13 +1,21 @@
 """Schedules in closed form, the average of weights, and optimisers that survive a checkpoint."""
 
 import copy
+import itertools
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from gde.checkpoint import flatten_optimizer, list_checkpoints, prune_checkpoints, restore_optimizer, save_checkpoint
+from gde.checkpoint import (
+    flatten_optimizer,
+    list_checkpoints,
+    load_checkpoint,
+    prune_checkpoints,
+    restore_optimizer,
+    save_checkpoint,
+)
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
 
 OPTIMIZERS = [
@@ -33,7 +41,7 @@ def test_cosine_goes_from_one_to_its_floor():
     assert at[25] == pytest.approx(0.2 + 0.8 * (1 + math.sqrt(0.5)) / 2)
     assert at[50] == pytest.approx(0.6)
     assert at[100] == pytest.approx(0.2)
-    assert all(a > b for a, b in zip(at, at[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(at))
 
 
 def test_cosine_with_a_warm_up_longer_than_the_training():
@@ -74,7 +82,7 @@ def test_average_without_decay_is_the_model_itself():
 def test_decay_is_short_at_first_and_grows_to_its_limit():
     decays = [ema_decay(0.998, step) for step in range(6000)]
     assert decays[0] == pytest.approx(0.1)
-    assert all(a <= b for a, b in zip(decays, decays[1:], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(decays))
     assert max(decays) == 0.998
 
 
@@ -105,8 +113,6 @@ def test_restored_optimisers_take_the_same_steps(cfg, tmp_path):
     for i in range(3):
         step(model, optimizer, i)
     flat = flatten_optimizer(optimizer, names)
-    from gde.checkpoint import load_checkpoint
-
     flat, state = load_checkpoint(save_checkpoint(tmp_path, 3, {**flat, "x": torch.zeros(1)}, {}))
     assert state == {"step": 3}
     twin = copy.deepcopy(model)

@@ -123,7 +123,7 @@ def test_killed_and_continued(case, step, tmp_path, monkeypatch):
 
 def test_sigterm_during_the_last_step_ends_the_training(family_store, tmp_path, monkeypatch):
     config = tiny.experiment()
-    model, budget = stop_after(monkeypatch, family_store, config, tmp_path, 16)
+    _, budget = stop_after(monkeypatch, family_store, config, tmp_path, 16)
     assert budget["steps"] == 16
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -165,7 +165,7 @@ def test_only_damaged_checkpoints(family_store, tmp_path):
     train(config, family_store, tmp_path, device=tiny.CPU)
     for path in list_checkpoints(tmp_path / "checkpoints"):
         (path / "state.safetensors").write_bytes((path / "state.safetensors").read_bytes()[:100])
-    with pytest.raises(GdeError, match="only damaged checkpoints.*delete the directory") as e:
+    with pytest.raises(GdeError, match=r"only damaged checkpoints.*delete the directory") as e:
         train(config, family_store, tmp_path, device=tiny.CPU)
     assert str(tmp_path / "checkpoints") in str(e.value)
 
