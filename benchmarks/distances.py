@@ -10,7 +10,10 @@ from collections.abc import Callable
 import scipy.linalg
 import torch
 
-from gde.distances import gaussian_w2_matrix, mmd, mw2_matrix, sliced_w2
+from gde.distances.gaussian import gaussian_w2_matrix
+from gde.distances.mixture import mw2_matrix
+from gde.distances.mmd import mmd
+from gde.distances.sliced import sliced_w2
 
 
 def seconds(function: Callable[[], object], repeats: int) -> float:

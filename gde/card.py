@@ -23,14 +23,14 @@ METHODS = (
 )
 
 
-def write_card(model_dir: Path, metrics_file: Path, out: Path) -> None:
+def write_card(model_dir: Path, metrics_file: Path, out: Path, *, description: str) -> None:
     """Write a Markdown card from the model's config.json and the experiment's metrics.json."""
     config, report = read_json(model_dir / "config.json"), read_json(metrics_file)
     with atomic_write(out) as f:
-        f.write(card(config, report))
+        f.write(card(config, report, description))
 
 
-def card(config: dict[str, Any], report: dict[str, Any]) -> str:
+def card(config: dict[str, Any], report: dict[str, Any], description: str = "") -> str:
     """The card's text."""
     training, budget = config["training"], config["budget"]
     methods = METHODS.format(
@@ -47,7 +47,7 @@ def card(config: dict[str, Any], report: dict[str, Any]) -> str:
         [
             f"# Model card: {config['name']} ({config['run']})",
             "",
-            config.get("description") or "",
+            description,
             "",
             "## Data",
             "",

@@ -184,7 +184,7 @@ def model_modules(resolved: Mapping[str, Any]) -> list[str]:
 def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What computes the metrics."""
     metrics = registered("gde.evaluate", resolved["evaluation"]["kind"])
-    return ["gde.evaluate", metrics, *model_modules(resolved), *_family(resolved), "gde.distances"]
+    return ["gde.evaluate", metrics, *model_modules(resolved), *_family(resolved)]
 
 
 def figure_modules(name: str) -> list[str]:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gde import objectives
@@ -171,10 +172,12 @@ def sub_state(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.
 def validate(model: GDE, objective, options: dict, store: SetStore, config: dict[str, Any], device) -> float:
     """Loss on validation groups with fixed sub-samples and fixed noise, so that only the weights change it."""
     cfg, groups = config["training"], store.select(split="validation")
-    groups = groups.repeat(max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
+    groups = np.tile(groups, max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
     rng = ShardRandom(config["seed"], 0, stream="validation")
     batch = store.draw(groups, cfg["set_size"], rng.numpy()[0])
     batch = {"x": batch["x"].to(device), "mask": batch["mask"].to(device), "weight": None, "group": groups}
+    if store.meta.get("family"):
+        batch["params"] = {k: v[groups].to(device) for k, v in store.truth.items()}
     noise = ShardRandom(config["seed"], 0, stream="validation noise", device=device)
     with autocast(device, cfg["precision"]):
         return float(objective(model, batch, noise, **options)["loss"])

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 import tiny
@@ -33,6 +34,19 @@ def cells_h5ad(tmp_path_factory):
 def cells_store(tmp_path_factory, cells_h5ad) -> SetStore:
     """The store of `cells_h5ad`: groups smaller than a training set, so that masks matter."""
     return tiny.prepare(tiny.cells_experiment(cells_h5ad), tmp_path_factory.mktemp("cells") / "sets")
+
+
+@pytest.fixture
+def excerpt():
+    """excerpt(name): the folder of a real excerpt; skips where it is absent."""
+    root = Path(os.environ.get("GDE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+    def find(name: str) -> Path:
+        if not (root / name).is_dir():
+            pytest.skip(f"no excerpt '{name}' under {root} (set GDE_TEST_DATA)")
+        return root / name
+
+    return find
 
 
 @pytest.fixture

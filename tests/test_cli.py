@@ -293,7 +293,12 @@ def test_verify_lists_digests_and_finds_equal_results_equal(project, run, refuse
     assert {line.split()[1] for line in out.splitlines()} == {
         "metrics.json", "model/config.json", "model/model.safetensors"
     }  # fmt: skip
-    write_card(Path("results/tiny/model"), Path("results/tiny/metrics.json"), Path("results/tiny/MODEL_CARD.md"))
+    write_card(
+        Path("results/tiny/model"),
+        Path("results/tiny/metrics.json"),
+        Path("results/tiny/MODEL_CARD.md"),
+        description="a tiny one",
+    )
     main(["embed", "cells", "cells.h5ad", "--groupby", "donor", "-o", "results/tiny/embeddings.h5ad"])
     shutil.copytree("results/tiny", "other")
     main(["embed", "cells", "cells.h5ad", "--groupby", "donor", "-o", "other/embeddings.h5ad"])
@@ -302,7 +307,7 @@ def test_verify_lists_digests_and_finds_equal_results_equal(project, run, refuse
         content["budget"] |= change
         write_json(Path("other") / name, content)
     write_sums(Path("other/model"))
-    write_card(Path("other/model"), Path("other/metrics.json"), Path("other/MODEL_CARD.md"))
+    write_card(Path("other/model"), Path("other/metrics.json"), Path("other/MODEL_CARD.md"), description="a tiny one")
     status, out, _ = run("verify", "results/tiny", "other")
     assert status == 0
     assert "the same 5 results" in out

@@ -7,6 +7,7 @@ import torch
 
 from gde import encoders, generators, objectives
 from gde.config.experiment import Experiment
+from gde.generators.base import POINTS_AT_ONCE
 from gde.model import GDE
 from gde.nets.registry import build, resolve_kind
 from gde.sets.random import ShardRandom
@@ -139,7 +140,7 @@ def test_samples_have_the_right_shape_and_follow_seed_and_z(generator):
 
 def test_sampling_in_pieces_covers_every_set(generator, monkeypatch):
     """Sets and points beyond the memory bound are generated in pieces; none is left unwritten."""
-    monkeypatch.setattr("gde.generators.base.POINTS_AT_ONCE", 40)
+    monkeypatch.setitem(POINTS_AT_ONCE, "cpu", 40)
     z = torch.randn(5, LATENT)
     for n in (7, 40, 90):
         x = generator.sample(z, n, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gde.distances import gaussian_w2_matrix
+from gde.distances.gaussian import gaussian_w2_matrix
 from gde.errors import bad
 from gde.evaluate.clt import evaluate_clt
 from gde.evaluate.geometry import distances, evaluate_geometry

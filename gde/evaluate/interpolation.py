@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gde.distances import gaussian_ot_path, gaussian_w2, gaussian_w2_matrix
+from gde.distances.gaussian import gaussian_ot_path, gaussian_w2, gaussian_w2_matrix
 from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.reconstruction import CHUNK, Sets, moments
 from gde.evaluate.tables import DATA

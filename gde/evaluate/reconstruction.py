@@ -8,7 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gde.distances import bures2, exact_w2, fit_gmm_from, mmd, mw2
+from gde.distances.em import fit_gmm_from
+from gde.distances.exact import exact_w2
+from gde.distances.gaussian import bures2
+from gde.distances.mixture import mw2
+from gde.distances.mmd import mmd
 from gde.errors import bad
 from gde.evaluate.metrics import mean_interval, record
 from gde.sets.random import ShardRandom, seed_of

@@ -7,7 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gde.distances import energy_distance, exact_w2, mmd
+from gde.distances.energy import energy_distance
+from gde.distances.exact import exact_w2
+from gde.distances.mmd import mmd
 from gde.errors import bad
 from gde.evaluate.labels import evaluate_labels
 from gde.evaluate.metrics import mean_interval, record

@@ -1,6 +1,7 @@
 """Flow matching (Lipman et al. 2023; Albergo & Vanden-Eijnden 2023)."""
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -68,7 +69,7 @@ class Flow(PointGenerator):
         def velocity(y: Tensor, t: Tensor) -> Tensor:
             return math.pi / 2 * self.predict(y, t, modulation)
 
-        for t0, t1 in zip(times[:-1], times[1:], strict=True):
+        for t0, t1 in pairwise(times):
             y = self.step(velocity, y, t0, t1 - t0)
         return y
 

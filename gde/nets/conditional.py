@@ -1,4 +1,4 @@
-"""The denoising network of flow matching and diffusion: a residual MLP over samples, modulated by the set's embedding."""
+"""The network of flow matching and diffusion: a residual MLP over samples, modulated by their set's embedding."""
 
 import math
 

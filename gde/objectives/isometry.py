@@ -3,37 +3,40 @@
 import torch
 from torch import Tensor
 
-from gde.distances import exact_w2, gaussian_w2_matrix, mw2_matrix
+from gde.distances.exact import exact_w2
+from gde.distances.gaussian import gaussian_w2
+from gde.distances.mixture import mw2
 
 POINTS = 128  # samples per set for exact transport, which costs their cube
 
 
-def isometry_loss(z: Tensor, batch: dict, *, unit: float) -> Tensor:
+def isometry_loss(z: Tensor, batch: dict, *, unit: float, parts: int = 1) -> Tensor:
     """Mean over pairs of (|z_i - z_j| - W2_ij / unit)².
 
-    W2 is in closed form between the parameters of synthetic Gaussians and mixtures (MW2), all pairs of the batch;
-    otherwise exact transport between at most 128 samples of each set, neighbours in the batch.
-    z : (b, l); unit : length in data units that becomes 1 in the latent space.
+    W2 is in closed form between the parameters of synthetic Gaussians and mixtures (MW2), all pairs; otherwise exact
+    transport between at most 128 samples of each set, neighbours in the batch.
+    z : (b, l); unit : length in data units that becomes 1 in the latent space; parts : pairs are formed inside each
+    of so many equal parts of the batch (its shards), so that they do not depend on the number of processes.
     """
-    i, j, w2 = pair_distances(batch)
+    i, j, w2 = pair_distances(batch, parts)
     # the floor keeps the gradient of the root finite where two embeddings coincide
     latent = ((z[i] - z[j]).square().sum(-1) + 1e-12).sqrt()
     return (latent - w2.to(z) / unit).square().mean()
 
 
 @torch.no_grad()
-def pair_distances(batch: dict) -> tuple[Tensor, Tensor, Tensor]:
+def pair_distances(batch: dict, parts: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs (i, j) of sets and their W2 in data units, each (p,)."""
-    x, b = batch["x"], len(batch["x"])
-    if (params := batch.get("params")) is not None:
-        if "weight" in params:
-            w2 = mw2_matrix(params["weight"], params["mean"], params["cov"])
-        else:
-            w2 = gaussian_w2_matrix(params["mean"], params["cov"])
-        i, j = torch.triu_indices(b, b, 1, device=x.device)
-        return i, j, w2[i, j]
-    i = torch.arange(b, device=x.device)
-    j = i.roll(1)
+    x, params = batch["x"], batch.get("params")
+    size = len(x) // parts
+    first = torch.arange(parts, device=x.device)[:, None] * size  # (parts, 1)
+    if params is not None:
+        i, j = ((first + pair).flatten() for pair in torch.triu_indices(size, size, 1, device=x.device))
+        names = ("weight", "mean", "cov") if "weight" in params else ("mean", "cov")
+        distance = mw2 if "weight" in params else gaussian_w2
+        return i, j, distance(*(params[k][i] for k in names), *(params[k][j] for k in names))
+    i = torch.arange(len(x), device=x.device)
+    j = (first + torch.arange(size, device=x.device).roll(1)).flatten()
     x = x[:, :POINTS]
     real = None if batch["mask"] is None else batch["mask"][:, :POINTS].to(x)
     return i, j, exact_w2(x, x[j], real, None if real is None else real[j])

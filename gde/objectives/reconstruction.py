@@ -22,5 +22,5 @@ def reconstruction(model: "GDE", batch: dict, rng: ShardRandom, *, isometry: flo
         return {"loss": loss}
     from gde.objectives.isometry import isometry_loss  # POT is needed, and imported, only here
 
-    term = isometry_loss(z, batch, unit=float(model.x_scale.mean()))
+    term = isometry_loss(z, batch, unit=float(model.x_scale.mean()), parts=len(rng.only))
     return {"loss": loss + isometry * term, "generator": loss, "isometry": term}

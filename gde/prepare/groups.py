@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.prepare.split import DEFAULT, SPLITS, split_samples, split_units
+from gde.prepare.split import DEFAULT, split_samples, split_units
+from gde.sets.layout import SPLITS
 
 RESERVED = ("group", "start", "stop", "split", "size", "n")
 
@@ -61,7 +62,7 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     if not groupby:
         raise bad("dataset.groupby", "no column", "at least one", "name the columns whose values make a group")
     for name in dict.fromkeys([*groupby, *labels]):
-        if name in RESERVED and [name] != groupby:
+        if name in RESERVED and [name, name] != ["group", *groupby]:
             raise bad(
                 where, f"a group or label column called '{name}'", f"none of {', '.join(RESERVED)}", "rename the column"
             )
@@ -136,7 +137,9 @@ def as_text(
     return text
 
 
-def name_groups(text: dict[str, pd.Series], groupby: Sequence[str], where: str) -> tuple[np.ndarray, list[str], np.ndarray]:
+def name_groups(
+    text: dict[str, pd.Series], groupby: Sequence[str], where: str
+) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Group number of every row (N,), names of the groups (values joined with '|'), and the first row of each."""
     keys = pd.MultiIndex.from_frame(pd.DataFrame({n: text[n] for n in groupby}))
     code, unique = keys.factorize(sort=True)

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gde.errors import bad
-from gde.sets.layout import SPLITS
 from gde.sets.random import seed_of
-
 
 DEFAULT = {"by": "group", "fractions": [0.7, 0.1, 0.2], "seed": 0}
 

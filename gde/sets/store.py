@@ -13,8 +13,8 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.io import SUMS, read_json, read_sums, verify_sums
-from gde.sets.permute import spread
 from gde.sets.layout import FORMAT
+from gde.sets.permute import spread
 
 _AGAIN = "the set store is damaged: make it again with the prepare rule"
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gde.distances import exact_ot_plan, exact_w2
+from gde.distances.exact import exact_ot_plan, exact_w2
 
 seeds = st.integers(0, 2**31)
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gde.distances import bures2, gaussian_ot_path, gaussian_w2, gaussian_w2_matrix
+from gde.distances.gaussian import bures2, gaussian_ot_path, gaussian_w2, gaussian_w2_matrix
 
 DIMS = [1, 2, 3, 6]
 seeds = st.integers(0, 2**31)

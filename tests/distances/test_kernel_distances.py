@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from gde.distances import energy_distance, median_bandwidth, mmd
+from gde.distances.energy import energy_distance
+from gde.distances.mmd import median_bandwidth, mmd
 
 H = 1.3
 

@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.mixture import GaussianMixture
 
-from gde.distances import exact_w2, fit_gmm_from, gaussian_w2, mw2, mw2_matrix
+from gde.distances.em import fit_gmm_from
+from gde.distances.exact import exact_w2
+from gde.distances.gaussian import gaussian_w2
+from gde.distances.mixture import mw2, mw2_matrix
 
 
 def mixtures(b, k, d, seed):

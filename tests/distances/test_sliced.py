@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gde.distances import exact_w2, sliced_w2
+from gde.distances.exact import exact_w2
+from gde.distances.sliced import sliced_w2
 
 
 def sets(seed, b=2, n=7, m=7, d=3):

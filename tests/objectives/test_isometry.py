@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 
-from gde.distances import exact_w2
+from gde.distances.exact import exact_w2
 from gde.objectives import isometry
 from gde.objectives.isometry import isometry_loss, pair_distances
 from gde.objectives.reconstruction import reconstruction

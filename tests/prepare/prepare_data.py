@@ -1,6 +1,5 @@
 """Small cells and tables for the tests of prepare, and what every refusal must satisfy."""
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,11 +46,3 @@ def refused(out: Path, *parts: str):
         assert part in message, message
     assert not out.exists()
     assert list(out.parent.iterdir()) == []
-
-
-def excerpts(name: str) -> Path:
-    """The folder of a real excerpt; skips where it is absent."""
-    root = Path(os.environ.get("GDE_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-    if not (root / name).is_dir():
-        pytest.skip(f"no excerpt '{name}' under {root} (set GDE_TEST_DATA)")
-    return root / name

@@ -8,16 +8,15 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse as sp
-from prepare_data import SPLIT, excerpts, h5ad_cfg
+from prepare_data import SPLIT, h5ad_cfg
 
 from gde.features import FeaturePipeline
 from gde.prepare.h5ad import prepare
 from gde.sets.store import SetStore
 
 
-def larry() -> ad.AnnData:
+def larry(folder) -> ad.AnnData:
     """Cells x genes with clone (a cell has one if its row of the clone matrix is not empty) and day."""
-    folder = excerpts("larry")
     counts = sp.csr_matrix(scipy.io.mmread(folder / "stateFate_inVitro_normed_counts.mtx.gz"), dtype=np.float32)
     clones = sp.csr_matrix(scipy.io.mmread(folder / "stateFate_inVitro_clone_matrix.mtx.gz"))
     obs = pd.read_csv(folder / "stateFate_inVitro_metadata.txt.gz", sep="\t")
@@ -30,8 +29,8 @@ def larry() -> ad.AnnData:
     return ad.AnnData(sp.csr_matrix(counts.log1p()), obs, pd.DataFrame(index=genes))[labelled].copy()
 
 
-def test_larry_clones_by_day(tmp_path):
-    cells = larry()
+def test_larry_clones_by_day(tmp_path, excerpt):
+    cells = larry(excerpt("larry"))
     path = tmp_path / "larry.h5ad"
     cells.write_h5ad(path)
     cfg = h5ad_cfg(path, groupby=["clone", "day"], values="lognorm", n_hvg=500, n_pcs=20, split=SPLIT | {"by": "clone"})
@@ -45,8 +44,8 @@ def test_larry_clones_by_day(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::anndata.OldFormatWarning")
-def test_a_perturb_seq_screen_in_its_own_layout(tmp_path):
-    path = excerpts("perturbseq") / "K562_raw_singlecell_01.h5ad"
+def test_a_perturb_seq_screen_in_its_own_layout(tmp_path, excerpt):
+    path = excerpt("perturbseq") / "K562_raw_singlecell_01.h5ad"
     cfg = h5ad_cfg(path, groupby=["gene"], labels=["gene_id"], n_hvg=200, n_pcs=30)
     prepare(cfg, tmp_path / "store", name="screen", seed=0)
     store = SetStore.open(tmp_path / "store")

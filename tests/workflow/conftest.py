@@ -2,15 +2,13 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from copies import copy_project
 
 
 @pytest.fixture(scope="session")
@@ -24,13 +22,6 @@ def environment(tmp_path_factory) -> dict[str, str]:
     keep = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
     cache = tmp_path_factory.mktemp("cache")  # Snakemake's source cache
     return keep | {"PATH": path, "SNAKEMAKE_PROFILE": "profiles/local", "XDG_CACHE_HOME": str(cache)}
-
-
-def copy_project(target: Path) -> Path:
-    """The tracked parts of the project that the workflow needs."""
-    for part in ("gde", "workflow", "config", "profiles", "envs"):
-        shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
-    return target
 
 
 @pytest.fixture

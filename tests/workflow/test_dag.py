@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, copy_project
+from copies import ROOT, copy_project
 
 from gde.figures import figures_of
 

@@ -8,7 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import copy_project
+from copies import copy_project
 
 from gde.cli import main
 from gde.figures import figures_of
@@ -137,17 +137,6 @@ def test_a_damaged_model_is_refused_in_one_line(copied, snakemake):
     assert not (copied / "results/gmm/embeddings.h5ad").exists()
 
 
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 300 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place], capture_output=True).returncode:
-        pytest.skip("cannot mount a tmpfs here")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
 @pytest.mark.parametrize("fault", ["full", "read-only"])
 def test_full_and_read_only_disks_leave_nothing_half_written(project, snakemake, tiny_disk, fault):
     (project / "results/logs").mkdir(parents=True)
@@ -162,11 +151,10 @@ def test_full_and_read_only_disks_leave_nothing_half_written(project, snakemake,
     assert list(tiny_disk.iterdir()) == []
 
 
-def counts_from(excerpts, path):
+def cells_from(folder, path):
     """The LARRY excerpt as an .h5ad: what a user would have. Its counts are normalised to equal totals already."""
     import scipy.io
 
-    folder = excerpts / "larry"
     matrix = scipy.io.mmread(folder / "stateFate_inVitro_normed_counts.mtx.gz").tocsr()
     genes = pd.read_csv(folder / "stateFate_inVitro_gene_names.txt.gz", header=None)[0].astype(str)
     cells = pd.read_csv(folder / "stateFate_inVitro_metadata.txt.gz", sep="\t")
@@ -179,9 +167,9 @@ def counts_from(excerpts, path):
     return data
 
 
-def test_a_users_own_file_in_five_lines(project, snakemake, excerpts, monkeypatch, capsys):
+def test_a_users_own_file_in_five_lines(project, snakemake, excerpt, monkeypatch, capsys):
     """An excerpt of real data made into an .h5ad; then the model embeds a file it has not seen."""
-    data = counts_from(excerpts, project / "my.h5ad")
+    data = cells_from(excerpt("larry"), project / "my.h5ad")
     column = "Cell type annotation"
     (project / "config/experiments/mine.yaml").write_text(
         f"dataset:\n  kind: h5ad\n  path: my.h5ad\n  groupby: [Time point, {column}]\n  values: lognorm\n"

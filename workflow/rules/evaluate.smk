@@ -51,6 +51,7 @@ rule card:
         mem_mb=1000,
         runtime=10,
     params:
+        description=lambda wildcards: EXPERIMENTS[wildcards.experiment]["description"],
         code=code_of("card", digest.card_modules),
     message:
         "{wildcards.experiment}: writing the model card"

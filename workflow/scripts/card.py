@@ -7,4 +7,4 @@ from gde.script import job
 with job(snakemake) as s:  # noqa: F821
     from gde.card import write_card
 
-    write_card(Path(s.input.model), Path(s.input.metrics), Path(s.output[0]))
+    write_card(Path(s.input.model), Path(s.input.metrics), Path(s.output[0]), description=s.params.description)

@@ -67,6 +67,6 @@ class Gmm:
 
         An upper bound of the 2-Wasserstein distance (Delon & Desolneux 2020), which has no closed form for mixtures.
         """
-        from gde.distances import mw2_matrix
+        from gde.distances.mixture import mw2_matrix
 
         return mw2_matrix(params["weight"].double(), params["mean"].double(), params["cov"].double())

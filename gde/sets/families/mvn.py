@@ -76,6 +76,6 @@ class Mvn:
 
     def w2(self, params: dict[str, Tensor]) -> Tensor:
         """2-Wasserstein distances between all pairs, (b, b) float64, same unit as the samples."""
-        from gde.distances import gaussian_w2_matrix
+        from gde.distances.gaussian import gaussian_w2_matrix
 
         return gaussian_w2_matrix(params["mean"].double(), params["cov"].double())

@@ -1,0 +1,13 @@
+"""Copies of the project for tests that run the workflow."""
+
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def copy_project(target: Path) -> Path:
+    """The tracked parts of the project that the workflow needs."""
+    for part in ("gde", "workflow", "config", "profiles", "envs"):
+        shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
