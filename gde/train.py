@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from gde import objectives
@@ -20,12 +19,11 @@ from gde.nets.registry import resolve_kind
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
 from gde.processes import Processes
 from gde.sets.random import ShardRandom
-from gde.sets.source import load_features, make_sampler
+from gde.sets.source import load_features, make_sampler, validation_batch
 from gde.sets.store import SetStore
 from gde.training_log import TrainingLog
 
 log = logging.getLogger(__name__)
-VALIDATION_SETS = 128
 
 
 class Interrupted(SystemExit):
@@ -58,6 +56,7 @@ def train(
     options = {k: v for k, v in config["objective"].items() if k != "kind"}
     only = range(processes.rank, cfg["shards"], processes.world)
     sampler = make_sampler(store, config, only=only, device=device)
+    validation = validation_batch(store, config, device=device)
     checkpoints = run_dir / "checkpoints"
 
     # best: step and loss of the best validation; stale: validations since; drops: plateaus of the schedule
@@ -123,7 +122,7 @@ def train(
             if (step % cfg["log_every"] == 0 or validate_now or save_now) and first_bad >= 0:
                 raise not_finite(int(first_bad), sampler, store, checkpoints)
             if validate_now:
-                loss = processes.first(validate(average, objective, options, store, config, device))
+                loss = processes.first(validate(average, objective, options, validation, config, device))
                 journal.add_validation(step, loss)
                 improved = loss < state["best"]
                 state |= {"best": loss, "best_step": step, "stale": 0} if improved else {"stale": state["stale"] + 1}
@@ -169,17 +168,10 @@ def sub_state(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.
 
 
 @torch.no_grad()
-def validate(model: GDE, objective, options: dict, store: SetStore, config: dict[str, Any], device) -> float:
-    """Loss on validation groups with fixed sub-samples and fixed noise, so that only the weights change it."""
-    cfg, groups = config["training"], store.select(split="validation")
-    groups = np.tile(groups, max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
-    rng = ShardRandom(config["seed"], 0, stream="validation")
-    batch = store.draw(groups, cfg["set_size"], rng.numpy()[0])
-    batch = {"x": batch["x"].to(device), "mask": batch["mask"].to(device), "weight": None, "group": groups}
-    if store.meta.get("family"):
-        batch["params"] = {k: v[groups].to(device) for k, v in store.truth.items()}
+def validate(model: GDE, objective, options: dict, batch: dict, config: dict[str, Any], device) -> float:
+    """Loss on the validation batch with fixed noise, so that only the weights change it."""
     noise = ShardRandom(config["seed"], 0, stream="validation noise", device=device)
-    with autocast(device, cfg["precision"]):
+    with autocast(device, config["training"]["precision"]):
         return float(objective(model, batch, noise, **options)["loss"])
 
 

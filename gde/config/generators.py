@@ -8,7 +8,7 @@ from gde.config.base import Count, NonNegative, Section, Share, refuse
 
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
 GUIDANCE = "strength of classifier-free guidance when sampling; 1 = none, anything else needs drop > 0"
-AFFINE = "generate around the mean and covariance that a head predicts from the embedding"
+AFFINE = "generate around the mean and covariance that a head predicts from the embedding; for many and smooth sets"
 MOMENT_WEIGHT = "weight of that head's loss"
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -20,7 +20,7 @@ class Flow(Section):
     time_features: Count = Field(16, description="Fourier features of the time")
     drop: Share = Field(0.0, description=DROP)
     guidance: NonNegative = Field(1.0, description=GUIDANCE)
-    affine: bool = Field(True, description=AFFINE)
+    affine: bool = Field(False, description=AFFINE)
     moment_weight: NonNegative = Field(1.0, description=MOMENT_WEIGHT)
     solver: Literal["euler", "midpoint", "heun"] = Field("midpoint", description="solver of the differential equation")
     evaluations: Count = Field(16, description="network evaluations per sample drawn; even for midpoint and heun")

@@ -70,9 +70,9 @@ class PointGenerator(nn.Module):
         moment_loss = 0.0
         if self.frame is not None:
             location, scale = self.frame(z)
-            x = self.frame.to_frame(x, location, scale)
-            moment_loss = self.moment_weight * sample_mean(self.frame.nll(x, scale), mask, weight)
-            x = x.detach()
+            y = self.frame.to_frame(x, location, scale)
+            moment_loss = self.moment_weight * sample_mean(self.frame.nll(y, scale), mask, weight)
+            x = self.frame.to_frame(x, *self.frame.of_samples(x, mask, weight))
         if self.null is not None:
             z = torch.where(rng.rand(len(z), 1) < self.drop, self.null, z)
         return sample_mean(self.path_loss(x, self.net.modulation(z), rng), mask, weight) + moment_loss

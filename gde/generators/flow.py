@@ -31,7 +31,7 @@ class Flow(PointGenerator):
         time_features: int = 16,
         drop: float = 0.0,
         guidance: float = 1.0,
-        affine: bool = True,
+        affine: bool = False,
         moment_weight: float = 1.0,
         solver: str = "midpoint",
         evaluations: int = 16,

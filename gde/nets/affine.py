@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gde.nets.pool import set_mean
+
 FULL_UP_TO = 32  # beyond this many features the covariance is diagonal: a full one grows with the square
 
 
@@ -44,6 +46,21 @@ class GaussianFrame(nn.Module):
         return location[:, None], scale.index_put(
             (torch.arange(len(z), device=z.device)[:, None], self.rows, self.cols), off
         )
+
+    @torch.no_grad()
+    def of_samples(self, x: Tensor, mask: Tensor | None, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Location and scale of the samples themselves, shapes as from `forward`; covariance plus floor² on the diagonal.
+
+        A generator trains on samples in this frame, not in the predicted one, which moves while it is learned: its
+        target, and with it the meaning of its loss, then stays the same throughout training.
+        """
+        location = set_mean(x, mask, weight)
+        y = x - location
+        if not self.full:
+            return location, (set_mean(y.square(), mask, weight) + self.floor**2).sqrt()
+        products = (y[..., None] * y[..., None, :]).flatten(2)  # (b, n, d d)
+        covariance = set_mean(products, mask, weight).unflatten(-1, (self.dim, self.dim)).squeeze(1)
+        return location, torch.linalg.cholesky(covariance + self.floor**2 * torch.eye(self.dim, device=x.device))
 
     def to_frame(self, x: Tensor, location: Tensor, scale: Tensor) -> Tensor:
         """y = L^-1 (x - m); (b, n, d) -> (b, n, d)."""
