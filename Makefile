@@ -29,7 +29,7 @@ $(STAMP): requirements.lock pyproject.toml
 	echo "$$digest" > $(STAMP)
 
 test: env
-	$(ENV) python -m pytest
+	$(ENV) python -m pytest -n 2 --dist loadgroup
 
 lint: env
 	$(ENV) ruff check . && ruff format --check . && snakefmt --check workflow && snakemake --lint

@@ -16,15 +16,17 @@ def canonical_digests(directory: Path) -> dict[str, str]:
     """File name -> SHA-256 of what is in it, for results/<experiment>.
 
     JSON and the model card without timings and host; .h5ad by its arrays (HDF5 files carry addresses); everything else
-    by its bytes.
+    by its bytes. Hidden files are left out.
     Raises GdeError for a missing directory or a model whose files do not fit their sums.
     """
     if not directory.is_dir():
         raise bad(directory, "no such directory", "results/<experiment>", "build the experiment first")
     if (directory / "model").is_dir():
         verify_sums(directory / "model")
-    files = sorted(p for p in directory.rglob("*") if p.is_file() and p.name not in ("SHA256SUMS", "log.jsonl"))
-    return {str(p.relative_to(directory)): _digest(p) for p in files}
+    names = sorted(p.relative_to(directory) for p in directory.rglob("*") if p.is_file())
+    names = (n for n in names if n.name not in ("SHA256SUMS", "log.jsonl"))
+    names = (n for n in names if not any(part.startswith(".") for part in n.parts))  # e.g. .snakemake_timestamp
+    return {str(n): _digest(directory / n) for n in names}
 
 
 def compare(a: dict[str, str], b: dict[str, str], first: Path, second: Path) -> None:

@@ -4,10 +4,22 @@ import os
 import subprocess
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads than cores make torch wait for itself
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import tiny
 
 from gde.sets.store import SetStore
+
+
+def pytest_collection_modifyitems(items):
+    """A file stays on one worker, so that what its tests share is made once; files that share the finished main job
+    stay together. Workflow tests start first: they are the longest."""
+    for item in items:
+        shared = {"test_end_to_end.py", "test_report.py"}
+        item.add_marker(pytest.mark.xdist_group("main job" if item.path.name in shared else str(item.path)))
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
 @pytest.fixture

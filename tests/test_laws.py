@@ -1,6 +1,7 @@
-"""The laws of design: every registered encoder and generator, one parametrised test each."""
+"""The laws of design: every registered encoder and generator with every option that changes how it works."""
 
 import inspect
+from itertools import product
 
 import pytest
 import torch
@@ -9,15 +10,20 @@ from gde import encoders, generators, objectives
 from gde.config.experiment import Experiment
 from gde.generators.base import POINTS_AT_ONCE
 from gde.model import GDE
+from gde.nets.affine import FULL_UP_TO
 from gde.nets.registry import build, resolve_kind
 from gde.sets.random import ShardRandom
 
 DIM, LATENT = 3, 7
 
 
+def options_of(kind: str, registry: dict) -> set[str]:
+    return set(inspect.signature(resolve_kind(registry, kind)).parameters)
+
+
 def small(kind: str, registry: dict) -> dict:
     """Options that make a kind cheap, as far as it has them."""
-    accepted = inspect.signature(resolve_kind(registry, kind)).parameters
+    accepted = options_of(kind, registry)
     wanted = {"hidden": 16, "layers": 2, "steps": 20, "evaluations": 4 if kind == "flow" else None}
     return {"kind": kind} | {k: v for k, v in wanted.items() if k in accepted and v is not None}
 
@@ -31,16 +37,45 @@ def perturb(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     return module
 
 
-@pytest.fixture(params=list(encoders.REGISTRY))
+def encoder_variants():
+    """Every kind, where it has them with `moments` and `skip` on and off."""
+    for kind in encoders.REGISTRY:
+        if not {"moments", "skip"} <= options_of(kind, encoders.REGISTRY):
+            yield pytest.param((kind, {}), id=kind)
+            continue
+        for moments, skip in product([True, False], repeat=2):
+            name = "-".join([kind, *["no_moments"] * (not moments), *["no_skip"] * (not skip)])
+            yield pytest.param((kind, {"moments": moments, "skip": skip}), id=name)
+
+
+# id: (kind, options, dimension of the samples); a kind not named here is tested with its defaults
+GENERATORS = {
+    "flow": ("flow", {}, DIM),
+    "flow-affine": ("flow", {"affine": True}, DIM),
+    "flow-affine-diagonal": ("flow", {"affine": True}, FULL_UP_TO + 1),
+    "flow-guided": ("flow", {"drop": 0.5, "guidance": 1.5}, DIM),
+    "ddpm": ("ddpm", {}, DIM),
+    "ddpm-ddim": ("ddpm", {"sampler": "ddim", "evaluations": 5}, DIM),
+    "ddpm-zero_snr": ("ddpm", {"zero_terminal_snr": True}, DIM),
+    "ddpm-affine": ("ddpm", {"affine": True}, DIM),
+}
+GENERATORS |= {kind: (kind, {}, DIM) for kind in generators.REGISTRY if kind not in GENERATORS}
+
+
+@pytest.fixture(params=encoder_variants())
 def encoder(request):
+    kind, options = request.param
     torch.manual_seed(0)
-    return perturb(build(encoders.REGISTRY, small(request.param, encoders.REGISTRY), dim=DIM, latent_dim=LATENT))
+    section = small(kind, encoders.REGISTRY) | options
+    return perturb(build(encoders.REGISTRY, section, dim=DIM, latent_dim=LATENT))
 
 
-@pytest.fixture(params=list(generators.REGISTRY))
+@pytest.fixture(params=GENERATORS.values(), ids=GENERATORS)
 def generator(request):
+    kind, options, dim = request.param
     torch.manual_seed(0)
-    return perturb(build(generators.REGISTRY, small(request.param, generators.REGISTRY), dim=DIM, latent_dim=LATENT))
+    section = small(kind, generators.REGISTRY) | options
+    return perturb(build(generators.REGISTRY, section, dim=dim, latent_dim=LATENT))
 
 
 def test_encoder_ignores_order(encoder):
@@ -93,6 +128,13 @@ def test_embedding_converges_at_root_n(encoder):
     assert -0.62 < slope < -0.38
 
 
+def test_bfloat16_changes_the_embedding_by_rounding_only(encoder):
+    x = torch.randn(8, 40, DIM)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        z = encoder(x)
+    assert (z.float() - encoder(x)).abs().max() < 0.03 * encoder(x).abs().max()
+
+
 def test_gradient_reaches_every_parameter_of_the_encoder(encoder):
     encoder(torch.randn(8, 20, DIM)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
@@ -100,13 +142,13 @@ def test_gradient_reaches_every_parameter_of_the_encoder(encoder):
 
 def test_gradient_reaches_every_parameter_of_the_generator_and_z(generator):
     z = torch.randn(8, LATENT, requires_grad=True)
-    generator.loss(torch.randn(8, 20, DIM), z, rng=ShardRandom(0, 0)).backward()
+    generator.loss(torch.randn(8, 20, generator.dim), z, rng=ShardRandom(0, 0)).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in generator.parameters())
     assert z.grad.abs().sum() > 0
 
 
 def test_generator_loss_ignores_masked_samples(generator):
-    x, z = torch.randn(4, 12, DIM), torch.randn(4, LATENT)
+    x, z = torch.randn(4, 12, generator.dim), torch.randn(4, LATENT)
     mask = torch.arange(12) < torch.tensor([[12], [7], [3], [1]])
     dirty = torch.where(mask[..., None], x, float("nan"))
     losses = [generator.loss(data, z, mask=mask, rng=ShardRandom(3, 0)) for data in (x, dirty)]
@@ -115,13 +157,26 @@ def test_generator_loss_ignores_masked_samples(generator):
 
 
 def test_generator_loss_does_not_depend_on_how_many_processes_share_it(generator):
-    x, z = torch.randn(8, 5, DIM), torch.randn(8, LATENT)
+    x, z = torch.randn(8, 5, generator.dim), torch.randn(8, LATENT)
     whole = generator.loss(x, z, rng=ShardRandom(0, 4, shards=4))
     parts = [
         generator.loss(x[i : i + 4], z[i : i + 4], rng=ShardRandom(0, 4, shards=4, only=only))
         for i, only in ((0, [0, 1]), (4, [2, 3]))
     ]
     torch.testing.assert_close(sum(parts) / 2, whole)
+
+
+def test_bfloat16_changes_the_loss_by_rounding_only(generator):
+    """Autocast as in training, the embedding included; gradients stay finite and reach the embedding."""
+    x, z = torch.randn(8, 40, generator.dim), torch.randn(8, LATENT)
+    exact = generator.loss(x, z, rng=ShardRandom(0, 0))
+    rounded = z.bfloat16().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = generator.loss(x, rounded, rng=ShardRandom(0, 0))
+    loss.backward()
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, exact, rtol=0.03, atol=0)
+    assert all(p.grad.isfinite().all() for p in (rounded, *generator.parameters()))
 
 
 def test_samples_have_the_right_shape_and_follow_seed_and_z(generator):
@@ -131,7 +186,7 @@ def test_samples_have_the_right_shape_and_follow_seed_and_z(generator):
         return generator.sample(z, 50, generator=torch.Generator().manual_seed(seed))
 
     first = draw(z, 0)
-    assert first.shape == (3, 50, DIM)
+    assert first.shape == (3, 50, generator.dim)
     assert first.isfinite().all()
     assert torch.equal(first, draw(z, 0))
     assert not torch.equal(first, draw(z, 1))
@@ -144,7 +199,7 @@ def test_sampling_in_pieces_covers_every_set(generator, monkeypatch):
     z = torch.randn(5, LATENT)
     for n in (7, 40, 90):
         x = generator.sample(z, n, generator=torch.Generator().manual_seed(0))
-        assert x.shape == (5, n, DIM)
+        assert x.shape == (5, n, generator.dim)
         assert len(x.flatten(0, 1).unique(dim=0)) == 5 * n
 
 

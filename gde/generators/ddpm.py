@@ -46,6 +46,10 @@ class Ddpm(PointGenerator):
             affine=affine,
             moment_weight=moment_weight,
         )
+        if steps < 2:
+            raise ValueError(f"steps: found {steps}, expected at least 2")
+        if not 0 < beta_start <= beta_end < 1:
+            raise ValueError(f"beta_start, beta_end: found {beta_start}, {beta_end}, expected 0 < start <= end < 1")
         if sampler not in ("ancestral", "ddim"):
             raise ValueError(f"sampler: found {sampler!r}, expected ancestral or ddim")
         if evaluations is not None and (sampler == "ancestral" or not 1 <= evaluations <= steps):

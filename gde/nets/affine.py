@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gde.nets.pool import set_mean
+from gde.nets.pool import set_mean, set_products
 
 FULL_UP_TO = 32  # beyond this many features the covariance is diagonal: a full one grows with the square
 
@@ -37,7 +37,9 @@ class GaussianFrame(nn.Module):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z : (b, l).   returns location (b, 1, d) and scale (b, d, d) lower-triangular, or (b, 1, d) when diagonal."""
-        out = self.linear(z) + self.residual(z)
+        with torch.autocast(z.device.type, enabled=False):  # triangular solves have no bfloat16
+            z = z.to(self.linear.weight.dtype)
+            out = self.linear(z) + self.residual(z)
         location, diagonal, off = out.split([self.dim, self.dim, out.shape[-1] - 2 * self.dim], -1)
         diagonal = self.floor + nn.functional.softplus(diagonal)
         if not self.full:
@@ -49,7 +51,7 @@ class GaussianFrame(nn.Module):
 
     @torch.no_grad()
     def of_samples(self, x: Tensor, mask: Tensor | None, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Location and scale of the samples themselves, shapes as from `forward`; covariance plus floor² on the diagonal.
+        """Location and scale of the samples themselves, shaped as by `forward`; floor² is added to the variances.
 
         A generator trains on samples in this frame, not in the predicted one, which moves while it is learned: its
         target, and with it the meaning of its loss, then stays the same throughout training.
@@ -58,9 +60,9 @@ class GaussianFrame(nn.Module):
         y = x - location
         if not self.full:
             return location, (set_mean(y.square(), mask, weight) + self.floor**2).sqrt()
-        products = (y[..., None] * y[..., None, :]).flatten(2)  # (b, n, d d)
-        covariance = set_mean(products, mask, weight).unflatten(-1, (self.dim, self.dim)).squeeze(1)
-        return location, torch.linalg.cholesky(covariance + self.floor**2 * torch.eye(self.dim, device=x.device))
+        covariance = set_products(y, mask, weight)  # (b, d, d)
+        covariance.diagonal(dim1=-2, dim2=-1).add_(self.floor**2)
+        return location, torch.linalg.cholesky(covariance).to(x.dtype)
 
     def to_frame(self, x: Tensor, location: Tensor, scale: Tensor) -> Tensor:
         """y = L^-1 (x - m); (b, n, d) -> (b, n, d)."""

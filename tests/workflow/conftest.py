@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from copies import copy_project
+from copies import SMOKE, copy_project
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +53,14 @@ def planned(snakemake) -> Callable[..., dict[str, int]]:
         return {rule: int(count) for rule, count in rows if rule != "all"}
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, snakemake):
+    """A project whose main job has run; tests only read it, or work on a copy."""
+    root = copy_project(tmp_path_factory.mktemp("made"))
+    done = snakemake(root, "all", *SMOKE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = snakemake(root, "all", "--report", "results/report.html", *SMOKE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SMOKE = ("--config", "preset=smoke", "accelerator=cpu")
 
 
 def copy_project(target: Path) -> Path:

@@ -8,7 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from copies import copy_project
+from copies import SMOKE
 
 from gde.cli import main
 from gde.figures import figures_of
@@ -16,7 +16,6 @@ from gde.model import GDE
 from gde.verify import canonical_digests
 
 pytestmark = pytest.mark.workflow
-SMOKE = ("--config", "preset=smoke", "accelerator=cpu")
 KINDS = {"gmm": "family", "pbmc68k": "samples"}
 METRIC = {
     "value": float,
@@ -29,17 +28,6 @@ METRIC = {
     "published": (float, type(None)),
     "protocol": str,
 }
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, snakemake):
-    """A project whose main job has run; tests only read it, or work on a copy."""
-    root = copy_project(tmp_path_factory.mktemp("made"))
-    done = snakemake(root, "all", *SMOKE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    done = snakemake(root, "all", "--report", "results/report.html", *SMOKE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return root
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""The protocol of stages and read-out, by which sets larger than memory are embedded, equals `forward`."""
+
+import itertools
+
+import pytest
+import tiny
+import torch
+
+from gde.embed import stream
+from gde.model import GDE
+
+SIZES = [1, 4, 30, 200]
+
+
+def variants():
+    yield pytest.param({"kind": "mean"}, id="mean")
+    for kind, moments, skip in itertools.product(["mlp", "gnn", "resnet"], [True, False], [True, False]):
+        options = {"kind": kind, "hidden": 8, "layers": 2, "moments": moments, "skip": skip}
+        yield pytest.param(options, id="-".join([kind, *["moments"] * moments, *["skip"] * skip]))
+
+
+@pytest.fixture(params=variants())
+def model(request):
+    torch.manual_seed(0)
+    model = GDE(tiny.experiment({"encoder": request.param}), mean=torch.ones(3), scale=torch.full((3,), 2.0))
+    return tiny.perturb(model)
+
+
+@pytest.fixture
+def sets():
+    return [2 * torch.randn(n, 3, generator=torch.Generator().manual_seed(n)) + n % 3 for n in SIZES]
+
+
+@torch.no_grad()
+def test_forward_is_its_stages_and_readout(model, sets):
+    """Stage k needs of other samples only the pooled statistics before it, in whatever form they were summed up."""
+    encoder = model.encoder
+    for x in sets:
+        h, pooled = [None] * len(x), []
+        for k in range(encoder.n_stages):
+            h = [encoder.stage(k, x[i][None, None], h[i], pooled) for i in range(len(x))]
+            pooled.append(torch.stack(h).mean(0))
+        torch.testing.assert_close(encoder.readout(pooled), encoder(x[None]), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("at_once", [3, 64, 1000])
+def test_streamed_sets_are_embedded_as_whole_ones(model, sets, at_once):
+    """Samples of all sets mixed and cut into chunks: an order in which no set is ever whole."""
+    x, which = torch.cat(sets), torch.arange(len(sets)).repeat_interleave(torch.tensor(SIZES))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+
+    def chunks():
+        return zip(x[order].split(at_once), which[order].split(at_once), strict=True)
+
+    expected = torch.cat([model.encode(s[None]) for s in sets])
+    torch.testing.assert_close(stream(model, chunks, len(sets)), expected, rtol=1e-4, atol=2e-5)

@@ -1,0 +1,167 @@
+"""The report, opened in a browser: every figure of every experiment is drawn, in its category, with its caption."""
+
+import base64
+import html
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+import yaml
+from copies import ROOT
+
+from gde.figures import FIGURES, figures_of
+
+pytestmark = pytest.mark.workflow
+KINDS = {"gmm": "family", "pbmc68k": "samples"}
+
+# Goes through the report as a reader does: the start page, then each figure in the report's own viewer, whose share of
+# pixels that are not background is measured. The page is then replaced by what was seen.
+LOOK = """
+<script>
+const pause = () => new Promise(done => setTimeout(done, 20));
+const text = selector => document.querySelector(selector).innerText;
+
+async function shown(path) {
+    app.setView({content: "img", contentPath: results[path].data_uri, resultPath: path});
+    for (let tries = 0; tries < 200; tries++) {
+        await pause();
+        const img = [...document.querySelectorAll("#app img")].find(i => i.src === results[path].data_uri);
+        if (img && img.complete) return img;
+    }
+}
+
+async function ink(img) {
+    await img.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [img.naturalWidth, img.naturalHeight];
+    const context = canvas.getContext("2d");
+    context.fillStyle = "white";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(img, 0, 0);
+    const pixels = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+    return pixels.filter(p => p !== pixels[0]).length / pixels.length;
+}
+
+async function look() {
+    for (let tries = 0; tries < 200 && !document.querySelector("nav"); tries++) await pause();
+    const seen = {menu: text("nav"), start: text("#app"), figures: {}};
+    for (const path of Object.keys(results).filter(p => p.endsWith(".svg"))) {
+        const img = await shown(path);
+        if (!img) continue;
+        const drawn = img.naturalWidth ? await ink(img) : 0;
+        seen.figures[path] = {width: img.naturalWidth, height: img.naturalHeight, ink: drawn};
+    }
+    return seen;
+}
+
+pause().then(look).catch(e => ({error: String(e)})).then(seen => {
+    document.body.innerHTML = "<pre id='seen'></pre>";
+    document.querySelector("#seen").innerText = JSON.stringify(seen);
+});
+</script>
+"""
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    *("--window-size=1300,900", "--virtual-time-budget=60000", "--dump-dom"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium here (Debian: apt install chromium)")
+    return path
+
+
+@pytest.fixture(scope="module")
+def look(chromium, tmp_path_factory):
+    """look(text of a report) -> what a reader sees: {menu, start, figures: {path: {width, height, ink}}}."""
+
+    def open_it(report: str) -> dict:
+        folder = tmp_path_factory.mktemp("browser")
+        page = folder / "report.html"
+        page.write_text(LOOK.join(report.rsplit("</body>", 1)))
+        command = [chromium, *FLAGS, f"--user-data-dir={folder / 'profile'}", page.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.S)
+        assert found, f"{done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}"
+        seen = json.loads(html.unescape(found[1]))
+        assert "error" not in seen, seen
+        return seen
+
+    return open_it
+
+
+@pytest.fixture(scope="module")
+def report(made):
+    return (made / "results/report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def seen(look, report):
+    return look(report)
+
+
+def embedded(report: str) -> dict:
+    """Path -> what the report holds of it."""
+    return json.JSONDecoder().raw_decode(report, report.index('{"results/'))[0]
+
+
+def test_every_figure_is_rendered(seen):
+    expected = {f"results/{e}/figures/{name}.svg" for e, kind in KINDS.items() for name in figures_of(kind)}
+    assert set(seen["figures"]) == expected
+    for path, figure in seen["figures"].items():
+        assert figure["width"] > 100, path
+        assert figure["height"] > 100, path
+        assert figure["ink"] > 0.01, path
+
+
+def test_the_start_page_shows_categories_methods_and_citations(seen):
+    assert {"gmm", "pbmc68k", "Model cards"} <= set(seen["menu"].splitlines())
+    assert "preset smoke, seed 0" in seen["start"]
+    for part in ("Methods.", "Reading the figures.", "arXiv 2505.18150"):
+        assert part in seen["start"]
+
+
+def test_figures_are_the_files_and_say_what_they_show(made, report):
+    figures = {path: entry for path, entry in embedded(report).items() if path.endswith(".svg")}
+    assert len(figures) == sum(len(figures_of(kind)) for kind in KINDS.values())
+    for path, entry in figures.items():
+        assert base64.b64decode(entry["data_uri"].partition("base64,")[2]) == (made / path).read_bytes()
+        assert path.split("/")[1] in entry["caption"]
+
+
+def test_a_broken_figure_would_be_found(look, report):
+    """One cut in the middle and an empty one: the test above is able to fail."""
+    first, second, *_ = (entry["data_uri"] for path, entry in embedded(report).items() if path.endswith(".svg"))
+    blank = base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg' width='300' height='300'/>").decode()
+    broken = report.replace(first, first[: len(first) // 2])
+    broken = broken.replace(second, second.partition("base64,")[0] + "base64," + blank)
+    bad = [f for f in look(broken)["figures"].values() if not f["width"] or f["ink"] <= 0.01]
+    assert len(bad) == 2
+
+
+def test_every_figure_has_a_caption_of_its_own():
+    text = (ROOT / "workflow/report/figure.rst").read_text()
+    for name in {name for names in FIGURES.values() for name in names}:
+        assert f'"{name}":' in text
+
+
+def test_every_data_source_is_cited():
+    text = " ".join((ROOT / "workflow/report/workflow.rst").read_text().split())
+    for name, source in yaml.safe_load((ROOT / "resources/sources.yaml").read_text()).items():
+        assert source["citation"] in text, name
+        assert source["licence"].split(" (")[0] in text, name
+
+
+@pytest.mark.parametrize("figure", ["geometry", "labels"])
+def test_figures_are_whole_images(made, figure):
+    """SVG that a strict parser reads, with a size: also where no browser is."""
+    experiment = "gmm" if figure == "geometry" else "pbmc68k"
+    root = ET.parse(made / f"results/{experiment}/figures/{figure}.svg").getroot()
+    assert float(root.get("width").removesuffix("pt")) > 100
