@@ -4,8 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads than cores make torch wait for itself
-    os.environ["OMP_NUM_THREADS"] = "1"
+# Tests run beside each other: threads that spin while they wait for a busy core would stop everything. Read by OpenMP
+# when torch is imported, here and in the processes that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 import tiny

@@ -85,7 +85,7 @@ def test_an_edited_config_is_refused(saved):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"encoder.hidden": 16}, {"latent_dim": 5}, {"encoder.kind": "gnn"}, {"generator.affine": False}]
+    "changes", [{"encoder.hidden": 16}, {"latent_dim": 5}, {"encoder.kind": "gnn"}, {"generator.affine": True}]
 )
 def test_weights_of_another_configuration_are_refused(saved, tmp_path, changes):
     """Even when somebody wrote new sums."""

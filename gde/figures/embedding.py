@@ -48,7 +48,6 @@ def _labels(table, units, result: dict) -> Figure:
     if len(look) <= MANY:
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="label", alignment="left", handletextpad=0.2)
     accuracy = result["metrics"]["labels/accuracy"]
-    accuracy = result["metrics"]["labels/accuracy"]
     figure.suptitle(f"Embeddings of sub-sets of {table['group'].nunique()} groups", x=0.01, ha="left")
     text = f"filled: held-out samples, open: context · balanced accuracy {accuracy['value']:.2f}"
     ax.set_title(f"{text} (chance {accuracy['chance']:.2f})", fontsize=8, color=GREY)

@@ -11,6 +11,7 @@ import torch
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.errors import GdeError
 from gde.objectives.reconstruction import reconstruction
+from gde.sets.source import validation_batch
 from gde.train import build_models, train, validate
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -25,9 +26,10 @@ def lines(run_dir, key):
 def test_training_beats_the_untrained_model(family_store, tmp_path):
     config = tiny.experiment({"training.steps": 80, "training.n_sets": 16, "training.validate_every": 20})
     _, average = build_models(config, family_store, tiny.CPU)
-    before = validate(average, reconstruction, {"isometry": 0.0}, family_store, config, tiny.CPU)
+    batch = validation_batch(family_store, config, device=tiny.CPU)
+    before = validate(average, reconstruction, {"isometry": 0.0}, batch, config, tiny.CPU)
     model, _ = train(config, family_store, tmp_path, device=tiny.CPU)
-    after = validate(model, reconstruction, {"isometry": 0.0}, family_store, config, tiny.CPU)
+    after = validate(model, reconstruction, {"isometry": 0.0}, batch, config, tiny.CPU)
     assert after < before - 0.5  # nats and squared velocities per feature, both of order one
     losses = list(lines(tmp_path, "loss").values())
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.5
@@ -172,7 +174,8 @@ def test_validation_depends_on_the_weights_alone(cells_store, cells_h5ad):
     for seed in range(3):
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (a stray use of the global generator would show)
-        losses.add(validate(model, reconstruction, {"isometry": 0.0}, cells_store, config, tiny.CPU))
+        batch = validation_batch(cells_store, config, device=tiny.CPU)
+        losses.add(validate(model, reconstruction, {"isometry": 0.0}, batch, config, tiny.CPU))
     assert len(losses) == 1
 
 

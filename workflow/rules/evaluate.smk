@@ -48,8 +48,8 @@ rule card:
         "../../envs/gde.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         description=lambda wildcards: EXPERIMENTS[wildcards.experiment]["description"],
         code=code_of("card", digest.card_modules),

@@ -18,8 +18,8 @@ rule figure:
         "../../envs/gde.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         code=code_of("figure", digest.figure_modules),
     message:
