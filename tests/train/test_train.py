@@ -24,7 +24,8 @@ def lines(run_dir, key):
 
 
 def test_training_beats_the_untrained_model(family_store, tmp_path):
-    config = tiny.experiment({"training.steps": 80, "training.n_sets": 16, "training.validate_every": 20})
+    changes = {"training.steps": 80, "training.n_sets": 16, "training.validate_every": 20, "generator.affine": True}
+    config = tiny.experiment(changes)
     _, average = build_models(config, family_store, tiny.CPU)
     batch = validation_batch(family_store, config, device=tiny.CPU)
     before = validate(average, reconstruction, {"isometry": 0.0}, batch, config, tiny.CPU)
