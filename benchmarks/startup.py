@@ -32,7 +32,7 @@ class Names(list):
         self.__dict__.update(named)
 job = json.loads(sys.argv[1])
 snakemake = Files(input=Names(job["input"]), output=Names(job["output"]), log=[job["log"]], threads=2,
-                  config={"accelerator": "cpu"}, params=Files(settings=job["settings"]),
+                  config={"accelerator": "cpu"}, params=Files(settings=job["settings"], description=""),
                   wildcards=Files(**job["wildcards"]))
 runpy.run_path(sys.argv[2], init_globals={"snakemake": snakemake})
 """
