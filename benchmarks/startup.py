@@ -41,7 +41,7 @@ runpy.run_path(sys.argv[2], init_globals={"snakemake": snakemake})
 def jobs(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Script, files and parameters of every rule, as in workflow/rules; paths below the working directory."""
     sets, model, metrics, tables = "results/sets", "results/model", "results/metrics.json", "results/tables"
-    embeddings, figure = "results/embeddings.h5ad", figures_of(config["evaluation"]["kind"])[0]
+    embeddings, figure = "results/embeddings.h5ad", figures_of(config)[0]
     data = {"model": model, "sets": sets}
     parts = {
         "prepare": ({}, {"sets": sets}, {k: config[k] for k in ("name", "seed", "dataset")}),

@@ -85,6 +85,13 @@ def card(config: dict[str, Any], report: dict[str, Any], description: str = "") 
     )
 
 
+def better(m: dict[str, Any]) -> str:
+    """Which values of a metric are good, in words."""
+    if m["target"] is not None:
+        return f"closer to {m['target']:g} is better"
+    return f"{'higher' if m['higher_is_better'] else 'lower'} is better"
+
+
 def metric_row(name: str, m: dict[str, Any]) -> str:
     """One line of the results table."""
 
@@ -93,6 +100,6 @@ def metric_row(name: str, m: dict[str, Any]) -> str:
 
     interval = "" if m["ci"] is None else f"{m['ci'][0]:.4g} to {m['ci'][1]:.4g}"
     baselines = ", ".join(f"{k} {number(v)}" for k, v in m["baselines"].items())
-    cells = [f"{name} ({'higher' if m['higher_is_better'] else 'lower'} is better)", number(m["value"]), interval]
+    cells = [f"{name} ({better(m)})", number(m["value"]), interval]
     cells += [str(m["n"]), baselines, number(m["chance"]), number(m["ceiling"]), number(m["published"]), m["protocol"]]
     return f"| {' | '.join(cells)} |"

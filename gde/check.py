@@ -3,24 +3,33 @@
 from pathlib import Path
 from typing import Any
 
-from gde.config import resolve_all, run_id, settings
+from gde.config import resolve_all, resolve_grids, run_id, settings
+from gde.config.errors import unknown
 from gde.digest import code_digest, training_modules
 from gde.io import sha256_file
 from gde.run_table import Run, all_runs, flat
 
 
-def check(config: dict[str, Any], root: Path, results: Path) -> list[dict[str, Any]]:
-    """One row per experiment of `all`: whether it would train, the reason, and estimated hours.
+def check(config: dict[str, Any], root: Path, results: Path, grid: str | None = None) -> list[dict[str, Any]]:
+    """One row per experiment of `all`, or per cell of `grid`: whether it would train, the reason, and estimated hours.
 
     The estimate is the seconds per step of the experiment's newest finished run times the steps that remain.
     """
     files = [root / "config" / "config.yaml"]
-    chosen, _ = settings(config, root, files)
-    resolved = resolve_all(config, root, files)
+    if grid is None:
+        chosen, _ = settings(config, root, files)
+        resolved = resolve_all(config, root, files)
+        stores = {name: name for name in chosen["experiments"]}
+    else:
+        grids = resolve_grids(config, root, files)
+        if grid not in grids:
+            raise unknown("config/config.yaml", "grids", grid, grids)
+        resolved = {path: cell.resolved for path, cell in grids[grid].cells.items()}
+        stores = {path: cell.store for path, cell in grids[grid].cells.items()}
     runs = all_runs(results)
     rows = []
-    for name in chosen["experiments"]:
-        sets, code = results / "sets" / name, code_digest(training_modules(resolved[name]))
+    for name, store_name in stores.items():
+        sets, code = results / "sets" / store_name, code_digest(training_modules(resolved[name]))
         earlier = [r for r in runs if r.record["experiment"] == name]
         if not (sets / "SHA256SUMS").is_file():
             rows.append({"experiment": name, "action": "prepare and train", "why": "no set store yet", "hours": ""})

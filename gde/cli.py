@@ -1,4 +1,4 @@
-"""The command line: `gde list | show | compare | embed | sample | check | init | train | verify | clean`."""
+"""The command line: `gde list | show | compare | embed | compare-groups | sample | check | init | train | ...`."""
 
 import argparse
 import logging
@@ -56,6 +56,20 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
+    sub = command(compare_two, "compare-groups", "are the distributions of two groups different? a permutation test")
+    sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
+    sub.add_argument("data", type=Path, metavar="DATA", help="set store (results/sets/<experiment>), or an .h5ad")
+    sub.add_argument("groups", nargs=2, metavar="GROUP", help="names of two groups; of several columns, joined with |")
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns of the .h5ad that make a group")
+    sub.add_argument("--layer", help="layer of the .h5ad to read instead of X")
+    sub.add_argument("--use-raw", action="store_true", help="read .raw of the .h5ad instead of X")
+    splits = ["test", "validation", "train", "all"]
+    sub.add_argument("--split", choices=splits, default="test", help="samples of the store to compare (default test)")
+    sub.add_argument("--permutations", type=positive, default=999, help="default 999: p is at least 1 / 1000")
+    sub.add_argument("--at-most", type=positive, default=2000, help="samples used of a group (default 2000)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--json", type=Path, help="also write the result there")
+
     sub = command(sample, "sample", "generate samples of embedded distributions")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
@@ -63,7 +77,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
-    command(check_runs, "check", "what `snakemake all` would train, why, and for how long")
+    sub = command(check_runs, "check", "what `snakemake all` would train, why, and for how long")
+    sub.add_argument("--grid", metavar="NAME", help="the cells of this grid instead")
 
     sub = command(init_experiment, "init", "write a commented experiment file for an .h5ad")
     sub.add_argument("data", type=Path, help=".h5ad")
@@ -148,6 +163,41 @@ def embed(args: argparse.Namespace) -> None:
     print(f"{args.out}: {result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']")
 
 
+def compare_two(args: argparse.Namespace) -> None:
+    from contextlib import nullcontext
+
+    from gde.compare import compare_groups
+    from gde.embed import anndata_store
+    from gde.io import write_json
+    from gde.sets.store import SetStore
+
+    model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
+    if args.data.is_dir():
+        if args.groupby or args.layer or args.use_raw:
+            raise bad("--groupby, --layer, --use-raw", f"{args.data}, a set store", "an .h5ad", "leave them out")
+        source = nullcontext(SetStore.open(args.data))
+    elif not args.groupby:
+        raise bad("--groupby", "nothing", "obs columns that make a group", "name them: --groupby donor")
+    else:
+        source = anndata_store(model, args.data, args.groupby, **options)
+    with source as store:
+        result = compare_groups(
+            model,
+            store,
+            *args.groups,
+            split=None if args.split == "all" else args.split,
+            at_most=args.at_most,
+            permutations=args.permutations,
+            seed=args.seed,
+        )
+    print_table([{"group": name, **counts} for name, counts in result["groups"].items()], "")
+    print()
+    shown = ("distance", "null_distance", "statistic", "p_value", "permutations")
+    print_table([{key: result[key] for key in shown}], "")
+    if args.json:
+        write_json(args.json, result)
+
+
 def sample(args: argparse.Namespace) -> None:
     from gde.embed import read_anndata, sample_anndata, write_anndata
 
@@ -159,7 +209,7 @@ def sample(args: argparse.Namespace) -> None:
 def check_runs(args: argparse.Namespace) -> None:
     from gde.check import check, read_config
 
-    print_table(check(read_config(Path()), Path(), RESULTS), "no experiments")
+    print_table(check(read_config(Path()), Path(), RESULTS, args.grid), "no experiments")
 
 
 def init_experiment(args: argparse.Namespace) -> None:

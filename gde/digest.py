@@ -162,12 +162,26 @@ def _family(resolved: Mapping[str, Any]) -> list[str]:
     return [registry("gde.sets.families")[kind]] if kind in registry("gde.sets.families") else []
 
 
+def _distances(family: list[str]) -> list[str]:
+    """The distances that a family imports inside its functions, with those of the families it is made from."""
+    out, todo = set(), [root.partition(":")[0] for root in family]
+    while todo:
+        code = read_module(todo.pop())
+        out |= {m for m in code.lazy if m.startswith(f"{TOP}.distances.")}
+        todo += [m for m in code.imports if m.startswith(f"{TOP}.sets.families.")]
+    return sorted(out)
+
+
 def training_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What a run's weights depend on."""
     kinds = {"gde.encoders": "encoder", "gde.generators": "generator", "gde.objectives": "objective"}
     parts = [registered(package, resolved[section]["kind"]) for package, section in kinds.items()]
-    distances = ["gde.objectives.isometry"] if resolved["objective"]["isometry"] else []
-    return ["gde.train", *parts, *_family(resolved), *distances]
+    distances = []
+    if resolved["objective"]["isometry"]:  # the family's closed form is then part of the loss
+        distances = ["gde.objectives.isometry", *_distances(_family(resolved))]
+    objective = resolved["objective"]["kind"]
+    heads = [] if objective == "reconstruction" else ["gde.objectives.heads", "gde.sets.companions"]
+    return ["gde.train", *parts, *_family(resolved), *distances, *heads]
 
 
 def prepare_modules(resolved: Mapping[str, Any]) -> list[str]:
@@ -184,7 +198,8 @@ def model_modules(resolved: Mapping[str, Any]) -> list[str]:
 def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What computes the metrics."""
     metrics = registered("gde.evaluate", resolved["evaluation"]["kind"])
-    return ["gde.evaluate", metrics, *model_modules(resolved), *_family(resolved)]
+    family = _family(resolved)
+    return ["gde.evaluate", metrics, *model_modules(resolved), *family, *_distances(family)]
 
 
 def figure_modules(name: str) -> list[str]:

@@ -1,6 +1,8 @@
 """Embeddings of whole groups of any size, exactly, with a standard error for each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import anndata
 
 ROWS_AT_ONCE = 65_536  # larger groups are streamed stage by stage
+PIECE = 4096  # rows of a chunk that go through the stages together: few enough to stay in a processor's cache
 FOLDS = 16
 JACKKNIFE_BELOW = 32 * FOLDS  # sub-sets of fewer than 32 samples would be embedded with visible bias
 
@@ -30,12 +33,8 @@ def embed_store(
     """Embed groups of a set store, each from all its samples.
 
     groups : positions in ``store.groups`` (default: all).   returns embeddings (g, l) and standard errors (g, l),
-    float32; the errors are NaN without `se` and for groups of one sample. The result does not depend on
-    `rows_at_once`, which bounds the memory.
-
-    Standard errors: groups of 512 and more samples are cut into 16 disjoint sub-sets, se = sd / 4 of their embeddings
-    (CLT, arXiv 2505.18150 section 3); smaller ones use the delete-one-fold jackknife (Efron & Stein 1981), which
-    embeds sets of nearly full size.
+    float32; the errors are NaN without `se` and for groups of one sample (see `standard_error`). The result does not
+    depend on `rows_at_once`, which bounds the memory.
     """
     groups = np.arange(len(store)) if groups is None else np.asarray(groups)
     sizes = store.sizes[groups]
@@ -50,21 +49,43 @@ def embed_store(
     if not se:
         return z, errors
     for i in order:
-        n = sizes[i]
-        if n < 2:
-            continue
-        folds = min(n, FOLDS)
-        if n < JACKKNIFE_BELOW:
-            x, fold = np.asarray(store.read(groups[i])), np.arange(n) % folds
-            parts = encode_sets(model, (x[fold != k] for k in range(folds)), rows_at_once)
-            parts = parts * (folds - 1)  # pseudo-values up to a constant
-        elif n <= rows_at_once:
-            x = np.asarray(store.read(groups[i]))
-            parts = encode_sets(model, (x[k::folds] for k in range(folds)), rows_at_once)
-        else:
-            parts = encode_streamed(model, store, groups[i], folds, rows_at_once)
-        errors[i] = parts.std(0, ddof=1) / np.sqrt(folds)
+        if 2 <= sizes[i] <= rows_at_once or 2 <= sizes[i] < JACKKNIFE_BELOW:
+            errors[i] = standard_error(model, np.asarray(store.read(groups[i])), rows_at_once)
+        elif sizes[i] >= 2:
+            errors[i] = _spread(encode_streamed(model, store, groups[i], FOLDS, rows_at_once))
     return z, errors
+
+
+def standard_error(model: GDE, x: np.ndarray, rows_at_once: int = ROWS_AT_ONCE) -> np.ndarray:
+    """Standard errors (l,) of the embedding of one set x (n, d), n >= 2.
+
+    From 512 samples on, the set is cut into 16 disjoint sub-sets, se = sd / 4 of their embeddings (CLT, arXiv
+    2505.18150 section 3); a smaller one uses the delete-one-fold jackknife (Efron & Stein 1981), which embeds sets of
+    nearly full size. Either is an estimate from min(n, 16) folds: an interval needs `t_quantile` of them, not 1.96.
+    """
+    n = len(x)
+    folds = min(n, FOLDS)
+    if n >= JACKKNIFE_BELOW:
+        return _spread(encode_sets(model, (x[k::folds] for k in range(folds)), rows_at_once))
+    fold = np.arange(n) % folds
+    parts = encode_sets(model, (x[fold != k] for k in range(folds)), rows_at_once)
+    return _spread(parts * (folds - 1))  # pseudo-values up to a constant
+
+
+def _spread(parts: np.ndarray) -> np.ndarray:
+    """Standard error (l,) of the mean of the folds' values (folds, l)."""
+    return parts.std(0, ddof=1) / np.sqrt(len(parts))
+
+
+def t_quantile(n: int | np.ndarray, level: float = 0.95) -> np.ndarray:
+    """Half the width of a confidence interval, in standard errors of the embedding of a set of n >= 2 samples.
+
+    Student's t with min(n, 16) - 1 degrees of freedom: 2.13 for 16 samples and more. How often such intervals hold the
+    embedding of the distribution is the metric `clt/coverage`.
+    """
+    from scipy.stats import t
+
+    return t.ppf((1 + level) / 2, np.minimum(n, FOLDS) - 1)
 
 
 def encode_sets(model: GDE, sets: Iterator[np.ndarray], rows_at_once: int) -> np.ndarray:
@@ -92,36 +113,41 @@ def encode_sets(model: GDE, sets: Iterator[np.ndarray], rows_at_once: int) -> np
 
 
 def encode_streamed(model: GDE, store: SetStore, group: int, folds: int, rows_at_once: int) -> np.ndarray:
-    """Embeddings (folds, l) of the interleaved folds of one group, reading it once per stage of the encoder."""
+    """Embeddings (folds, l) of the interleaved folds of one group, read anew in every pass of `stream`."""
     rows = store.read(group)
 
     def chunks() -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(rows), rows_at_once):
             x = torch.from_numpy(np.array(rows[start : start + rows_at_once], dtype=np.float32)).to(model.device)
-            yield x, torch.arange(start, start + len(x), device=model.device) % folds
+            yield x, torch.arange(start, start + len(x)) % folds
 
-    return stream(model, chunks, folds).cpu().numpy()
+    return stream(model, chunks, np.bincount(np.arange(len(rows)) % folds).tolist()).cpu().numpy()
 
 
 @torch.no_grad()
-def stream(model: GDE, chunks: Callable[[], Iterator[tuple[Tensor, Tensor]]], n_sets: int) -> Tensor:
-    """Embeddings (n_sets, l) of sets given as repeatable chunks of (samples (c, d), set number of each (c,)).
+def stream(model: GDE, chunks: Callable[[], Iterator[tuple[Tensor, Tensor]]], sizes: Sequence[int]) -> Tensor:
+    """Embeddings (s, l) of s sets given as repeatable chunks of (samples (c, d), set number of each (c,), on the CPU).
 
-    Each pass computes the encoder's stages so far and adds up the next statistic in float64.
+    sizes : the number of samples of each set. Every pass over the chunks computes the encoder's stages so far; the next
+    statistic takes one or several of them (`gde.nets.statistic`).
     """
-    encoder, pooled = model.encoder, []
-    for k in range(encoder.n_stages):
-        total, count = None, torch.zeros(n_sets, dtype=torch.float64, device=model.device)
+    encoder = model.encoder
+    pooled: list[list[Any]] = [[] for _ in sizes]
+
+    def visit(k: int) -> Iterator[tuple[int, Tensor]]:
         for x, which in chunks():
-            x, h = model.standardise(x)[:, None], None  # a chunk is c sets of one sample: (c, 1, d)
-            for j in range(k + 1):
-                h = encoder.stage(j, x, h, [p[which] for p in pooled[:j]])
-            if total is None:
-                total = torch.zeros(n_sets, h.shape[-1], dtype=torch.float64, device=model.device)
-            total.index_add_(0, which, h[:, 0].double())
-            count.index_add_(0, which, torch.ones_like(which, dtype=torch.float64))
-        pooled.append((total / count[:, None]).float()[:, None])
-    return encoder.readout(pooled)
+            for s in which.unique().tolist():
+                for rows in x[(which == s).to(x.device)].split(PIECE):
+                    u, h = model.standardise(rows)[None], None  # (1, c, d)
+                    for j in range(k + 1):
+                        h = encoder.stage(j, u, h, pooled[s][:j])
+                    yield s, h
+
+    for k in range(encoder.n_stages):
+        statistics = encoder.statistic(k).streamed(partial(visit, k), sizes)
+        for known, new in zip(pooled, statistics, strict=True):
+            known.append(new)
+    return torch.cat([encoder.readout(known) for known in pooled])
 
 
 def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str, Any]) -> "anndata.AnnData":
@@ -175,7 +201,26 @@ def embed_anndata(
     """Embed the groups of raw data (an AnnData or the path of an .h5ad) after the model's own preprocessing.
 
     groupby : obs column or columns; None embeds all cells as one set. obs of the result has those columns and
-    n_samples. Raises GdeError for missing columns, missing genes and values the preprocessing does not fit.
+    n_samples. Errors as `anndata_store`.
+    """
+    with anndata_store(model, data, groupby, layer=layer, use_raw=use_raw) as store:
+        z, se = embed_store(model, store)
+        return to_anndata(z, se, store.groups.drop(columns="split"), {"run": model.config.get("run", "")})
+
+
+@contextmanager
+def anndata_store(
+    model: GDE,
+    data: "anndata.AnnData | str | Path",
+    groupby: str | list[str] | None = None,
+    *,
+    layer: str | None = None,
+    use_raw: bool = False,
+) -> Iterator[SetStore]:
+    """The groups of raw data after the model's own preprocessing, as a set store that lasts as long as the block.
+
+    All groups are of split test; a name is the values of `groupby` joined with '|'. Raises GdeError for missing
+    columns, missing genes and values the preprocessing does not fit.
     """
     from gde.prepare.cells import read_cells
     from gde.prepare.groups import RESERVED, as_text, name_groups
@@ -200,9 +245,7 @@ def embed_anndata(
                 writer.write(rows, code[start : start + len(rows)])
                 start += len(rows)
             writer.finish({"kind": "query", "data": "user"})
-        store = SetStore.open(path, verify=False)
-        z, se = embed_store(model, store)
-    return to_anndata(z, se, store.groups.drop(columns="split"), {"run": model.config.get("run", "")})
+        yield SetStore.open(path, verify=False)
 
 
 @torch.no_grad()

@@ -28,7 +28,8 @@ WEIGHTS, CONFIG, FEATURES = "model.safetensors", "config.json", "features"
 class GDE(nn.Module):
     """Generative distribution embedding (Fishman et al., arXiv 2505.18150).
 
-    config : resolved experiment; `encoder`, `generator` and `latent_dim` are read here, the rest travels along.
+    config : resolved experiment; `encoder`, `generator`, `latent_dim` and `heads` (what an objective predicts besides
+        samples, with the sizes found in its data) are read here, the rest travels along.
     mean, scale : (d,) standardisation constants fitted on training samples; everything inside works on
         (x - mean) / scale, everything outside in the units of the data.
     features : how raw data (an AnnData, a table) becomes samples, where that is known.
@@ -50,6 +51,11 @@ class GDE(nn.Module):
         sizes = {"dim": self.dim, "latent_dim": self.latent_dim}
         self.encoder = build(encoders.REGISTRY, config["encoder"], **sizes)
         self.generator = build(generators.REGISTRY, config["generator"], **sizes)
+        self.heads = nn.ModuleDict()
+        if "heads" in config:  # the objectives that predict something besides samples
+            from gde.objectives.heads import HEADS
+
+            self.heads.update({name: HEADS[name](**sizes, **options) for name, options in config["heads"].items()})
 
     @property
     def device(self) -> torch.device:
@@ -97,6 +103,34 @@ class GDE(nn.Module):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z: found shape {tuple(z.shape)}, expected (sets, {self.latent_dim})")
         return self.generator.sample(z.to(self.x_mean), n, generator=generator) * self.x_scale + self.x_mean
+
+    @torch.no_grad()
+    def predict_labels(self, z: Tensor) -> Tensor:
+        """Probabilities (b, c) of the classes `model.heads["classifier"].classes`, given embeddings z (b, l)."""
+        return self._head("classifier")(z).softmax(-1)
+
+    @torch.no_grad()
+    def predict_next(self, z: Tensor, condition: str | list[str] | None = None) -> Tensor:
+        """Embeddings (b, l) of the sets that follow those of embeddings z (b, l), under one condition or b of them."""
+        head = self._head("ordered_next")
+        return z + head(z, head.codes(condition, z))
+
+    @torch.no_grad()
+    def predict_perturbed(self, control_z: Tensor, condition: str | list[str]) -> Tensor:
+        """Embeddings (b, l) of control sets, control_z (b, l), under one condition or b of them."""
+        head = self._head("perturbation")
+        return head(control_z, head.codes(condition, control_z))
+
+    @torch.no_grad()
+    def predict_mean(self, z: Tensor) -> Tensor:
+        """Means (b, d), in data units, of the distributions of embeddings z (b, l)."""
+        return self._head("mean_predictor")(z) * self.x_scale + self.x_mean
+
+    def _head(self, name: str) -> nn.Module:
+        if name not in self.heads:
+            found = f"a model with {', '.join(self.heads) or 'no heads'}"
+            raise bad("model", found, f"one with the head {name!r}", "train with the objective that has it")
+        return self.heads[name]
 
     def save(self, path: str | os.PathLike) -> None:
         """Write model.safetensors, config.json, features/ and SHA256SUMS into the directory `path`, all or nothing."""

@@ -38,9 +38,7 @@ def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir
             if first:
                 write_json(run_dir / "run.json", record | {"config": config})
             model, budget = train(config, store, run_dir, device=device)
-            model.config = (
-                config | record | {"budget": budget, "data": store.meta["data"], "hardware": hardware(device)}
-            )
+            model.config |= record | {"budget": budget, "data": store.meta["data"], "hardware": hardware(device)}
             if first:
                 model.to("cpu").save(run_dir / "model")
         if first:

@@ -19,7 +19,7 @@ from gde.nets.registry import resolve_kind
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
 from gde.processes import Processes
 from gde.sets.random import ShardRandom
-from gde.sets.source import load_features, make_sampler, validation_batch
+from gde.sets.source import head_sections, load_features, make_sampler, training_samples, validation_batch
 from gde.sets.store import SetStore
 from gde.training_log import TrainingLog
 
@@ -157,8 +157,11 @@ def build_models(config: dict[str, Any], store: SetStore, device: torch.device) 
     """The model, initialised from the seed alone, and its running average."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
+        config = config | head_sections(store, config)
         model = GDE(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store))
     model.to(device)
+    if hasattr(model.encoder, "fit"):
+        model.encoder.fit(model.standardise(training_samples(store, config, device=device)))
     average = copy.deepcopy(model).requires_grad_(False)
     return model, average
 

@@ -1,5 +1,6 @@
 """Digests of results that leave out what may differ between equal runs: timings, host, device."""
 
+import csv
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from gde.errors import bad
 from gde.io import read_json, sha256_file, sha256_json, verify_sums
 
 CARD = "MODEL_CARD.md"
+SUMMARY = "summary.tsv"  # of a grid
 VOLATILE = ("seconds", "hardware", "device", "sets_per_s")
 
 
 def canonical_digests(directory: Path) -> dict[str, str]:
     """File name -> SHA-256 of what is in it, for results/<experiment>.
 
-    JSON and the model card without timings and host; .h5ad by its arrays (HDF5 files carry addresses); everything else
-    by its bytes. Hidden files are left out.
+    JSON, the model card and a grid's summary without timings and host; .h5ad by its arrays (HDF5 files carry
+    addresses); everything else by its bytes. Hidden files are left out.
     Raises GdeError for a missing directory or a model whose files do not fit their sums.
     """
     if not directory.is_dir():
@@ -42,6 +44,9 @@ def _digest(path: Path) -> str:
         return sha256_json(_stable(read_json(path)))
     if path.suffix == ".h5ad":
         return _hdf5_digest(path)
+    if path.name == SUMMARY:
+        with path.open(newline="") as f:
+            return sha256_json([_stable(row) for row in csv.DictReader(f, delimiter="\t")])
     if path.name == CARD:
         lines = [line for line in path.read_text().splitlines() if not line.startswith(BUDGET)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

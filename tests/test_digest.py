@@ -75,7 +75,12 @@ def test_an_edit_of_a_generator_changes_its_users_only(copy, before):
 @pytest.mark.parametrize(
     ("file", "parts"),
     [
-        ("gde/encoders/gnn.py", {("normal", "laptop"), ("normal", "paper"), ("mvn", "paper")}),
+        (
+            "gde/encoders/gnn.py",
+            {(n, p) for n in ("normal", "poisson", "multinomial") for p in ("laptop", "paper")}
+            | {("mvn", "paper"), ("mvn_lowrank", "paper")},
+        ),
+        ("gde/sets/families/poisson.py", {("poisson", "laptop"), ("poisson", "paper")}),
         ("gde/sets/families/gmm.py", {(n, p) for n in ("gmm", "gmm5") for p in ("laptop", "paper")}),
     ],
 )
@@ -93,6 +98,8 @@ def test_training_depends_on_chosen_kinds(copy, before, file, parts):
         "gde/features.py",
         "gde/evaluate/clt.py",
         "gde/distances/mmd.py",
+        "gde/objectives/heads.py",
+        "gde/sets/companions.py",
         "gde/runs.py",
         "gde/__init__.py",
     ],
@@ -108,10 +115,40 @@ def test_isometry_depends_on_the_distances():
     from gde.config import resolve
     from gde.digest import training_modules
 
-    def modules(weight):
-        return training_modules(resolve("gmm", {"gmm": {"objective": {"isometry": weight}}}, ROOT))
+    def added(name):
+        with_term, without = (
+            training_modules(resolve(name, {name: {"objective": {"isometry": w}}}, ROOT)) for w in (1.0, 0.0)
+        )
+        return set(with_term) - set(without)
 
-    assert set(modules(1.0)) - set(modules(0.0)) == {"gde.objectives.isometry"}
+    assert added("pbmc68k") == {"gde.objectives.isometry"}
+    assert added("normal") == {"gde.objectives.isometry", "gde.distances.gaussian"}  # its family's closed form
+    assert added("poisson") == {"gde.objectives.isometry", "gde.distances.integers", "gde.distances.matrix"}
+
+
+def test_heads_and_companions_retrain_only_the_objectives_that_use_them():
+    from gde.config import resolve
+    from gde.digest import training_modules
+
+    def modules(objective):
+        return set(training_modules(resolve("digits", {"digits": {"objective": objective, "mixer": None}}, ROOT)))
+
+    plain = modules({"kind": "reconstruction"})
+    for objective in (
+        {"kind": "classification", "label": "digit"},
+        {"kind": "ordered", "order_by": "digit"},
+        {"kind": "perturbation", "control": {"digit": 0}},
+    ):
+        kind = objective["kind"]
+        added = {f"gde.objectives.{kind}:{kind}", "gde.objectives.heads", "gde.sets.companions"}
+        assert modules(objective) - plain == added
+        assert plain - modules(objective) == {"gde.objectives.reconstruction:reconstruction"}
+
+
+def test_the_metrics_depend_on_the_closed_form_of_their_family(copy, before):
+    with (copy / "gde/distances/integers.py").open("a") as f:
+        f.write("\nX = 1\n")
+    assert changed(before, digests(copy)) == {f"poisson/{preset}/evaluation" for preset in ("laptop", "paper")}
 
 
 def test_a_new_kind_changes_nobody(copy, before):

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 import tiny
 import torch
 
+from gde import encoders
 from gde.embed import (
     JACKKNIFE_BELOW,
     embed_anndata,
@@ -28,8 +29,8 @@ SIZES = [1, 2, 3, 7, 16, 17, 100, 511, 512, 700, 2000]
 def blank_model(dim=2, kind="resnet", **options) -> GDE:
     """A model with random weights, without preprocessing."""
     torch.manual_seed(0)
-    encoder = {"kind": kind} if kind == "mean" else {"kind": kind, "hidden": 16, "layers": 2}
-    config = tiny.experiment({"encoder": encoder})
+    encoder = {"kind": kind} if kind in ("mean", "pca_mean") else {"kind": kind, "hidden": 16}
+    config = tiny.experiment({"encoder": encoder | options})
     return tiny.perturb(GDE(config, mean=torch.ones(dim), scale=torch.full((dim,), 2.0)))
 
 
@@ -41,7 +42,7 @@ def sizes_store(tmp_path_factory):
     return tiny.store_of(sets, tmp_path_factory.mktemp("sizes") / "sets")
 
 
-@pytest.mark.parametrize("kind", ["mean", "mlp", "gnn", "resnet"])
+@pytest.mark.parametrize("kind", encoders.REGISTRY)
 def test_whole_groups_are_embedded_as_the_encoder_does(sizes_store, kind):
     model = blank_model(kind=kind)
     z, se = model.embed_store(sizes_store, se=False)
@@ -53,8 +54,8 @@ def test_whole_groups_are_embedded_as_the_encoder_does(sizes_store, kind):
         np.testing.assert_allclose(z[g], expected[0], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["mean", "mlp", "gnn", "resnet"])
-@pytest.mark.parametrize("rows", [16, 600, 1999])
+@pytest.mark.parametrize("kind", encoders.REGISTRY)
+@pytest.mark.parametrize("rows", [40, 600, 1999])
 def test_the_memory_bound_does_not_change_the_result(sizes_store, kind, rows):
     """Whole, padded together, or streamed chunk by chunk; standard errors too."""
     model = blank_model(kind=kind)

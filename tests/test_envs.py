@@ -29,7 +29,7 @@ def test_the_lock_serves_cpu_and_gpu_machines():
 def test_every_dependency_is_locked():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {normal(re.match(r"[A-Za-z0-9._-]+", d)[0]) for d in project["dependencies"]}
-    tools = {"pytest", "hypothesis", "ruff", "snakefmt", "snakemake-executor-plugin-slurm"}
+    tools = {"pytest", "hypothesis", "geomloss", "ruff", "snakefmt", "snakemake-executor-plugin-slurm"}
     assert names | tools <= lock().keys()
 
 

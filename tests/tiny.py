@@ -114,8 +114,8 @@ def store_of(sets: list[np.ndarray], path: Path) -> SetStore:
 
 def metrics(run: str) -> dict[str, Any]:
     """What evaluation writes, with invented numbers."""
-    entry = {"value": 0.9, "ci": [0.8, 0.95], "n": 15, "higher_is_better": True, "baselines": {"mean": 0.5},
-             "chance": 0.0, "ceiling": None, "published": None, "protocol": "strict"}  # fmt: skip
+    entry = {"value": 0.9, "ci": [0.8, 0.95], "n": 15, "higher_is_better": True, "target": None, "chance": 0.0,
+             "baselines": {"mean": 0.5}, "ceiling": None, "published": None, "protocol": "strict"}  # fmt: skip
     name = run.rpartition("-")[0]
     values = {"geometry/w2_spearman": entry, "reconstruction/w2": entry | {"value": 0.1, "ci": None}}
     return {"experiment": name, "run": run, "data": "simulated", "seed": 0, "device": "cpu",

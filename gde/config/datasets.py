@@ -1,12 +1,12 @@
 """Data sets: simulated families, tables of a user, and the two real ones that come with libraries."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from gde.config.base import Count, HeldOut, Names, Positive, Section, Whole, refuse
 
-FAMILIES = ("normal", "mvn", "gmm")
+FAMILIES = ("normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm")
 
 
 class NormalLaw(Section):
@@ -56,6 +56,44 @@ class Normal(HeldOut):
         return self
 
 
+class Poisson(HeldOut):
+    """Simulated Poisson distributions."""
+
+    kind: Literal["poisson"] = Field(description="simulated Poisson distributions: a sample is one count")
+    rate_low: Annotated[float, Field(ge=0, le=1e6)] = Field(1.0, description="rates are uniform between rate_low ...")
+    rate_high: Annotated[float, Field(gt=0, le=1e6)] = Field(10.0, description="... and rate_high")
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_range(self, "rate")
+        return self
+
+
+def as_list(value: Any) -> Any:
+    """One number stands for a list of it alone."""
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Multinomial(HeldOut):
+    """Simulated multinomial distributions."""
+
+    kind: Literal["multinomial"] = Field(
+        description="simulated multinomial distributions: a sample is the counts of the categories"
+    )
+    categories: Annotated[int, Field(ge=2)] = Field(3, description="categories, the features of a sample")
+    trials: Count = Field(20, description="draws that one sample counts")
+    alpha: Annotated[list[Positive], Field(min_length=1), BeforeValidator(as_list)] = Field(
+        [1.0], description="probabilities ~ Dirichlet(alpha): one number per category, or one for all of them"
+    )
+
+    @model_validator(mode="after")
+    def possible(self):
+        if len(self.alpha) not in (1, self.categories):
+            expected = f"1 or categories = {self.categories} numbers"
+            refuse("alpha", self.alpha, expected, "give one for each category")
+        return self
+
+
 class Mvn(HeldOut):
     """Simulated multivariate normal distributions."""
 
@@ -73,6 +111,26 @@ class Mvn(HeldOut):
     @model_validator(mode="after")
     def possible(self):
         check_gaussian(self)
+        return self
+
+
+class MvnLowRank(HeldOut):
+    """Simulated multivariate normal distributions on planes of low dimension."""
+
+    kind: Literal["mvn_lowrank"] = Field(
+        description="simulated multivariate normal distributions on planes of low dimension"
+    )
+    dim: Count = Field(100, description="features of a sample")
+    rank: Count = Field(2, description="rank of the covariances F F', at most dim")
+    mean_low: float = Field(0.0, description="coordinates of the means are uniform between mean_low ...")
+    mean_high: float = Field(5.0, description="... and mean_high")
+    scale: Positive = Field(1.0, description="standard deviation of the normal entries of the factor F")
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_range(self, "mean")
+        if self.rank > self.dim:
+            refuse("rank", self.rank, f"at most dim = {self.dim}", "lower it, or raise dim")
         return self
 
 
@@ -178,7 +236,8 @@ class Pbmc68k(Section):
     split: Split = Field(Split(by="sample"), description="what is held out; by sample, since the groups are few")
 
 
-Dataset = Annotated[Normal | Mvn | Gmm | H5ad | Table | Digits | Pbmc68k, Field(discriminator="kind")]
+Family = Normal | Poisson | Multinomial | Mvn | MvnLowRank | Gmm
+Dataset = Annotated[Family | H5ad | Table | Digits | Pbmc68k, Field(discriminator="kind")]
 
 
 def check_range(section: Section, name: str) -> None:

@@ -4,19 +4,16 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, NonNegative, Positive, Section, Whole, refuse
+from gde.config.base import Count, Positive, Section, Whole, refuse
 from gde.config.datasets import FAMILIES, Dataset
 from gde.config.encoders import Encoder, ResNet
 from gde.config.evaluation import METRICS, Evaluation
 from gde.config.generators import Flow, Generator
+from gde.config.grids import Grid
+from gde.config.objectives import Objective, Reconstruction
 from gde.config.training import Training
 
 Preset = Literal["smoke", "laptop", "paper"]
-
-
-class Objective(Section):
-    kind: Literal["reconstruction"] = Field("reconstruction", description="the generator's own loss")
-    isometry: NonNegative = Field(0.0, description="weight of (latent distance - W2)² on pairs of a batch; 0 = none")
 
 
 class DirichletK(Section):
@@ -63,7 +60,9 @@ class Experiment(Section):
     encoder: Encoder = Field(ResNet(kind="resnet"), description="set -> embedding")
     generator: Generator = Field(Flow(kind="flow"), description="embedding -> new samples")
     latent_dim: Count = Field(32, description="length of an embedding")
-    objective: Objective = Field(Objective(), description="how encoder and generator are trained together")
+    objective: Objective = Field(
+        Reconstruction(kind="reconstruction"), description="how encoder and generator are trained together"
+    )
     mixer: DirichletK | None = Field(None, description="train on mixtures of groups; null = one group per set")
     training: Training = Field(Training(), description="budget and optimiser")
     evaluation: Evaluation = Field(description="metrics; may be left out: its kind follows from the data set")
@@ -83,6 +82,16 @@ class Experiment(Section):
             )
         if family and self.mixer is not None:
             refuse("mixer", self.mixer.kind, "null for a simulated family", "a mixer mixes the groups of real data")
+        context = getattr(self.objective, "context", 0)
+        if 2 * context > self.training.set_size:
+            expected = f"at most half of training.set_size = {self.training.set_size}"
+            refuse("objective.context", context, expected, "lower it or raise set_size")
+        objective = self.objective.kind
+        if family and objective != "reconstruction":
+            refuse("objective.kind", objective, "'reconstruction' for a simulated family", "its sets have no labels")
+        if self.mixer is not None and objective in ("ordered", "perturbation"):
+            remedy = "a mixture of groups has no successor and no control"
+            refuse("mixer", self.mixer.kind, f"null for the objective {objective}", remedy)
         for metric in self.published:
             if metric not in METRICS[self.evaluation.kind]:
                 refuse(f"published|{metric}", metric, "|".join(METRICS[self.evaluation.kind]), "")
@@ -96,3 +105,4 @@ class Config(Section):
     preset: Preset = Field("laptop", description="budget: smoke (seconds), laptop (minutes), paper (the published one)")
     seed: Whole = Field(0, description="seed of every random number")
     accelerator: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = a GPU where there is one")
+    grids: dict[str, Grid] = Field({}, description="what `snakemake grids` builds, by name; `all` leaves them out")

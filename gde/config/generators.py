@@ -4,12 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, NonNegative, Section, Share, refuse
+from gde.config.base import Count, NonNegative, Positive, Section, Share, Whole, refuse
 
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
 GUIDANCE = "strength of classifier-free guidance when sampling; 1 = none, anything else needs drop > 0"
 AFFINE = "generate around the mean and covariance that a head predicts from the embedding; for many and smooth sets"
 MOMENT_WEIGHT = "weight of that head's loss"
+MOMENTS = "weight of a Gaussian likelihood that asks the embedding for means and covariances; 0 = none"
+BLUR = "length, in standardised units, below which the loss does not tell points apart"
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -61,7 +63,73 @@ class Ddpm(Section):
         return self
 
 
-Generator = Annotated[Flow | Ddpm, Field(discriminator="kind")]
+class DdpmSubset(Ddpm):
+    kind: Literal["ddpm_subset"] = Field(description="diffusion that looks at some features per step; for thousands")
+    features: Count = Field(64, description="features whose noise is predicted in a training step")
+
+
+class Cvae(Section):
+    kind: Literal["cvae"] = Field(description="conditional variational autoencoder")
+    hidden: Count = Field(128, description="width of encoder and decoder")
+    layers: Count = Field(4, description="residual layers of each")
+    code_dim: Count = Field(8, description="dimensions of a sample's code")
+    beta: NonNegative = Field(1.0, description="weight of the KL divergence (nats); 1 = evidence lower bound")
+    warmup: Whole = Field(0, description="steps over which beta rises from 0")
+    observation_noise: bool = Field(True, description="samples include the learned observation noise")
+    affine: bool = Field(False, description=AFFINE)
+    moment_weight: NonNegative = Field(1.0, description=MOMENT_WEIGHT)
+
+
+class Direct(Section):
+    """What the direct generators share: a network from noise to samples, trained by a distance between sets."""
+
+    hidden: Count = Field(128, description="width")
+    layers: Count = Field(4, description="residual layers")
+    noise_dim: Count = Field(16, description="dimensions of the noise; with affine at least those of a sample")
+    affine: bool = Field(False, description=AFFINE)
+    moment_weight: NonNegative = Field(1.0, description=MOMENTS)
+    balanced: bool = Field(True, description="antithetic noise with covariance I in each training set; false = plain")
+
+
+class SlicedW2(Direct):
+    kind: Literal["sliced_w2"] = Field(description="network from noise to samples, trained by sliced W2")
+    projections: Count = Field(100, description="random directions per set and step")
+
+
+class ExactOt(Direct):
+    kind: Literal["exact_ot"] = Field(description="network from noise to samples, trained by exact transport (on CPU)")
+
+
+class Sinkhorn(Direct):
+    kind: Literal["sinkhorn"] = Field(description="network from noise to samples, trained by Sinkhorn divergence")
+    blur: Positive = Field(0.05, description=BLUR)
+
+
+class Mmd(Direct):
+    kind: Literal["mmd"] = Field(description="network from noise to samples, trained by maximum mean discrepancy")
+
+
+class Wormhole(Section):
+    kind: Literal["wormhole"] = Field(description="attention decoder of a fixed number of points; samples repeat them")
+    hidden: Count = Field(128, description="width")
+    layers: Count = Field(2, description="attention layers")
+    heads: Count = Field(4, description="attention heads; a divisor of hidden")
+    points: Count = Field(64, description="points that stand for a distribution; take the set size")
+    pair_weight: NonNegative = Field(0.5, description="weight of (latent distance - W2)² over pairs of sets; 0 = none")
+    pair_samples: Count = Field(64, description="samples of each set behind a W2 of that term")
+    blur: Positive = Field(0.05, description=BLUR)
+
+    @model_validator(mode="after")
+    def possible(self):
+        if self.hidden % self.heads:
+            remedy = "change one, or presets.smoke.generator"
+            refuse("heads", self.heads, f"a divisor of hidden = {self.hidden}", remedy)
+        return self
+
+
+Generator = Annotated[
+    Flow | Ddpm | DdpmSubset | Cvae | SlicedW2 | ExactOt | Sinkhorn | Mmd | Wormhole, Field(discriminator="kind")
+]
 
 
 def check_guidance(section: Flow | Ddpm) -> None:

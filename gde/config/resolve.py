@@ -5,6 +5,7 @@ Order, later wins: the experiment's file, its preset, config/config.yaml, --conf
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ SMOKE = {
         "checkpoint_every": 20,
         "log_every": 10,
     },
-    "evaluation": {"bootstrap": 50, "geodesic_pairs": 4, "repeats": 4},
+    "evaluation": {"bootstrap": 50, "geodesic_pairs": 4, "coverage_replicates": 4, "repeats": 4},
 }
 
 
@@ -107,19 +108,27 @@ def training_slice(resolved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_id(resolved: Mapping[str, Any], store_digest: str, code_digest: str) -> str:
-    """<name>-<8 hex>: the run that these settings, this store and this code make."""
+    """<name>-<8 hex>: the run that these settings, this store and this code make; a grid cell's path is joined by +."""
     digest = sha256_json([training_slice(resolved), store_digest, code_digest])
-    return f"{resolved['name']}-{digest[:8]}"
+    return f"{resolved['name'].replace('/', '+')}-{digest[:8]}"
 
 
 def _resolve(name: str, checked: dict, tree: Tree, root: Path) -> dict[str, Any]:
+    base, *parts = layers(name, checked["preset"], tree, root)
+    return complete(name, reduce(merge, parts, base), checked["seed"], checked["preset"])
+
+
+def layers(name: str, preset: str, tree: Tree, root: Path) -> list[Tree]:
+    """What an experiment is made of, to be merged in order: its file, the preset, config/config.yaml with --config.
+
+    The file is checked with every preset.
+    """
     file = EXPERIMENTS / f"{name}.yaml"
     base, presets = _read(root / file, str(file))
     _validate(base)
-    variants = {preset: merge(base, part) for preset, part in presets.items()}
-    for variant in variants.values():
-        _validate(variant)
-    chosen = variants[checked["preset"]]
+    for part in presets.values():
+        _validate(merge(base, part))
+    out = [base, presets[preset]]
     if name in tree.data:
         over = tree.sub(name)
         if not isinstance(over.data, dict):
@@ -128,10 +137,15 @@ def _resolve(name: str, checked: dict, tree: Tree, root: Path) -> dict[str, Any]
         if "presets" in over.data:
             where, key = tree.mark((name, "presets"))
             raise bad(f"{where}: {key}", "presets", "them in the experiment's file", f"move them to {file}")
-        chosen = _with_kinds(merge(chosen, over))
-    experiment = _validate(chosen).model_dump()
+        out.append(over)
+    return out
+
+
+def complete(name: str, chosen: Tree, seed: int, preset: str) -> dict[str, Any]:
+    """The resolved form of merged settings: every key explicit, plain data."""
+    experiment = _validate(_with_kinds(chosen)).model_dump()
     head = {"name": name, "description": experiment.pop("description")}
-    return {**head, "seed": checked["seed"], "preset": checked["preset"], **experiment}
+    return {**head, "seed": seed, "preset": preset, **experiment}
 
 
 def _read(path: Path, name: str) -> tuple[Tree, dict[str, Tree]]:
@@ -183,7 +197,8 @@ def _with_kinds(tree: Tree) -> Tree:
     data = dict(tree.data)
     dataset = data.get("dataset")
     family = isinstance(dataset, dict) and dataset.get("kind") in FAMILIES
-    defaults = {"encoder": "resnet", "generator": "flow", "evaluation": "family" if family else "samples"}
+    defaults = {"encoder": "resnet", "generator": "flow", "objective": "reconstruction"}
+    defaults["evaluation"] = "family" if family else "samples"
     for section, kind in defaults.items():
         value = data.get(section, {})
         if isinstance(value, dict) and "kind" not in value:

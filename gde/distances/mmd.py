@@ -4,29 +4,37 @@ import torch
 from torch import Tensor
 
 from gde.distances.checks import check_sets, clear_unweighted, set_weights, shape_error
-from gde.distances.pairwise import centred, pair_mean, self_weight
-
-_MEDIAN_SAMPLES = 256  # pooled samples per set behind a median: 32,640 distances
+from gde.distances.kernel import kernel_mean
+from gde.distances.pairwise import centred, self_weight
 
 
 @torch.no_grad()
-def median_bandwidth(x: Tensor, y: Tensor, *, mask_x: Tensor | None = None, mask_y: Tensor | None = None) -> Tensor:
+def median_bandwidth(
+    x: Tensor,
+    y: Tensor | None = None,
+    *,
+    mask_x: Tensor | None = None,
+    mask_y: Tensor | None = None,
+    samples: int = 256,
+) -> Tensor:
     """Median distance between the pooled samples of each pair of sets: the usual kernel bandwidth.
 
-    x : (b, n, d), y : (b, m, d); masks (b, n), (b, m), True = real.  returns (b,), unit of the samples, no gradient.
-    Above 256 pooled samples, 256 evenly spaced ones are used (the same every time). A median of 0 (mostly equal
-    samples) is replaced by the mean distance, and that by 1 when all samples are equal. Gretton et al. 2012.
+    x : (b, n, d), y : (b, m, d), or None: those of x alone; masks (b, n), (b, m), True = real.
+    returns (b,), unit of the samples, no gradient.
+    Above `samples` pooled samples, so many evenly spaced ones are used (the same every time; 256 have 32,640
+    distances). A median of 0 (mostly equal samples) is replaced by the mean distance, and that by 1 when all samples
+    are equal. Gretton et al. 2012.
     """
-    check_sets("median_bandwidth", x, y)
-    sides = ((x, mask_x), (y, mask_y))
+    check_sets("median_bandwidth", x, x if y is None else y)
+    sides = ((x, mask_x),) if y is None else ((x, mask_x), (y, mask_y))
     masks = [x.new_ones(z.shape[:2], dtype=torch.bool) if mask is None else mask.bool() for z, mask in sides]
     real = torch.cat(masks, 1)  # (b, n + m)
-    pooled = torch.cat([x, y], 1)
+    pooled = torch.cat([side for side, _ in sides], 1)
     count = real.sum(1, keepdim=True)
     first_real = (
         real.logical_not().to(torch.uint8).sort(dim=1, stable=True).indices
     )  # positions of real samples, then padding
-    s = min(_MEDIAN_SAMPLES, pooled.shape[1])
+    s = min(samples, pooled.shape[1])
     position = torch.arange(s, device=x.device).expand(len(x), s)
     spaced = torch.where(count > s, position * count // s, position)  # (b, s)
     index = first_real.gather(1, spaced.clamp_max(pooled.shape[1] - 1))
@@ -75,12 +83,8 @@ def mmd(
     scale = bandwidth.reshape(-1, 1, 1) * 2**0.5
     x, y = centred(x, y)
     x, y = x / scale, y / scale
-
-    def kernel(d2: Tensor) -> Tensor:
-        return torch.exp(-d2)
-
-    within_x, within_y = pair_mean(x, x, wx, wx, kernel), pair_mean(y, y, wy, wy, kernel)
+    within_x, within_y = kernel_mean(x, x, wx, wx), kernel_mean(y, y, wy, wy)
     if not biased:
         own_x, own_y = self_weight("mmd", x, wx), self_weight("mmd", y, wy)
         within_x, within_y = (within_x - own_x) / (1 - own_x), (within_y - own_y) / (1 - own_y)
-    return within_x + within_y - 2 * pair_mean(x, y, wx, wy, kernel)
+    return within_x + within_y - 2 * kernel_mean(x, y, wx, wy)

@@ -57,7 +57,8 @@ def sliced_w2(
     """Sliced 2-Wasserstein distance, one value per pair of sets.
 
     x : (b, n, d), y : (b, m, d) float.  wx, mask_x : (b, n), wy, mask_y : (b, m): weights >= 0, True = real sample.
-    projections : (p, d) unit directions to use instead of drawing n_projections from `generator`.
+    projections : (p, d), or (b, p, d) for each pair its own: unit directions to use instead of drawing n_projections
+        from `generator`.
     returns (b,), unit of the samples, about W2 / sqrt(d) for a shift. Differentiable in x and y; gradient 0 at 0.
     Equal n without weights sorts; otherwise the weighted quantile functions are compared exactly. d = 1 needs one
     direction and is exact. Raises ValueError on wrong shapes. Rabin et al. 2012; Monte-Carlo error ~ p**-0.5.
@@ -75,15 +76,19 @@ def sliced_w2(
             device = x.device if generator is None else generator.device
             projections = torch.randn(n_projections, d, generator=generator, device=device, dtype=x.dtype).to(x.device)
             projections = projections / projections.norm(dim=-1, keepdim=True)
-    elif projections.ndim != 2 or projections.shape[1] != d or len(projections) == 0:
-        raise shape_error(
-            "sliced_w2", f"projections {tuple(projections.shape)}", f"(p, {d})", "give rows of unit length"
-        )
+    elif (
+        projections.ndim not in (2, 3)
+        or projections.shape[-1] != d
+        or 0 in projections.shape
+        or (projections.ndim == 3 and len(projections) != b)
+    ):
+        found, expected = f"projections {tuple(projections.shape)}", f"(p, {d}) or ({b}, p, {d})"
+        raise shape_error("sliced_w2", found, expected, "give rows of unit length")
     wx, wy = (w if w is None else w[:, None] for w in (wx, wy))
     total = x.new_zeros(b)
-    for part in pieces(len(projections), b * (x.shape[1] + y.shape[1])):
-        directions = projections[part].to(x.dtype)
+    for part in pieces(projections.shape[-2], b * (x.shape[1] + y.shape[1])):
+        directions = projections[..., part, :].to(x.dtype)
         along_x = directions @ x.mT  # (b, p, n)
         along_y = directions @ y.mT  # (b, p, m)
         total = total + quantile_w2_squared(along_x, along_y, wx, wy).sum(-1)
-    return safe_sqrt(total / len(projections))
+    return safe_sqrt(total / projections.shape[-2])

@@ -5,4 +5,9 @@ REGISTRY = {
     "mlp": "gde.encoders.mlp:Mlp",
     "gnn": "gde.encoders.gnn:Gnn",
     "resnet": "gde.encoders.resnet:ResNet",
+    "median_gnn": "gde.encoders.median_gnn:MedianGnn",
+    "kernel_mean": "gde.encoders.kernel_mean:KernelMean",
+    "pca_mean": "gde.encoders.pca_mean:PcaMean",
+    "attention": "gde.encoders.attention:Attention",
+    "resnet_attention": "gde.encoders.resnet_attention:ResNetAttention",
 }

@@ -14,7 +14,7 @@ class Mlp(Encoder):
     def __init__(
         self, dim: int, latent_dim: int, *, hidden: int = 128, layers: int = 2, moments: bool = True, skip: bool = True
     ):
-        super().__init__(dim, latent_dim, moments=moments, skip=skip)
+        super().__init__(dim, latent_dim, moments=moments, skip=skip, hidden=hidden)
         self.features = mlp([self.in_dim] + [hidden] * layers)
         self.out = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, latent_dim))
 

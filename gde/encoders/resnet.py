@@ -24,7 +24,7 @@ class ResNet(Encoder):
         moments: bool = True,
         skip: bool = True,
     ):
-        super().__init__(dim, latent_dim, moments=moments, skip=skip)
+        super().__init__(dim, latent_dim, moments=moments, skip=skip, hidden=hidden)
         self.n_layers = layers + 1
         self.first = mlp([self.in_dim] + [hidden] * depth)
         self.inputs = nn.ModuleList(nn.Linear(self.in_dim, hidden) for _ in range(layers + 1))

@@ -5,109 +5,114 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from gde.distances.gaussian import gaussian_w2_matrix
-from gde.errors import bad
 from gde.evaluate.clt import evaluate_clt
-from gde.evaluate.geometry import distances, evaluate_geometry
-from gde.evaluate.interpolation import SHOWN, geodesic_deviation, mixture_path
+from gde.evaluate.coverage import evaluate_coverage
+from gde.evaluate.geometry import evaluate_equal_means, evaluate_geometry
+from gde.evaluate.interpolation import SHOWN, geodesic_deviation
+from gde.evaluate.mixture_path import mixture_deviation, mixture_tables
 from gde.evaluate.pca import two_components
-from gde.evaluate.reconstruction import CHUNK, METRICS, Sets, errors, moments, summarise
+from gde.evaluate.poisson import evaluate_poisson
+from gde.evaluate.reconstruction import METRICS, errors, summarise
+from gde.evaluate.sets import Sets, form, load_sets, read_sets
+from gde.evaluate.simplex import evaluate_simplex
 from gde.evaluate.tables import DATA, principal_columns
 from gde.sets.families import build
 from gde.sets.random import seed_of
 
 SHOWN_SETS = 6
 SHOWN_POINTS = 400
+Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
 
-def evaluate(
-    model: Any, store: Any, config: dict[str, Any], seed: int
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Results:
     """Metrics and figure tables of a model trained on a parametric family, on the store's test sets.
 
     `paper_metric` follows the published protocol on sets of the published law where the store has some, else on
-    strict ones; every other metric is on sets of the training law.
+    strict ones; every other metric is on sets of the training law. What is known of the family decides which metrics
+    there are: see `form`.
     """
     options = config["evaluation"]
-    family = build(store.meta["family"]["kind"], **store.meta["family"]["params"])
+    kind, repeats = store.meta["family"]["kind"], options["bootstrap"]
+    family = build(kind, **store.meta["family"]["params"])
     rng = np.random.default_rng(seed_of(seed, "evaluate/bootstrap"))
-    repeats = options["bootstrap"]
     strict = load_sets(model, store, "strict")
-    paper = load_sets(model, store, "paper") if len(store.select(split="test", law="paper")) else None
+    law = form(strict.params)
 
-    n = options["generated"] or strict.size
-    table = errors(model, family, strict, n, seed=seed)
-    metrics = {f"reconstruction/{name}": None for name in ("paper_metric", *METRICS)}  # the order in the report
-    for name in METRICS:
-        metrics[f"reconstruction/{name}"] = summarise(table, name, rng, bootstrap=repeats, protocol="strict")
-    own = summarise(table, "paper_metric", rng, bootstrap=repeats, protocol="strict")
-    if paper is None:
-        metrics["reconstruction/paper_metric"] = own
-    else:
-        published = errors(model, family, paper, n, seed=seed, paper_only=True)
-        metrics["reconstruction/paper_metric"] = summarise(
-            published, "paper_metric", rng, bootstrap=repeats, protocol="paper_protocol"
+    metrics, tables = reconstruction(model, family, store, strict, options, rng, seed)
+    exact_sets = options["exact_sets"] if law == "mixture" else 0
+    found, some = evaluate_geometry(family, store, strict, seed=seed, repeats=repeats, exact_sets=exact_sets, rng=rng)
+    metrics, tables = metrics | found, tables | some
+    if law != "counts":  # counts of equal means are equal distributions, or no family
+        metrics["geometry/w2_spearman_equal_means"], tables["geometry_equal_means"] = evaluate_equal_means(
+            model, family, strict, seed=seed, repeats=repeats, rng=rng
         )
-        metrics["reconstruction/paper_metric_strict"] = own
-    tables = {"reconstruction_errors": table}
-
-    mean, cov = sample_moments(store, strict)
-    geometry, tables["geometry"] = evaluate_geometry(
-        {
-            "latent_distance": distances(strict.z.double().cpu().numpy()),
-            "w2": np.asarray(family.w2({k: v.cpu() for k, v in strict.params.items()})),
-            "sample_mean_distance": distances(mean.numpy()),
-            "gaussian_w2_of_moments": np.asarray(gaussian_w2_matrix(mean, cov)),
-        },
-        rng,
-        repeats=repeats,
-    )
-    metrics |= geometry
-
-    if "weight" in strict.params:
-        tables["interpolation"], tables["interpolation_points"] = mixture_path(model, strict, seed=seed)
-    else:
-        pairs, steps = options["geodesic_pairs"], options["geodesic_steps"]
-        metric, deviations, tables["interpolation"] = geodesic_deviation(
-            model, family, strict, pairs=max(SHOWN, pairs), steps=steps, repeats=repeats, seed=seed
-        )  # some pairs are drawn in any case
-        if pairs:
-            metrics["geometry/geodesic_deviation"], tables["geodesic"] = metric, deviations
+        found, some = paths(model, family, strict, options, seed)
+        metrics, tables = metrics | found, tables | some
+    if kind == "multinomial" and family.categories == 3:
+        found, tables["simplex"] = evaluate_simplex(
+            model, family, strict.z.shape[1], points=options["simplex_points"], seed=seed, repeats=repeats, rng=rng
+        )
+        metrics |= found
+    if kind == "poisson":
+        draws = {"draws": options["poisson_draws"], "replicates": options["poisson_replicates"]}
+        found, tables["poisson"] = evaluate_poisson(
+            model, family, strict.params["rate"], **draws, repeats=repeats, seed=seed
+        )
+        metrics |= found
     if options["clt"]:
         metrics["clt/slope"], clt = evaluate_clt(model, family, strict.params, seed=seed, repeats=repeats)
         tables |= clt
+        if replicates := options["coverage_replicates"]:
+            metrics["clt/coverage"], tables["coverage"] = evaluate_coverage(
+                model, family, strict.params, replicates=replicates, seed=seed, repeats=repeats
+            )
     tables["embedding"] = embedding_table(family, strict)
     tables["reconstruction"] = points_table(model, store, strict, seed)
     return metrics, tables
 
 
-def load_sets(model: Any, store: Any, law: str) -> Sets:
-    """The test sets of one law with their embeddings; GdeError when there are fewer than three or sizes differ."""
-    rows = store.select(split="test", law=law)
-    sizes = np.unique(store.sizes[rows])
-    if len(rows) < 3 or len(sizes) != 1:
-        found = f"{len(rows)} test sets of law {law!r} with sizes {sizes.tolist()}"
-        raise bad(store.path, found, "three or more of one size", "raise dataset.test_sets and prepare again")
-    size = int(sizes[0])
-    step = max(1, CHUNK // size)
-    z = [model.encode(read_sets(store, rows[i : i + step]).to(model.device)) for i in range(0, len(rows), step)]
-    params = {k: v[torch.as_tensor(rows)].to(model.device) for k, v in store.truth.items()}
-    return Sets(rows, torch.cat(z), params, size)
+def reconstruction(
+    model: Any, family: Any, store: Any, strict: Sets, options: dict[str, Any], rng: np.random.Generator, seed: int
+) -> Results:
+    """Errors of generated samples, in the order of the report: paper_metric first, where the family has one."""
+    repeats, n = options["bootstrap"], options["generated"] or strict.size
+    table = errors(model, family, strict, n, seed=seed)
+    metrics: dict[str, Any] = dict.fromkeys(
+        f"reconstruction/{name}" for name in ("paper_metric", *METRICS) if name in table
+    )
+    for name in METRICS:
+        metrics[f"reconstruction/{name}"] = summarise(table, name, rng, bootstrap=repeats, protocol="strict")
+    if "paper_metric" in table:
+        own = summarise(table, "paper_metric", rng, bootstrap=repeats, protocol="strict")
+        metrics["reconstruction/paper_metric"] = own
+        if len(store.select(split="test", law="paper")):
+            paper = load_sets(model, store, "paper")
+            published = errors(model, family, paper, n, seed=seed, paper_only=True)
+            metrics["reconstruction/paper_metric"] = summarise(
+                published, "paper_metric", rng, bootstrap=repeats, protocol="paper_protocol"
+            )
+            metrics["reconstruction/paper_metric_strict"] = own
+    return metrics, {"reconstruction_errors": table}
 
 
-def read_sets(store: Any, rows: np.ndarray) -> Tensor:
-    """Samples of groups of one size, (b, n, d) float32."""
-    return torch.from_numpy(np.stack([store.read(int(g)) for g in rows]))
-
-
-def sample_moments(store: Any, sets: Sets) -> tuple[Tensor, Tensor]:
-    """Means (s, d) and covariances (s, d, d) of the stored samples, float64."""
-    step = max(1, CHUNK // sets.size)
-    parts = [moments(read_sets(store, sets.rows[i : i + step])) for i in range(0, len(sets.rows), step)]
-    mean, cov = zip(*parts, strict=True)
-    return torch.cat(mean), torch.cat(cov)
+def paths(model: Any, family: Any, strict: Sets, options: dict[str, Any], seed: int) -> Results:
+    """What is generated along latent lines, beside transport paths of normals or mixtures; a few are always drawn."""
+    metrics, tables = {}, {}
+    pairs, steps, repeats = options["geodesic_pairs"], options["geodesic_steps"], options["bootstrap"]
+    if form(strict.params) == "mixture":
+        tables["interpolation"], tables["interpolation_points"] = mixture_tables(model, strict, seed=seed)
+        if pairs:
+            metrics["geometry/geodesic_deviation"], tables["geodesic"] = mixture_deviation(
+                model, family, strict, pairs=pairs, steps=steps, repeats=repeats, seed=seed
+            )
+        return metrics, tables
+    metric, deviations, tables["interpolation"] = geodesic_deviation(
+        model, family, strict, pairs=max(SHOWN, pairs), steps=steps, repeats=repeats, seed=seed
+    )
+    if pairs:
+        metrics["geometry/geodesic_deviation"], tables["geodesic"] = metric, deviations
+    return metrics, tables
 
 
 def embedding_table(family: Any, sets: Sets) -> pd.DataFrame:

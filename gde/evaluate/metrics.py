@@ -15,7 +15,8 @@ def record(
     value: float,
     *,
     n: int,
-    higher_is_better: bool,
+    higher_is_better: bool | None = None,
+    target: float | None = None,
     ci: tuple[float, float] | None = None,
     baselines: dict[str, float] | None = None,
     chance: float | None = None,
@@ -26,13 +27,17 @@ def record(
     """The JSON form of a metric; every number a Python float.
 
     n : how many sets, pairs or sub-sets the value is a statistic of.   ci : 95 % interval.
+    target : the value to come close to, from either side, where neither higher nor lower is better.
     ceiling : what a perfect model scores under the same estimator.   protocol : strict | paper_protocol.
     """
+    if (higher_is_better is None) == (target is None):
+        raise ValueError("record: found both or neither of higher_is_better and target, expected one of them")
     return {
         "value": float(value),
         "ci": None if ci is None else [float(ci[0]), float(ci[1])],
         "n": int(n),
         "higher_is_better": higher_is_better,
+        "target": None if target is None else float(target),
         "baselines": {k: float(v) for k, v in (baselines or {}).items()},
         "chance": None if chance is None else float(chance),
         "ceiling": None if ceiling is None else float(ceiling),
@@ -44,7 +49,7 @@ def record(
 def check(metrics: dict[str, dict]) -> None:
     """GdeError naming the first number that is NaN or infinite: such a metric was not computed."""
     for name, metric in metrics.items():
-        numbers = {k: metric[k] for k in ("value", "chance", "ceiling", "published")}
+        numbers = {k: metric[k] for k in ("value", "target", "chance", "ceiling", "published")}
         numbers |= {f"baselines.{k}": v for k, v in metric["baselines"].items()}
         numbers |= {f"ci[{i}]": v for i, v in enumerate(metric["ci"] or ())}
         for key, value in numbers.items():

@@ -1,6 +1,5 @@
 """How well generated samples follow a known truth, beside controls measured by the same estimators."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,14 @@ from gde.distances.mixture import mw2
 from gde.distances.mmd import mmd
 from gde.errors import bad
 from gde.evaluate.metrics import mean_interval, record
+from gde.evaluate.sets import CHUNK, Sets, form
 from gde.sets.random import ShardRandom, seed_of
 
-CHUNK = 200_000  # points held at once per source
 COMPARED = 300  # points per set for exact OT and MMD, which cost their cube and their square
+SMALLEST = 1e-3  # share of the average covariance: the least that errors of a covariance are relative to
 AVERAGE_SETS = 4096
 CONTROLS = ("resample_truth", "average_covariance", "point_mass", "other_set")
 METRICS = ("w2", "w2_mean", "w2_cov", "mmd", "second_moment")
-
-
-@dataclass(frozen=True)
-class Sets:
-    """Held-out sets of one law: rows in the store, embeddings (s, l), true parameters (leading axis s), points each."""
-
-    rows: np.ndarray
-    z: Tensor
-    params: dict[str, Tensor]
-    size: int
-
-    def part(self, index) -> "Sets":
-        return Sets(self.rows[index], self.z[index], {k: v[index] for k, v in self.params.items()}, self.size)
 
 
 def errors(model: Any, family: Any, sets: Sets, n: int, *, seed: int, paper_only: bool = False) -> pd.DataFrame:
@@ -43,11 +30,12 @@ def errors(model: Any, family: Any, sets: Sets, n: int, *, seed: int, paper_only
     n points are generated per set. Controls draw as many: `resample_truth` from the true distribution
     (what a perfect model scores), `average_covariance` from a normal with the true mean and the average covariance of
     the training law, `other_set` from another held-out distribution; `point_mass` sits at the true mean, exactly.
-    `paper_only` leaves METRICS out.
+    `paper_only` leaves METRICS out. Counts have no paper_metric: none was published for them.
     """
     device = sets.z.device
     draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/generate") % 2**63)
     average = average_covariance(family, seed, device)
+    least = SMALLEST * average.double().norm()
     step = max(1, CHUNK // n)
     other = sets.part(np.roll(np.arange(len(sets.rows)), 1))
     tables = []
@@ -74,45 +62,44 @@ def errors(model: Any, family: Any, sets: Sets, n: int, *, seed: int, paper_only
                     source, "NaN or infinity among the samples", "finite numbers", "train again, e.g. with a lower lr"
                 )
             mixture = _mixture_error(source, points, part.params, other.part(index).params)
-            values = _errors(source, points, mixture, mean, cov, reference, bandwidth)
+            values = _errors(source, points, form(part.params), mixture, mean, cov, reference, bandwidth, least)
             values = {k: v.double().cpu().numpy() for k, v in values.items()}
             tables.append(pd.DataFrame({"set": part.rows, "source": source, **values}))
     return pd.concat(tables, ignore_index=True)
 
 
-def _errors(source, points, mixture, mean, cov, reference, bandwidth) -> dict[str, Tensor]:
+def _errors(source, points, law, mixture, mean, cov, reference, bandwidth, least) -> dict[str, Tensor]:
     """points, reference (b, n, d); true mean (b, d), cov (b, d, d); mixture (b,) MW2² or None; each value (b,)."""
     found_mean, found_cov = moments(points)
     mean, cov = mean.double(), cov.double()
     w2_mean = (found_mean - mean).norm(dim=-1)
     cov_squared = bures2(found_cov, cov)
-    out = {"paper_metric": w2_mean + cov_squared if mixture is None else mixture}
+    out = {"normal": {"paper_metric": w2_mean + cov_squared}, "mixture": {"paper_metric": mixture}}.get(law, {})
     if reference is None:
         return out
-    if mixture is None:
+    compared = points.shape[1] if points.shape[2] == 1 else COMPARED  # on the line exact OT only sorts
+    if law == "normal":
         w2 = (w2_mean**2 + cov_squared).sqrt()
     elif source == "point_mass":  # the only coupling sends every point to the mass
-        w2 = (reference[:, :COMPARED] - points[:, :1]).square().sum(-1).mean(-1).sqrt()
+        w2 = (reference[:, :compared] - points[:, :1]).square().sum(-1).mean(-1).sqrt()
     else:
-        w2 = exact_w2(points[:, :COMPARED], reference[:, :COMPARED])
-    relative = (found_cov - cov).norm(dim=(-2, -1)) / cov.norm(dim=(-2, -1))
-    squared_mmd = mmd(points[:, :COMPARED], reference[:, :COMPARED], bandwidth)
+        w2 = exact_w2(points[:, :compared], reference[:, :compared])
     return out | {
         "w2": w2,
         "w2_mean": w2_mean,
         "w2_cov": cov_squared.sqrt(),
-        "mmd": squared_mmd,
-        "second_moment": relative,
+        "mmd": mmd(points[:, :COMPARED], reference[:, :COMPARED], bandwidth),
+        "second_moment": (found_cov - cov).norm(dim=(-2, -1)) / cov.norm(dim=(-2, -1)).clamp_min(least),
     }
 
 
 def _mixture_error(source: str, points: Tensor, params: dict[str, Tensor], other: dict[str, Tensor]) -> Tensor | None:
     """MW2² between the truth and the mixture that EM, started at the truth, fits to the points; (b,), or None.
 
-    None for normal families. Exact, without EM: `point_mass`, which has a single coupling, and `other_set`, whose
+    None for other laws. Exact, without EM: `point_mass`, which has a single coupling, and `other_set`, whose
     points lie far from where EM would start.
     """
-    if "weight" not in params:
+    if form(params) != "mixture":
         return None
     w, m, c = (params[k].double() for k in ("weight", "mean", "cov"))
     if source == "point_mass":
@@ -132,21 +119,32 @@ def moments(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def median_distance(points: Tensor, at_most: int = 200) -> Tensor:
-    """Median distance between the points of each set (b, n, d) -> (b,): the kernel width every source is judged by."""
+    """Median distance between the points of each set (b, n, d) -> (b,): the kernel width every source is judged by.
+
+    Where most points are equal (counts), the mean distance instead, and 1 where all are.
+    """
     x = points[:, :at_most]
     i, j = torch.triu_indices(x.shape[1], x.shape[1], 1, device=x.device)
-    return torch.cdist(x, x)[:, i, j].median(-1).values
+    distance = torch.cdist(x, x)[:, i, j]
+    median, mean = distance.median(-1).values, distance.mean(-1)
+    return torch.where(median > 0, median, torch.where(mean > 0, mean, 1.0))
 
 
 def average_covariance(family: Any, seed: int, device: torch.device) -> Tensor:
     """Mean covariance (d, d) of the training law, from a seeded draw."""
     params = family.draw(AVERAGE_SETS, ShardRandom(seed, 0, stream="evaluate/average", device=device))
-    return family.moments(params)[1].double().mean(0).float()
+    return family.moments(params)[1].mean(0, dtype=torch.float64).float()
+
+
+def covariance_root(cov: Tensor) -> Tensor:
+    """Symmetric roots (..., d, d) float64 of covariances that may be singular, which have no Cholesky factor."""
+    values, vectors = torch.linalg.eigh(cov.double())
+    return (vectors * values.clamp_min(0).sqrt()[..., None, :]) @ vectors.mT
 
 
 def _normal(mean: Tensor, cov: Tensor, n: int, rng: ShardRandom) -> Tensor:
     noise = rng.randn(len(mean), n, mean.shape[-1])
-    return mean[:, None] + noise @ torch.linalg.cholesky(cov.double()).float().mT
+    return mean[:, None] + noise @ covariance_root(cov).float()
 
 
 def summarise(table: pd.DataFrame, column: str, rng: np.random.Generator, *, bootstrap: int, protocol: str) -> dict:

@@ -1,8 +1,10 @@
 """Figures, each drawn from its tables and metrics.json alone. Importing this costs nothing: the Snakefile does."""
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from gde.errors import bad
 
@@ -13,23 +15,30 @@ REGISTRY = {
         "reconstruction",
         "geometry",
         "interpolation",
+        "simplex",
+        "poisson",
         "clt",
+        "coverage",
         "labels",
         "loss",
         "metrics",
     )
 }
-FIGURES = {
-    "family": ("embedding", "reconstruction", "geometry", "interpolation", "clt", "loss", "metrics"),
-    "samples": ("embedding", "reconstruction", "labels", "loss", "metrics"),
-}
 
 
-def figures_of(kind: str) -> tuple[str, ...]:
-    """Names of the figures of an evaluation kind (family | samples)."""
-    if kind not in FIGURES:
-        raise bad("evaluation.kind", repr(kind), f"one of {', '.join(FIGURES)}", "choose one of them")
-    return FIGURES[kind]
+def figures_of(resolved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the figures of a resolved experiment: they follow from its data set and evaluation."""
+    evaluation, dataset = resolved["evaluation"], resolved["dataset"]
+    if evaluation["kind"] == "samples":
+        return "embedding", "reconstruction", "labels", "loss", "metrics"
+    if evaluation["kind"] != "family":
+        raise bad("evaluation.kind", repr(evaluation["kind"]), "family or samples", "choose one of them")
+    own = {"poisson": ["poisson"], "multinomial": []}.get(dataset["kind"], ["interpolation"])
+    if dataset["kind"] == "multinomial" and dataset["categories"] == 3:
+        own.append("simplex")
+    if evaluation["clt"]:
+        own += ["clt", "coverage"] if evaluation["coverage_replicates"] else ["clt"]
+    return "embedding", "reconstruction", "geometry", *own, "loss", "metrics"
 
 
 def draw(

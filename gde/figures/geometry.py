@@ -1,4 +1,4 @@
-"""Distance between embeddings against the distance between distributions, beside an anchor that needs no training."""
+"""Distance between embeddings against the distance between distributions, beside anchors that need no training."""
 
 from pathlib import Path
 
@@ -8,35 +8,43 @@ from matplotlib.figure import Figure
 from gde.figures.read import label, read_table
 from gde.figures.style import SEQUENTIAL, new
 
-PANELS = (
-    ("latent_distance", "embedding", None),
-    ("sample_mean_distance", "anchor: sample means", "sample_mean_distance"),
-    ("gaussian_w2_of_moments", "anchor: Gaussian W2 of moments", "gaussian_w2_of_moments"),
-)
+PANELS = {
+    "latent_distance": "embedding",
+    "sample_mean_distance": "sample means",
+    "gaussian_w2_of_moments": "Gaussian W2 of moments",
+    "lot": "linearised transport",
+}
+ROWS = {  # table: (metric, what its W2 is)
+    "geometry": ("geometry/w2_spearman", "W2"),
+    "geometry_equal_means": ("geometry/w2_spearman_equal_means", "W2, equal means"),
+    "geometry_exact": ("geometry/exact_w2_spearman", "W2, exact transport"),
+}
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """2-D histograms over pairs of held-out sets, the rank correlation in each title."""
-    table, units = read_table(tables, "geometry")
-    metric = result["metrics"]["geometry/w2_spearman"]
-    figure, axes = new(1, 3, height=2.9, sharey=True)
-    counts = 0.0
+    """2-D histograms over pairs of held-out sets: a row for each kind of pairs, the rank correlation in each title."""
+    rows = {name: read_table(tables, name) for name in ROWS if name == "geometry" or (tables / f"{name}.tsv").is_file()}
+    figure, axes = new(len(rows), len(PANELS), height=0.7 + 2.1 * len(rows), sharey="row")
     pictures = []
-    for ax, (column, title, anchor) in zip(axes[0], PANELS, strict=True):
-        value = metric["value"] if anchor is None else metric["baselines"][anchor]
-        *_, picture = ax.hist2d(table[column], table["w2"], bins=48, cmap=SEQUENTIAL, cmin=1, rasterized=True)
-        pictures.append(picture)
-        counts = max(counts, float(picture.get_array().max()))
-        ax.set_title(f"{title}\nSpearman {value:.4f}", fontsize=8.5)
-        ax.set_xlabel(label(column.replace("gaussian_w2_of_moments", "W2 of moments"), units[column]), fontsize=8)
+    for own, (name, (table, units)) in zip(axes, rows.items(), strict=True):
+        key, distance = ROWS[name]
+        metric = result["metrics"][key]
+        for ax, (column, title) in zip(own, PANELS.items(), strict=True):
+            value = metric["value"] if column == "latent_distance" else metric["baselines"][column]
+            bins = 48 if len(table) > 5000 else 28
+            *_, picture = ax.hist2d(table[column], table["w2"], bins=bins, cmap=SEQUENTIAL, cmin=1, rasterized=True)
+            pictures.append(picture)
+            ax.set_title(f"{title}\nSpearman {value:.4f}", fontsize=8)
+            ax.set_xlabel(label("distance", units[column]), fontsize=8)
+            ax.tick_params(labelsize=7)
+        own[0].set_ylabel(label(distance, units["w2"]), fontsize=8)
+        low, high = metric["ci"]
+        own[0].annotate(f"95 % interval\n{low:.3f} to {high:.3f}", (0.97, 0.04), xycoords="axes fraction",
+                        ha="right", fontsize=6.5)  # fmt: skip
+    most = max(float(picture.get_array().max()) for picture in pictures)
     for picture in pictures:
-        picture.set_norm(LogNorm(1, max(counts, 2)))
-    axes[0, 0].set_ylabel(label("W2", units["w2"]))
-    bar = figure.colorbar(pictures[0], ax=axes[0, :], fraction=0.03, aspect=30, pad=0.01)
+        picture.set_norm(LogNorm(1, max(most, 2)))
+    bar = figure.colorbar(pictures[0], ax=axes, fraction=0.03, aspect=30, pad=0.01)
     bar.set_label("pairs of held-out sets", fontsize=8)
     bar.outline.set_visible(False)
-    if metric["ci"] is not None:
-        low, high = metric["ci"]
-        axes[0, 0].annotate(f"95 % interval\n{low:.3f} to {high:.3f}", (0.97, 0.04), xycoords="axes fraction",
-                            ha="right", fontsize=7)  # fmt: skip
     return figure

@@ -20,7 +20,7 @@ def draw(tables: Path, result: dict) -> Figure:
     """Normals as ellipses of two standard deviations (bands on the line); mixtures as clouds over the path."""
     table, units = read_table(tables, "interpolation")
     if (tables / "interpolation_points.tsv").is_file():
-        return _mixtures(table, *read_table(tables, "interpolation_points"))
+        return _mixtures(table, *read_table(tables, "interpolation_points"), result)
     return _normals(table, units, result) if "mean_2" in table else _bands(table, units)
 
 
@@ -85,7 +85,7 @@ def _bands(table, units) -> Figure:
     return figure
 
 
-def _mixtures(table, points, units) -> Figure:
+def _mixtures(table, points, units, result: dict) -> Figure:
     pairs, times = (list(dict.fromkeys(points[c])) for c in ("pair", "t"))
     figure, axes = new(len(pairs), len(times), height=0.6 + 1.3 * len(pairs), sharex="row", sharey="row")
     plane = "x_2" in points
@@ -109,6 +109,10 @@ def _mixtures(table, points, units) -> Figure:
     figure.supxlabel(label("x 1", units["x_1"]), fontsize=9)
     figure.supylabel(label("x 2", units["x_2"]) if plane else "density", fontsize=9)
     title = "Lines between embeddings: generated samples over the MW2 path (2 sd, by weight)"
+    deviation = result["metrics"].get("geometry/geodesic_deviation")
+    if deviation is not None:
+        value, floor = (100 * deviation[k] for k in ("value", "ceiling"))
+        title += f"\nmean deviation {value:.2g} % of the way (two draws of the path itself: {floor:.2g} %)"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 

@@ -11,7 +11,7 @@ from gde.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VER
 COLOURS = (ORANGE, PURPLE, SKY, VERMILION)
 MARKERS = "sD^v"
 AROUND = {"chance": ("|", GREY, "chance"), "ceiling": ("|", GREEN, "ceiling"), "published": ("*", BLACK, "published")}
-NOT_DRAWN = ("resample_truth",)  # the ceiling, under another name
+NOT_DRAWN = ("resample_truth", "bayes")  # the ceiling, under another name
 
 
 def draw(tables: Path, result: dict) -> Figure:
@@ -43,7 +43,7 @@ def _row(ax: Axes, name: str, metric: dict, look: dict) -> None:
     numbers += [metric[k] for k in AROUND if metric[k] is not None]
     ax.axhline(0, color="#DDDDDD", lw=0.8, zorder=0)
     size = abs(metric["value"]) or 1.0
-    if not metric["higher_is_better"] and max(numbers) > 10 * size:
+    if metric["higher_is_better"] is False and max(numbers) > 10 * size:
         ax.set_xscale("symlog", linthresh=size, linscale=0.5)  # linear near the model: some errors are 0, or negative
         ax.xaxis.set_major_formatter("{x:g}")
     for key, (marker, colour, _) in AROUND.items():
@@ -63,7 +63,9 @@ def _row(ax: Axes, name: str, metric: dict, look: dict) -> None:
     ax.margins(x=0.04)
     ax.spines[["left"]].set_visible(False)
     ax.tick_params(labelsize=6.5, pad=1)
-    better = "higher" if metric["higher_is_better"] else "lower"
-    arrow = "↑" if metric["higher_is_better"] else "↓"
+    if metric["target"] is not None:
+        better, arrow = f"closer to {metric['target']:g}", f"→ {metric['target']:g}"
+    else:
+        better, arrow = ("higher", "↑") if metric["higher_is_better"] else ("lower", "↓")
     ax.set_ylabel(f"{name} {arrow}\n{metric['value']:.4g}", rotation=0, ha="right", va="center", fontsize=8)
     ax.set_gid(f"{name}: {better} is better")

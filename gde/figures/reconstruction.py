@@ -55,7 +55,10 @@ def _histograms(table, units, coordinate: str) -> Figure:
     figure, axes = new(rows, columns, height=0.5 + rows * 1.9, sharex=True)
     for ax in axes.flat[len(sets) :]:
         ax.set_axis_off()
-    bins = np.histogram_bin_edges(table[coordinate], BINS)
+    truth = table.loc[table["source"] == "truth", coordinate]
+    whole = bool((truth == truth.round()).all()) and truth.max() - truth.min() <= 4 * BINS
+    low, high = np.floor(table[coordinate].min()), np.ceil(table[coordinate].max())
+    bins = np.arange(low - 0.5, high + 1) if whole else np.histogram_bin_edges(table[coordinate], BINS)  # counts
     for ax, name in zip(axes.flat, sets, strict=False):
         own = table[table["set"] == name]
         truth, generated = (own.loc[own["source"] == s, coordinate] for s in ("truth", "generated"))

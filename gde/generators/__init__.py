@@ -3,4 +3,11 @@
 REGISTRY = {
     "flow": "gde.generators.flow:Flow",
     "ddpm": "gde.generators.ddpm:Ddpm",
+    "ddpm_subset": "gde.generators.ddpm_subset:DdpmSubset",
+    "cvae": "gde.generators.cvae:Cvae",
+    "sliced_w2": "gde.generators.sliced_w2:SlicedW2",
+    "exact_ot": "gde.generators.exact_ot:ExactOt",
+    "sinkhorn": "gde.generators.sinkhorn:Sinkhorn",
+    "mmd": "gde.generators.mmd:Mmd",
+    "wormhole": "gde.generators.wormhole:Wormhole",
 }

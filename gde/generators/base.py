@@ -1,18 +1,19 @@
 """What generators of point-like samples share: the Gaussian frame, classifier-free conditioning, chunked sampling."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from gde.nets.affine import GaussianFrame
 from gde.nets.conditional import ConditionalMLP
+from gde.nets.film import Modulation
 from gde.nets.pool import sample_mean
 from gde.sets.random import ShardRandom
 
 # Points sampled together: as many as stay in a CPU's cache (1.7 times faster than 65,536), or fill a GPU.
 POINTS_AT_ONCE = {"cpu": 8192, "cuda": 262_144}
 GOLDEN = 0.6180339887498949
-
-Modulation = list[tuple[Tensor, Tensor]]
 
 
 class PointGenerator(nn.Module):
@@ -40,6 +41,7 @@ class PointGenerator(nn.Module):
         moment_weight: float,
     ):
         super().__init__()
+        check_counts(hidden=hidden, layers=layers)
         if guidance != 1.0 and drop == 0.0:
             raise ValueError(
                 f"guidance: found {guidance} with drop 0, expected drop > 0; set generator.drop to e.g. 0.1"
@@ -63,8 +65,7 @@ class PointGenerator(nn.Module):
         x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from
         (default: a draw of torch's global generator seeds one).
         """
-        if rng is None:
-            rng = ShardRandom(int(torch.randint(2**62, ())), 0, device=x.device)
+        rng = rng or fresh_random(x)
         if mask is not None:
             x = torch.where(mask[..., None], x, 0.0)
         moment_loss = 0.0
@@ -81,20 +82,16 @@ class PointGenerator(nn.Module):
     def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """z : (b, l).   returns (b, n, d) standardised samples; the same generator state gives the same samples."""
         out = z.new_empty(len(z), n, self.dim)
-        at_once = POINTS_AT_ONCE[z.device.type]
-        sets, points = max(1, at_once // n), min(n, at_once)
-        for i in range(0, len(z), sets):
-            part = z[i : i + sets]
+        for part, pieces in sampling_pieces(z, out):
             modulation = self.net.modulation(part)
             if self.guidance != 1.0:
                 modulation = [modulation, self.net.modulation(self.null.expand(1, -1))]
-            for j in range(0, n, points):
-                m = min(points, n - j)
-                noise = torch.randn(len(part), m, self.dim, generator=generator, device=z.device, dtype=z.dtype)
+            for piece in pieces:
+                noise = torch.randn(piece.shape, generator=generator, device=z.device, dtype=z.dtype)
                 y = self.solve(noise, modulation, generator)
                 if self.frame is not None:
                     y = self.frame.from_frame(y, *self.frame(part))
-                out[i : i + sets, j : j + m] = y
+                piece.copy_(y)
         return out
 
     def predict(self, y: Tensor, t: Tensor, modulation: Modulation | list[Modulation]) -> Tensor:
@@ -109,6 +106,29 @@ class PointGenerator(nn.Module):
 
     def solve(self, y: Tensor, modulation: Modulation | list[Modulation], generator: torch.Generator | None) -> Tensor:
         raise NotImplementedError
+
+
+def check_counts(**options: int) -> None:
+    """ValueError naming the first option below 1."""
+    for name, value in options.items():
+        if value < 1:
+            raise ValueError(f"{name}: found {value}, expected at least 1")
+
+
+def fresh_random(x: Tensor) -> ShardRandom:
+    """The source of noise of a loss that was given none: seeded by a draw of torch's global generator."""
+    return ShardRandom(int(torch.randint(2**62, ())), 0, device=x.device)
+
+
+def sampling_pieces(z: Tensor, out: Tensor) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
+    """Cut z (b, l) and the samples to be written, out (b, n, d), into parts of at most POINTS_AT_ONCE points.
+
+    yields pairs of some rows of z and the views of `out` (rows, n', d) that together are these rows.
+    """
+    at_once = POINTS_AT_ONCE[z.device.type]
+    rows = max(1, at_once // out.shape[1])
+    for part, whole in zip(z.split(rows), out.split(rows), strict=True):
+        yield part, whole.split(at_once, 1)
 
 
 def spread_times(b: int, n: int, rng: ShardRandom) -> Tensor:

@@ -64,12 +64,16 @@ class Ddpm(PointGenerator):
 
     def path_loss(self, y: Tensor, modulation: Modulation, rng: ShardRandom) -> Tensor:
         """Squared error of the predicted noise (or velocity), mean over features; y (b, n, d) -> (b, n)."""
+        noised, t, target = self.noised(y, rng)
+        return (self.net(noised, t, modulation) - target).square().mean(-1)
+
+    def noised(self, y: Tensor, rng: ShardRandom) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples y (b, n, d) at random steps, their times (b, n), and what the network is to predict (b, n, d)."""
         noise = rng.randn(*y.shape)
         k = (spread_times(*y.shape[:2], rng) * self.n_steps).long()  # (b, n) step - 1
         a = self.signal[k][..., None]
-        out = self.net(a.sqrt() * y + (1 - a).sqrt() * noise, (k + 1) / self.n_steps, modulation)
         target = a.sqrt() * noise - (1 - a).sqrt() * y if self.predict_velocity else noise
-        return (out - target).square().mean(-1)
+        return a.sqrt() * y + (1 - a).sqrt() * noise, (k + 1) / self.n_steps, target
 
     def solve(self, y: Tensor, modulation: Modulation, generator: torch.Generator | None) -> Tensor:
         one = self.signal.new_ones(())

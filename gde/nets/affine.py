@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gde.nets.pool import set_mean, set_products
 
+START = -2.0  # logarithm of the first scales, standardised units; clamped only so that no step overflows
 FULL_UP_TO = 32  # beyond this many features the covariance is diagonal: a full one grows with the square
 
 
@@ -41,9 +42,12 @@ class GaussianFrame(nn.Module):
             z = z.to(self.linear.weight.dtype)
             out = self.linear(z) + self.residual(z)
         location, diagonal, off = out.split([self.dim, self.dim, out.shape[-1] - 2 * self.dim], -1)
-        diagonal = self.floor + nn.functional.softplus(diagonal)
+        # Logarithmic, rows relative to their diagonal: the likelihood then weighs an error of a narrow set as one of a
+        # wide set. In absolute units the location's errors drown those of the scale.
+        diagonal = self.floor + (diagonal + START).clamp(-12, 12).exp()
         if not self.full:
             return location[:, None], diagonal[:, None]
+        off = off * diagonal[:, self.rows]
         scale = torch.diag_embed(diagonal)
         return location[:, None], scale.index_put(
             (torch.arange(len(z), device=z.device)[:, None], self.rows, self.cols), off

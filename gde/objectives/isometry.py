@@ -4,8 +4,6 @@ import torch
 from torch import Tensor
 
 from gde.distances.exact import exact_w2
-from gde.distances.gaussian import gaussian_w2
-from gde.distances.mixture import mw2
 
 POINTS = 128  # samples per set for exact transport, which costs their cube
 
@@ -13,8 +11,8 @@ POINTS = 128  # samples per set for exact transport, which costs their cube
 def isometry_loss(z: Tensor, batch: dict, *, unit: float, parts: int = 1) -> Tensor:
     """Mean over pairs of (|z_i - z_j| - W2_ij / unit)².
 
-    W2 is in closed form between the parameters of synthetic Gaussians and mixtures (MW2), all pairs; otherwise exact
-    transport between at most 128 samples of each set, neighbours in the batch.
+    W2 is in closed form between the parameters of synthetic distributions (MW2 for mixtures), all pairs; otherwise
+    exact transport between at most 128 samples of each set, neighbours in the batch.
     z : (b, l); unit : length in data units that becomes 1 in the latent space; parts : pairs are formed inside each
     of so many equal parts of the batch (its shards), so that they do not depend on the number of processes.
     """
@@ -27,14 +25,12 @@ def isometry_loss(z: Tensor, batch: dict, *, unit: float, parts: int = 1) -> Ten
 @torch.no_grad()
 def pair_distances(batch: dict, parts: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs (i, j) of sets and their W2 in data units, each (p,)."""
-    x, params = batch["x"], batch.get("params")
+    x, pair_w2 = batch["x"], batch["pair_w2"]
     size = len(x) // parts
     first = torch.arange(parts, device=x.device)[:, None] * size  # (parts, 1)
-    if params is not None:
+    if pair_w2 is not None:
         i, j = ((first + pair).flatten() for pair in torch.triu_indices(size, size, 1, device=x.device))
-        names = ("weight", "mean", "cov") if "weight" in params else ("mean", "cov")
-        distance = mw2 if "weight" in params else gaussian_w2
-        return i, j, distance(*(params[k][i] for k in names), *(params[k][j] for k in names))
+        return i, j, pair_w2(batch["params"], i, j)
     i = torch.arange(len(x), device=x.device)
     j = (first + torch.arange(size, device=x.device).roll(1)).flatten()
     x = x[:, :POINTS]

@@ -4,23 +4,22 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from gde.objectives.terms import reconstruct, total
 from gde.sets.random import ShardRandom
 
 if TYPE_CHECKING:
     from gde.model import GDE
 
 
-def reconstruction(model: "GDE", batch: dict, rng: ShardRandom, *, isometry: float = 0.0) -> dict[str, Tensor]:
+def reconstruction(
+    model: "GDE", batch: dict, rng: ShardRandom, *, isometry: float = 0.0, context: int = 0
+) -> dict[str, Tensor]:
     """loss(S, E(S)), mean over the real samples, plus `isometry` times the isometry term.
 
+    context : with k > 0 the loss is loss(S', E(S)) of other samples S' of the same distribution, S of k to n / 2
+    samples: what is generated from an embedding is then the prediction (posterior mean) given so few samples, instead
+    of a copy of them with all their accidents.
     returns scalars: loss (what is minimised) and, with isometry, its two parts.
     """
-    x, mask, weight = model.standardise(batch["x"]), batch["mask"], batch["weight"]
-    z = model.encoder(x, mask=mask, weight=weight)
-    loss = model.generator.loss(x, z, mask=mask, weight=weight, rng=rng)
-    if not isometry:
-        return {"loss": loss}
-    from gde.objectives.isometry import isometry_loss  # POT is needed, and imported, only here
-
-    term = isometry_loss(z, batch, unit=float(model.x_scale.mean()), parts=len(rng.only))
-    return {"loss": loss + isometry * term, "generator": loss, "isometry": term}
+    _, terms = reconstruct(model, model.standardise(batch["x"]), batch, rng, isometry=isometry, context=context)
+    return total(terms, isometry=isometry)

@@ -2,7 +2,10 @@
 
 REGISTRY = {
     "normal": "gde.prepare.simulate:prepare",
+    "poisson": "gde.prepare.simulate:prepare",
+    "multinomial": "gde.prepare.simulate:prepare",
     "mvn": "gde.prepare.simulate:prepare",
+    "mvn_lowrank": "gde.prepare.simulate:prepare",
     "gmm": "gde.prepare.simulate:prepare",
     "h5ad": "gde.prepare.h5ad:prepare",
     "table": "gde.prepare.table:prepare",

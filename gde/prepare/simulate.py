@@ -17,10 +17,11 @@ from gde.sets.writer import StoreWriter
 
 BLOCK_VALUES = 4_000_000  # numbers drawn at a time (16 MB); fixed, because the draw of a set depends on its block
 TRAINING_SETS, TRAINING_POINTS = 256, 256
+SHAPE = {"dim", "rank", "categories", "trials"}  # parameters that every set of a store shares
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
-    """Write validation and test sets of cfg (kind normal, mvn or gmm) at `out`, test_size points each.
+    """Write validation and test sets of cfg (of a family's kind) at `out`, test_size points each.
 
     Columns of groups: law ('strict': the training law; 'paper': published_law, test only, as many sets), index (within
     split and law). truth.safetensors: the family's parameters, leading axis G. meta: family {kind, params}, mean and
@@ -37,7 +38,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
     parts = [("validation", "strict", family, cfg["validation_sets"]), ("test", "strict", family, cfg["test_sets"])]
     published = cfg.get("published_law")
     if published:
-        unknown = sorted(set(published) - set(inspect.signature(cls).parameters) | ({"dim"} & set(published)))
+        unknown = sorted(set(published) - set(inspect.signature(cls).parameters) | (SHAPE & set(published)))
         if unknown:
             raise bad(
                 f"dataset.published_law.{unknown[0]}",

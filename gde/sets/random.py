@@ -85,6 +85,16 @@ class ShardRandom:
             start += len(part)
         return out
 
+    def poisson(self, rate: Tensor | float, b: int, *shape: int) -> Tensor:
+        """Poisson(rate) counts (b, *shape), float32; `rate` >= 0 broadcasts against (b, *shape)."""
+        out = self._empty(b, shape)
+        rate = torch.as_tensor(rate, dtype=torch.float32, device=self.device).broadcast_to(out.shape)
+        start = 0
+        for part, generator in self._parts(out):
+            part.copy_(torch.poisson(rate[start : start + len(part)].contiguous(), generator=generator))
+            start += len(part)
+        return out
+
     def randint(self, high: int, b: int, *shape: int) -> Tensor:
         """Integers uniform in [0, high) (b, *shape), int64."""
         out = self._empty(b, shape, torch.int64)

@@ -1,6 +1,6 @@
 """Batches of sets for training: from a set store or from a family, each a function of (seed, step, shard) alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class SetSampler:
     `n_sets` is the whole batch; a process that draws only the shards `only` gets its part of it. Groups with fewer
     than `min_size` samples are left out; those with fewer than they are asked for are masked.
     `groups` (G,) are the row positions in `store.groups` that are drawn from: the columns of a batch's `mix`.
+    `companions` adds what an objective needs beside the sets (`gde.sets.companions`).
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class SetSampler:
         only: Sequence[int] | None = None,
         device: str | torch.device = "cpu",
         min_size: int = 1,
+        companions: Callable[..., dict[str, Any]] | None = None,
     ):
-        self.store, self.split, self.mixer = store, split, mixer
+        self.store, self.split, self.mixer, self.companions = store, split, mixer, companions
         self.n_sets, self.set_size, self.seed = n_sets, set_size, seed
         self.shards, self.only, self.device = shards, only, torch.device(device)
         self._b = _per_shard(n_sets, set_size, shards)
@@ -59,7 +61,8 @@ class SetSampler:
 
         x (b, n, *sample_shape) float32; mask (b, n) bool, None when every sample is real; weight None;
         group (b,) int64, row in `store.groups`, -1 for mixtures; mix None or (b, G) float32, the weights realised:
-        each group's share of the set's real samples.
+        each group's share of the set's real samples; pair_w2 None: no distance is known in closed form; then
+        what `companions` add.
         """
         picks, rows = [], []
         for rng in ShardRandom(self.seed, step, stream=self.split, shards=self.shards, only=self.only).numpy():
@@ -73,14 +76,19 @@ class SetSampler:
             group = self.groups[pick[:, 0]]
         else:
             group = np.full(len(pick), -1)
-            mix = torch.from_numpy(self._realised(pick, row)).to(self.device)
-        return {
-            "x": x.to(self.device),
-            "mask": None if mask is None else mask.to(self.device),
+            mix = self._realised(pick, row)
+        batch = {
+            "x": x,
+            "mask": mask,
             "weight": None,
-            "group": torch.from_numpy(group).to(self.device),
-            "mix": mix,
+            "group": torch.from_numpy(group),
+            "mix": None if mix is None else torch.from_numpy(mix),
+            "pair_w2": None,
         }
+        if self.companions is not None:  # with random numbers of their own: the sets are those of every objective
+            rng = ShardRandom(self.seed, step, stream=f"{self.split}/companions", shards=self.shards, only=self.only)
+            batch |= self.companions(self, group, mix, rng.numpy())
+        return on_device(batch, self.device)
 
     def _realised(self, pick: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Share of each group in each set's real samples (b, G), float32; pick (b, k), row (b, n)."""
@@ -93,6 +101,15 @@ class SetSampler:
         mix = np.zeros((len(pick), len(self.groups)), np.float32)
         np.put_along_axis(mix, pick, share, 1)
         return mix
+
+
+def on_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """The batch with its tensors, also those of companions, moved."""
+
+    def moved(value: Any) -> Any:
+        return value.to(device) if isinstance(value, torch.Tensor) else value
+
+    return {k: on_device(v, device) if isinstance(v, dict) else moved(v) for k, v in batch.items()}
 
 
 class FamilySampler:
@@ -114,10 +131,18 @@ class FamilySampler:
         self._b = _per_shard(n_sets, set_size, shards) * (shards if only is None else len(only))
 
     def __call__(self, step: int) -> dict[str, Any]:
-        """The batch of a step: x (b, n, d) float32, mask None, weight None, group (b,) -1, mix None, and
-        params, the true parameters of the b distributions."""
+        """The batch of a step: x (b, n, d) float32, mask None, weight None, group (b,) -1, mix None,
+        params, the true parameters of the b distributions, and pair_w2, the family's distance between them."""
         rng = ShardRandom(self.seed, step, stream="family", shards=self.shards, only=self.only, device=self.device)
         params = self.family.draw(self._b, rng)
         x = self.family.sample(params, self.set_size, rng)
         group = torch.full((self._b,), -1, device=self.device)
-        return {"x": x, "mask": None, "weight": None, "group": group, "mix": None, "params": params}
+        return {
+            "x": x,
+            "mask": None,
+            "weight": None,
+            "group": group,
+            "mix": None,
+            "params": params,
+            "pair_w2": self.family.pair_w2,
+        }

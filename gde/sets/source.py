@@ -1,5 +1,6 @@
 """From a prepared store to training batches: sets of its rows, or of the family it describes."""
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gde.features import FeaturePipeline
 
 VALIDATION_SETS = 128
+FIT_SAMPLES = 16_384
 
 
 def make_family(store: SetStore) -> Any | None:
@@ -34,7 +36,28 @@ def make_sampler(
     if (family := make_family(store)) is not None:
         return FamilySampler(family, **common)
     mixer = config["mixer"] and DirichletMixer(config["mixer"]["k"], config["mixer"]["alpha"])
-    return SetSampler(store, mixer=mixer, **common)
+    return SetSampler(store, mixer=mixer, companions=make_companions(store, config, "train"), **common)
+
+
+def make_companions(store: SetStore, config: dict[str, Any], split: str) -> Any | None:
+    """What the objective needs beside the sets of a split; None for plain reconstruction.
+
+    Raises GdeError for columns and values that the store does not have.
+    """
+    kind = config["objective"]["kind"]
+    if kind == "reconstruction":
+        return None
+    from gde.sets.companions import REGISTRY
+
+    wanted = inspect.signature(REGISTRY[kind]).parameters
+    options = {k: v for k, v in config["objective"].items() if k in wanted}
+    return REGISTRY[kind](store, split=split, **options)
+
+
+def head_sections(store: SetStore, config: dict[str, Any]) -> dict[str, Any]:
+    """{"heads": what the model predicts besides samples, with its sizes}; empty for plain reconstruction."""
+    companions = make_companions(store, config, "train")
+    return {} if companions is None else {"heads": companions.heads}
 
 
 def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.device) -> dict[str, Any]:
@@ -44,14 +67,23 @@ def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.d
     leaves for validation are few, and sets of two or three would measure nothing that training aims at.
     """
     groups, cfg = store.select(split="validation"), config["training"]
-    if make_family(store) is None:
+    if (family := make_family(store)) is None:
         mixer = config["mixer"] and DirichletMixer(min(config["mixer"]["k"], len(groups)), config["mixer"]["alpha"])
-        common = {"set_size": cfg["set_size"], "seed": config["seed"], "device": device}
-        return SetSampler(store, split="validation", n_sets=VALIDATION_SETS, shards=1, mixer=mixer, **common)(0)
+        common = {"set_size": cfg["set_size"], "seed": config["seed"], "device": device, "shards": 1, "mixer": mixer}
+        common["companions"] = make_companions(store, config, "validation")
+        return SetSampler(store, split="validation", n_sets=VALIDATION_SETS, **common)(0)
     groups = np.tile(groups, max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
     batch = store.draw(groups, cfg["set_size"], ShardRandom(config["seed"], 0, stream="validation").numpy()[0])
     truth = {name: value[groups].to(device) for name, value in store.truth.items()}
-    return {"x": batch["x"].to(device), "mask": None, "weight": None, "group": groups, "params": truth}
+    x = batch["x"].to(device)
+    return {"x": x, "mask": None, "weight": None, "group": groups, "params": truth, "pair_w2": family.pair_w2}
+
+
+def training_samples(store: SetStore, config: dict[str, Any], *, device: torch.device) -> torch.Tensor:
+    """Training samples (n, d), at least FIT_SAMPLES with repetitions: those of the first steps. For `Encoder.fit`."""
+    sampler, cfg = make_sampler(store, config, only=None, device=device), config["training"]
+    batches = map(sampler, range(-(-FIT_SAMPLES // (cfg["n_sets"] * cfg["set_size"]))))
+    return torch.cat([b["x"].flatten(0, 1) if b["mask"] is None else b["x"][b["mask"]] for b in batches])
 
 
 def load_features(store: SetStore) -> "FeaturePipeline | None":

@@ -22,8 +22,9 @@ def test_every_key_is_explicit_and_plain(preset):
         assert Experiment.model_validate({k: v for k, v in resolved.items() if k not in ("name", "seed", "preset")})
 
 
-def test_repository_has_the_seven_experiments():
-    assert experiment_names(ROOT) == sorted(["normal", "mvn", "gmm", "mvn5", "gmm5", "pbmc68k", "digits"])
+def test_repository_has_its_experiments():
+    families = ["normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm", "mvn5", "gmm5"]
+    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -30,6 +30,30 @@ def test_equals_pot_for_every_set(weighted):
         assert exact_ot_plan(x, y, a, b)[k].sum(0) == pytest.approx(q)
 
 
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+@pytest.mark.parametrize("law", ["normal", "ties"])
+def test_assignment_equals_the_network_simplex(shift, law):
+    """Sets of one size without weights are assigned; uniform weights that are given go to POT."""
+    r = np.random.default_rng(3)
+    x, y = r.normal(size=(3, 40, 2)), r.normal(size=(3, 40, 2)) + shift
+    if law == "ties":
+        x, y = x.round(), y.round()
+    w = np.full((3, 40), 1 / 40)
+    assert exact_w2(x, y) == pytest.approx(exact_w2(x, y, w, w), rel=1e-9)
+    plan = exact_ot_plan(x, y)
+    assert set(np.unique(plan)) == {0.0, 1 / 40}
+    assert plan.sum(1) == pytest.approx(w)
+    assert plan.sum(2) == pytest.approx(w)
+
+
+def test_threads_change_nothing(monkeypatch):
+    r = np.random.default_rng(4)
+    x, y = r.normal(size=(5, 12, 3)), r.normal(size=(5, 9, 3))
+    alone = exact_w2(x, y)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert exact_w2(x, y) == pytest.approx(alone, rel=0)
+
+
 @given(seeds, st.integers(1, 9), st.integers(1, 9))
 @settings(max_examples=25, deadline=None)
 def test_line_equals_the_network_simplex(seed, n, m):

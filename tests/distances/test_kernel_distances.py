@@ -54,6 +54,7 @@ def by_loops(name, x, y, a, b, unbiased):
 def test_equals_loops(name, unbiased, weighted, piece, monkeypatch):
     monkeypatch.setattr("gde.distances.checks.PIECE", piece)
     monkeypatch.setattr("gde.distances.pairwise.PIECE", piece)
+    monkeypatch.setattr("gde.distances.kernel.PIECE", piece)
     x, y, wx, wy = sets(0)
     found = (UNBIASED if unbiased else DISTANCES)[name](x, y, **({"wx": wx, "wy": wy} if weighted else {}))
     for k in range(2):
@@ -147,6 +148,10 @@ def test_median_bandwidth():
     assert sub.tolist() == pytest.approx(whole, rel=0.05)
     assert torch.equal(sub, median_bandwidth(big_x, big_y))
     assert median_bandwidth(torch.ones(1, 4, 2), torch.ones(1, 4, 2)).item() == 1
+    alone = [np.median(cdist(p, p)[np.triu_indices(6, 1)]) for p in x.numpy()]
+    assert median_bandwidth(x).tolist() == pytest.approx(alone)
+    assert median_bandwidth(x, samples=2).tolist() == pytest.approx([np.linalg.norm(p[0] - p[3]) for p in x.numpy()])
+    assert median_bandwidth(x[:, :1]).tolist() == [1, 1]
 
 
 def test_bad_input_is_named():

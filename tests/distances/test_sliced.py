@@ -67,6 +67,21 @@ def test_laws(seed):
     )
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("piece", [2**24, 40])
+def test_each_pair_may_have_directions_of_its_own(weighted, piece, monkeypatch):
+    monkeypatch.setattr("gde.distances.checks.PIECE", piece)
+    x, y, p, wx, wy = sets(2, m=9)
+    own = torch.stack([p, p.flip(-1)])
+    options = {"wx": wx, "wy": wy} if weighted else {}
+    found = sliced_w2(x, y, projections=own, **options)
+    for k in range(2):
+        one = {name: w[k : k + 1] for name, w in options.items()}
+        torch.testing.assert_close(found[k : k + 1], sliced_w2(x[k : k + 1], y[k : k + 1], projections=own[k], **one))
+    with pytest.raises(ValueError, match=r"projections \(3, 16, 3\), expected \(p, 3\) or \(2, p, 3\)"):
+        sliced_w2(x, y, projections=torch.zeros(3, 16, 3))
+
+
 def test_masked_samples_reach_neither_value_nor_gradient():
     x, y, p, _, _ = sets(1, n=9)
     mask = torch.arange(9).expand(2, 9) < 6

@@ -1,23 +1,26 @@
-"""What the standardised copy of the samples and the skip of mean and sd do under a change of location and scale."""
+"""What the standardised copy of the samples and the skip of their moments do under a change of location and scale."""
 
 import pytest
 import torch
-from enlarged import enlarge
+from enlarged import enlarge, skipped, summary
 
-from gde.encoders.base import SD_FLOOR
+from gde.encoders.attention import Attention
+from gde.encoders.base import CORRELATIONS_UP_TO, LOG_FLOOR
 from gde.encoders.gnn import Gnn
+from gde.encoders.median_gnn import MedianGnn
 from gde.encoders.mlp import Mlp
 from gde.encoders.resnet import ResNet
+from gde.encoders.resnet_attention import ResNetAttention
 
 DIM, LATENT = 3, 5
 FACTOR, SHIFT = torch.tensor([0.5, 3.0, 10.0]), torch.tensor([-4.0, 0.0, 7.0])
 
 
-@pytest.fixture(params=[Gnn, ResNet, Mlp], ids=["gnn", "resnet", "mlp"])
+@pytest.fixture(params=[Gnn, MedianGnn, ResNet, Mlp, Attention, ResNetAttention], ids=lambda kind: kind.__name__)
 def make(request):
-    def build(**options):
+    def build(dim=DIM, **options):
         torch.manual_seed(0)
-        return enlarge(request.param(DIM, LATENT, hidden=8, layers=2, **options))
+        return enlarge(request.param(dim, LATENT, hidden=8, layers=2, **options))
 
     return build
 
@@ -44,25 +47,37 @@ def test_the_whole_embedding_does_not(make):
     assert (encoder(FACTOR * x) - encoder(x)).abs().max() > 0.1
 
 
-def test_skip_adds_a_linear_map_of_the_mean_and_sd(make):
-    """The rest being blind to them, location and scale arrive through the skip alone."""
+def test_skip_adds_a_map_of_the_moments_alone(make):
+    """The rest being blind to them, location and scale arrive through the skip."""
     encoder, x = blind_to_raw_samples(make(moments=True, skip=True)), torch.randn(4, 30, DIM)
-    moments = torch.cat([x.mean(1), x.std(1, correction=0)], 1)
-    moved = torch.cat([FACTOR * moments[:, :DIM] + SHIFT, FACTOR * moments[:, DIM:]], 1)
-    change = encoder(FACTOR * x + SHIFT) - encoder(x)
-    torch.testing.assert_close(change, (moved - moments) @ encoder.skip.weight.T, rtol=1e-3, atol=1e-3)
+    moved = FACTOR * x + SHIFT
+    change = encoder(moved) - encoder(x)
+    assert change.abs().min() > 0
+    expected = torch.stack([skipped(encoder, b) - skipped(encoder, a) for a, b in zip(x, moved, strict=True)])
+    torch.testing.assert_close(change, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_single_sample_has_the_floor_as_sd_and_zero_as_standardised_copy(make):
     x = torch.randn(4, 1, DIM)
     encoder = blind_to_raw_samples(make(moments=True, skip=True))
-    moments = torch.cat([x[:, 0], torch.full((4, DIM), SD_FLOOR)], 1)
-    rest = encoder(x) - moments @ encoder.skip.weight.T
+    assert torch.equal(summary(x[0])[DIM:], torch.tensor([LOG_FLOOR] * DIM + [1.0] * 3).log())
+    rest = encoder(x) - torch.stack([skipped(encoder, s) for s in x])
     torch.testing.assert_close(rest, rest[:1].expand_as(rest))
 
 
-@pytest.mark.parametrize(("moments", "skip", "stages"), [(True, False, 2), (False, True, 2), (False, False, 0)])
-def test_moments_cost_two_passes_and_are_shared(make, moments, skip, stages):
-    encoder = make(moments=moments, skip=skip)
+@pytest.mark.parametrize(
+    ("moments", "skip", "dim", "stages"),
+    [
+        (True, False, DIM, 2),
+        (False, True, DIM, 3),
+        (True, True, DIM, 3),
+        (True, True, 1, 2),
+        (True, True, CORRELATIONS_UP_TO + 1, 2),
+        (False, False, DIM, 0),
+    ],
+)
+def test_moments_cost_two_passes_and_correlations_one(make, moments, skip, dim, stages):
+    encoder = make(moments=moments, skip=skip, dim=dim)
     assert encoder.n_stages == stages + encoder.n_layers
-    assert make(moments=True, skip=True).n_stages == 2 + encoder.n_layers
+    x = torch.randn(2, 9, dim)
+    torch.testing.assert_close(encoder(x.repeat(1, 2, 1)), encoder(x), rtol=1e-4, atol=1e-5)

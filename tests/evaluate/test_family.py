@@ -5,8 +5,10 @@ import pytest
 import torch
 from fakes import BlindModel, MomentModel, config, family_store
 
+from gde.config.evaluation import METRICS
 from gde.errors import GdeError
 from gde.evaluate import family
+from gde.evaluate.baselines import ANCHORS
 from gde.evaluate.metrics import check
 from gde.evaluate.tables import check_table
 
@@ -52,9 +54,13 @@ def test_geometry_of_a_moment_embedding(good):
     metrics, tables = good
     spearman = metrics["geometry/w2_spearman"]
     assert spearman["value"] > 0.99 and spearman["n"] == 24 * 23 // 2 == len(tables["geometry"])
-    assert set(spearman["baselines"]) == {"sample_mean_distance", "gaussian_w2_of_moments"}
+    assert set(spearman["baselines"]) == set(ANCHORS)
     assert spearman["chance"] == 0
-    assert metrics["clt/slope"]["value"] == pytest.approx(-0.5, abs=0.03)
+    shape = metrics["geometry/w2_spearman_equal_means"]
+    assert shape["value"] > 0.95 and shape["n"] == spearman["n"]
+    # sample means of wide sets stray further, so they are not quite blind to shape
+    assert abs(shape["baselines"]["sample_mean_distance"]) < 0.5 < shape["baselines"]["gaussian_w2_of_moments"]
+    assert metrics["clt/slope"]["value"] == pytest.approx(-0.5, abs=0.03) and metrics["clt/slope"]["target"] == -0.5
     deviation = metrics["geometry/geodesic_deviation"]
     assert deviation["value"] < 2 * deviation["ceiling"] < deviation["baselines"]["linear_mixture"]
 
@@ -82,11 +88,37 @@ def test_gmm_protocol_ceiling_and_order_of_controls(tmp_path):
     assert paper["protocol"] == "strict" and "reconstruction/paper_metric_strict" not in metrics
     assert paper["ceiling"] < paper["value"] < paper["baselines"]["other_set"]
     assert metrics["reconstruction/w2"]["ceiling"] < metrics["reconstruction/w2"]["value"]
-    assert "geometry/geodesic_deviation" not in metrics and "interpolation_points" in tables
+    deviation = metrics["geometry/geodesic_deviation"]
+    assert deviation["ceiling"] < deviation["value"] and "interpolation_points" in tables
+    exact = metrics["geometry/exact_w2_spearman"]
+    assert exact["n"] == 15 == len(tables["geometry_exact"]) and set(exact["baselines"]) == set(ANCHORS)
     assert not any(name.startswith("clt") for name in (*metrics, *tables))
     path = tables["interpolation"]
     weights = path.groupby(["pair", "t [1]"])["weight [1]"].sum()
     np.testing.assert_allclose(weights, 1, atol=1e-5)
+
+
+COUNTS = {"poisson": 1, "multinomial": 3}
+
+
+@pytest.mark.parametrize("kind", [*COUNTS, "mvn_lowrank"])
+def test_every_family_is_evaluated_as_far_as_it_is_known(tmp_path, kind):
+    dim = COUNTS.get(kind, 6)
+    params = {"dim": 6, "rank": 2} if kind == "mvn_lowrank" else {}
+    store = family_store(tmp_path / "store", kind, sets=12, size=200, **params)
+    metrics, tables = family.evaluate(MomentModel(dim), store, config("family", clt=False), 0)
+    check(metrics)
+    for name, table in tables.items():
+        check_table(name, table)
+    w2 = metrics["reconstruction/w2"]
+    assert w2["ceiling"] < 2 * w2["value"] and w2["value"] < w2["baselines"]["other_set"]
+    assert metrics["geometry/w2_spearman"]["value"] > 0.95
+    known = kind == "mvn_lowrank"
+    assert ("reconstruction/paper_metric" in metrics) == ("geometry/geodesic_deviation" in metrics) == known
+    assert ("geometry/w2_spearman_equal_means" in metrics) == ("interpolation" in tables) == known
+    assert ("geometry/simplex_pearson" in metrics) == ("simplex" in tables) == (kind == "multinomial")
+    assert ("poisson/mse_n10" in metrics) == ("poisson" in tables) == (kind == "poisson")
+    assert set(metrics) <= set(METRICS["family"])
 
 
 def test_one_dimension_and_fewer_points(tmp_path):

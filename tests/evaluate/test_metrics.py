@@ -59,6 +59,12 @@ def test_nan_is_never_written(key):
         check({"geometry/x": metric})
 
 
+@pytest.mark.parametrize("aim", [{}, {"higher_is_better": True, "target": 0.95}], ids=["none", "both"])
+def test_a_metric_has_a_direction_or_a_target(aim):
+    with pytest.raises(ValueError, match="higher_is_better and target"):
+        record(1.0, n=1, **aim)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, None])
 def test_a_table_with_a_hole_is_refused(value, tmp_path):
     with pytest.raises(GdeError, match=r"t.tsv: row 2.*'a'"):
@@ -95,7 +101,7 @@ def test_run_writes_the_documented_form(tmp_path, model_dir):
     result = json.loads((tmp_path / "metrics.json").read_text())
     assert list(result) == ["experiment", "run", "data", "seed", "device", "budget", "metrics"]
     assert result["run"] == "test-1a2b3c4d" and result["data"] == "simulated" and result["budget"]["steps"] == 2
-    keys = ["value", "ci", "n", "higher_is_better", "baselines", "chance", "ceiling", "published", "protocol"]
+    keys = ["value", "ci", "n", "higher_is_better", "target", "baselines", "chance", "ceiling", "published", "protocol"]
     assert all(list(m) == keys for m in result["metrics"].values())
     assert result["metrics"]["geometry/w2_spearman"]["published"] == 0.9
     assert result["metrics"]["geometry/w2_pearson"]["published"] is None

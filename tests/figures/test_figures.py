@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 
 from gde import figures
 from gde.errors import GdeError
@@ -30,14 +31,15 @@ def results(tmp_path_factory):
     root, out = tmp_path_factory.mktemp("figures"), {}
     rng = np.random.default_rng(0)
     x, group = rng.normal(size=(200, 6)) + 3 * rng.normal(size=(5, 6)).repeat(40, 0), np.arange(5).repeat(40)
-    dims = {"mvn": 2, "normal": 1, "gmm": 2, "cells": 6, "images": 6}
+    dims = {"mvn": 2, "normal": 1, "gmm": 2, "poisson": 1, "multinomial": 3, "cells": 6, "images": 6}
     for name, dim in dims.items():
         kind = "samples" if dim == 6 else "family"
         here = root / name
         here.mkdir()
         if kind == "family":
             store = fakes.family_store(here / "store", name, sets=8, size=100)
-            metrics, tables = family.evaluate(fakes.MomentModel(dim), store, fakes.config(kind), 0)
+            options = {"clt": name == "mvn", "coverage_replicates": 2}
+            metrics, tables = family.evaluate(fakes.MomentModel(dim), store, fakes.config(kind, **options), 0)
         else:
             extra = {"image_shape": [2, 3]} if name == "images" else {}
             store = fakes.sample_store(here / "store", x, group, **extra)
@@ -52,9 +54,18 @@ def results(tmp_path_factory):
     return out
 
 
-CASES = [("mvn", name) for name in figures.figures_of("family")]
-CASES += [("normal", name) for name in ("embedding", "reconstruction", "interpolation")] + [("gmm", "interpolation")]
-CASES += [("cells", name) for name in figures.figures_of("samples")] + [("images", "reconstruction")]
+def listed(name: str) -> tuple[str, ...]:
+    """The figures of an experiment on a data set of this kind."""
+    return figures.figures_of(tiny.experiment(dataset=tiny.FAMILY | {"kind": name}))
+
+
+SAMPLES = figures.figures_of({"evaluation": {"kind": "samples"}, "dataset": {"kind": "h5ad"}})
+CASES = [("mvn", name) for name in listed("mvn")]
+CASES += [("normal", name) for name in ("embedding", "reconstruction", "interpolation")]
+CASES += [("gmm", name) for name in ("geometry", "interpolation")]
+CASES += [("poisson", name) for name in ("reconstruction", "poisson", "metrics")]
+CASES += [("multinomial", name) for name in ("embedding", "reconstruction", "simplex")]
+CASES += [("cells", name) for name in SAMPLES] + [("images", "reconstruction")]
 
 
 @pytest.mark.parametrize(("data", "name"), CASES)
@@ -78,12 +89,16 @@ def test_every_figure_has_axis_labels(results, data, name):
     assert figure.get_supylabel() or any(ax.get_ylabel() for ax in axes)
 
 
-@pytest.mark.parametrize("name", ["embedding", "geometry", "interpolation", "clt", "loss", "reconstruction"])
+@pytest.mark.parametrize(
+    "name", ["embedding", "geometry", "interpolation", "clt", "coverage", "loss", "reconstruction"]
+)
 def test_a_table_with_nan_is_refused(results, tmp_path, name):
     source = (results["mvn"] / "tables" / f"{name}.tsv").read_text().splitlines()
     cells = source[2].split("\t")
     index = next(
-        i for i, h in enumerate(source[0].split("\t")) if h.startswith(("pc_", "x_", "w2", "mean_", "sd", "loss"))
+        i
+        for i, h in enumerate(source[0].split("\t"))
+        if h.startswith(("pc_", "x_", "w2", "mean_", "sd", "loss", "coverage"))
     )
     cells[index] = "nan"
     (tmp_path / f"{name}.tsv").write_text("\n".join([*source[:2], "\t".join(cells), *source[3:]]) + "\n")
@@ -99,20 +114,34 @@ def test_a_missing_table_and_an_unknown_figure_are_named(results, tmp_path):
         figures.draw("geometri", tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
 
 
-def test_what_was_not_evaluated_is_said(results, tmp_path):
+@pytest.mark.parametrize(("figure", "metric"), [("clt", "clt/slope"), ("coverage", "clt/coverage")])
+def test_what_was_not_evaluated_is_said(results, tmp_path, figure, metric):
     result = read_json(results["mvn"] / "metrics.json")
-    del result["metrics"]["clt/slope"]
+    del result["metrics"][metric]
     write_json(tmp_path / "metrics.json", result)
-    figures.draw("clt", tmp_path, tmp_path / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+    figures.draw(figure, tmp_path, tmp_path / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
     assert (tmp_path / "a.svg").stat().st_size > 0
 
 
 def test_the_list_of_figures_needs_no_matplotlib():
-    code = "import sys; from gde.figures import figures_of; figures_of('family'); print('matplotlib' in sys.modules)"
+    code = "import sys; from gde.figures import figures_of; print(figures_of and 'matplotlib' in sys.modules)"
     root = Path(figures.__file__).parents[2]
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert out.stdout.strip() == "False"
 
 
-def test_every_figure_listed_is_registered():
-    assert {n for kind in figures.FIGURES for n in figures.figures_of(kind)} == set(figures.REGISTRY)
+def test_every_figure_registered_is_of_some_experiment():
+    kinds = ("mvn", "gmm", "mvn_lowrank", "poisson", "multinomial")
+    assert {*SAMPLES, *(name for kind in kinds for name in listed(kind))} == set(figures.REGISTRY)
+
+
+def test_figures_follow_from_what_is_evaluated():
+    assert "interpolation" not in listed("poisson")
+    assert "poisson" in listed("poisson") and "poisson" not in listed("mvn")
+    assert "simplex" in listed("multinomial")
+    four = {"kind": "multinomial", "categories": 4, "alpha": [1.0] * 4}
+    assert "simplex" not in figures.figures_of(tiny.experiment(dataset=four))
+    without = figures.figures_of(tiny.experiment({"evaluation.coverage_replicates": 0}))
+    assert "clt" in without and "coverage" not in without
+    without = figures.figures_of(tiny.experiment({"evaluation.clt": False}))
+    assert not {"clt", "coverage"} & set(without)

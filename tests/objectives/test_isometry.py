@@ -8,6 +8,7 @@ from gde.distances.exact import exact_w2
 from gde.objectives import isometry
 from gde.objectives.isometry import isometry_loss, pair_distances
 from gde.objectives.reconstruction import reconstruction
+from gde.sets.families import build
 from gde.sets.random import ShardRandom
 from gde.sets.sampler import FamilySampler, SetSampler
 from gde.sets.source import make_family
@@ -15,13 +16,11 @@ from gde.train import train
 
 
 def family_batch(family_store, kind="mvn"):
-    from gde.sets.families import build
-
-    family = make_family(family_store) if kind == "mvn" else build("gmm", dim=2, components=2)
+    family = make_family(family_store) if kind == "mvn" else build(kind)
     return family, FamilySampler(family, n_sets=8, set_size=400, seed=0)(0)
 
 
-@pytest.mark.parametrize("kind", ["mvn", "gmm"])
+@pytest.mark.parametrize("kind", ["mvn", "gmm", "poisson", "multinomial", "mvn_lowrank"])
 def test_synthetic_sets_use_the_closed_form_of_all_pairs(family_store, kind):
     family, batch = family_batch(family_store, kind)
     i, j, w2 = pair_distances(batch)
@@ -51,7 +50,8 @@ def test_large_sets_are_cut(cells_store, monkeypatch):
 def test_the_loss_is_zero_for_an_isometry_and_grows_with_its_square(family_store):
     """In one dimension with equal variances, mean / unit is an isometric embedding."""
     mean = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
-    batch = {"x": torch.zeros(4, 2, 1), "params": {"mean": mean, "cov": torch.ones(4, 1, 1)}}
+    params = {"mean": mean, "cov": torch.ones(4, 1, 1)}
+    batch = {"x": torch.zeros(4, 2, 1), "params": params, "pair_w2": build("normal").pair_w2}
     z = torch.cat([mean / 2, torch.zeros(4, 1)], 1)
     assert isometry_loss(z, batch, unit=2.0) < 1e-9
     pairs = torch.tensor([1.0, 3, 7, 2, 6, 4]) / 2

@@ -12,7 +12,10 @@ from gde.sets.store import SetStore
 
 SIMULATED = {
     "normal": {"mean_low": 0.0, "mean_high": 5.0, "sd_low": 0.2, "sd_high": 2.0, "published_law": {"mean_high": 1.0}},
+    "poisson": {"rate_low": 3.0, "rate_high": 9.0, "published_law": {"rate_high": 5.0}},
+    "multinomial": {"categories": 3, "trials": 20, "alpha": [5.0], "published_law": {"alpha": [9.0, 5.0, 5.0]}},
     "mvn": {"dim": 5, "mean_low": 0, "mean_high": 5, "df": 40, "published_law": {"mean_low": 0, "mean_high": 1}},
+    "mvn_lowrank": {"dim": 4, "rank": 2, "scale": 0.5, "published_law": {"mean_high": 1.0}},
     "gmm": {"dim": 2, "df": 40, "components": 3, "alpha": 1.0, "published_law": {"df": 10}},
 }
 # anndata warns that the bundled file is old; our own reader does not mind.

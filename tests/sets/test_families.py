@@ -3,13 +3,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta, chisquare, dirichlet, multinomial, poisson
 
 from gde.errors import GdeError
 from gde.sets.families import REGISTRY, build
+from gde.sets.families.poisson import cumulative
 from gde.sets.random import ShardRandom
 
-CASES = [("normal", {}), ("mvn", {"dim": 3, "df": 8}), ("mvn", {"dim": 1, "df": 5}), ("gmm", {"dim": 2, "df": 10})]
-IDS = ["normal", "mvn3", "mvn1", "gmm"]
+CASES = [
+    ("normal", {}),
+    ("mvn", {"dim": 3, "df": 8}),
+    ("mvn", {"dim": 1, "df": 5}),
+    ("mvn_lowrank", {"dim": 6, "rank": 2, "scale": 0.7}),
+    ("multinomial", {"categories": 4, "trials": 7, "alpha": [0.5, 1.0, 2.0, 1.0]}),
+    ("gmm", {"dim": 2, "df": 10}),
+    ("poisson", {}),
+]
+IDS = ["normal", "mvn3", "mvn1", "mvn_lowrank", "multinomial", "gmm", "poisson"]
 
 
 @pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
@@ -79,13 +89,14 @@ def test_mixture_samples_fall_on_components_as_the_weights_say():
 
 def _bures(a, b):
     w, v = np.linalg.eigh(a)
-    root = (v * np.sqrt(w)) @ v.T
+    root = (v * np.sqrt(w.clip(0))) @ v.T
     cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ b @ root), 0, None)).sum()
     return np.trace(a) + np.trace(b) - 2 * cross
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES[:3], ids=IDS[:3])
+@pytest.mark.parametrize(("kind", "law"), CASES[:5], ids=IDS[:5])
 def test_w2_of_normals_is_the_closed_form(kind, law):
+    """Also where covariances are singular, and for the normal approximation of counts."""
     family = build(kind, **law)
     params = family.draw(6, ShardRandom(0, 0))
     w2 = np.asarray(family.w2(params))
@@ -93,7 +104,8 @@ def test_w2_of_normals_is_the_closed_form(kind, law):
     for i in range(6):
         for j in range(i):
             expected = np.sqrt(((mean[i] - mean[j]) ** 2).sum() + _bures(cov[i], cov[j]))
-            assert w2[i, j] == pytest.approx(expected, rel=1e-6)
+            # the moments are float32: next to a singular covariance that shows as the root of its rounding
+            assert w2[i, j] == pytest.approx(expected, rel=1e-6 if kind in ("normal", "mvn") else 1e-4)
 
 
 @pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
@@ -107,6 +119,92 @@ def test_w2_is_a_metric(kind, law, seed):
     assert np.allclose(w2, w2.T, atol=1e-9)
     assert (w2[:, None] <= w2[:, :, None] + w2[None] + 1e-6).all()
     assert w2[~np.eye(8, dtype=bool)].min() > 0
+
+
+@pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
+def test_pairs_are_entries_of_the_matrix(kind, law):
+    family = build(kind, **law)
+    params = family.draw(7, ShardRandom(2, 0))
+    i, j = torch.tensor([0, 3, 6, 2, 5]), torch.tensor([1, 2, 0, 2, 6])
+    pairs = family.pair_w2(params, i, j)
+    assert pairs.dtype == torch.float64
+    torch.testing.assert_close(pairs, torch.as_tensor(family.w2(params))[i, j], rtol=1e-6, atol=1e-6)
+
+
+def test_w2_of_counts_is_the_distance_of_their_quantiles():
+    """Against the quantile functions on a grid; the point mass at 0 in closed form: E[X²] = rate + rate²."""
+    rates = [0.0, 1.0, 1.1, 6.0, 10.0, 300.0]
+    params = {"rate": torch.tensor(rates)[:, None]}
+    w2 = build("poisson", rate_high=300.0).w2(params)
+    u = (np.arange(100_000) + 0.5) / 100_000
+    quantiles = np.stack([poisson.ppf(u, r) for r in params["rate"][:, 0].double().numpy()])
+    expected = np.sqrt(np.square(quantiles[:, None] - quantiles).mean(2))
+    assert np.allclose(w2, expected, atol=1e-3, rtol=1e-3)
+    assert np.allclose(w2[0], [(r + r * r) ** 0.5 for r in rates], rtol=1e-7)
+
+
+@pytest.mark.parametrize("rate", [0.3, 8.0, 5000.0])
+def test_the_support_of_counts_leaves_almost_nothing_out(rate):
+    first, cdf = cumulative(torch.tensor([rate], dtype=torch.float64))
+    assert poisson.cdf(int(first) - 1, rate) < 1e-12
+    assert poisson.sf(int(first) + cdf.shape[1] - 1, rate) < 1e-12
+    exact = poisson.cdf(int(first) + np.arange(cdf.shape[1]), rate)
+    assert np.allclose(cdf[0], exact, atol=1e-12)
+
+
+def test_counts_follow_their_law():
+    x = build("poisson").sample({"rate": torch.tensor([[0.0], [2.0]])}, 20_000, ShardRandom(0, 0))
+    assert (x[0] == 0).all()
+    observed = np.bincount(x[1, :, 0].long(), minlength=8)[:8]
+    expected = poisson.pmf(np.arange(7), 2.0)
+    expected = np.append(expected, 1 - expected.sum())
+    observed[7] = 20_000 - observed[:7].sum()
+    assert chisquare(observed, 20_000 * expected).pvalue > 1e-3
+
+
+def test_categories_are_counted_as_their_probabilities_say():
+    family = build("multinomial", categories=3, trials=5)
+    p = torch.tensor([[0.5, 0.2, 0.3], [0.0, 1.0, 0.0]])
+    x = family.sample({"probability": p}, 30_000, ShardRandom(0, 0))
+    assert (x.sum(-1) == 5).all()
+    assert (x == x.round()).all()
+    assert (x[1, :, 1] == 5).all()
+    a, b = np.indices((6, 6)).reshape(2, -1)
+    a, b = (v[a + b <= 5] for v in (a, b))
+    expected = multinomial.pmf(np.stack([a, b, 5 - a - b], 1), 5, [0.5, 0.2, 0.3])
+    table = np.zeros((6, 6))
+    np.add.at(table, tuple(x[0, :, :2].long().T.numpy()), 1)
+    assert chisquare(table[a, b], 30_000 * expected / expected.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("alpha", [[1.0], [0.03125, 1.0, 1.0], [32.0, 1.0, 1.0], [0.01, 0.01, 0.02]])
+def test_probabilities_follow_the_dirichlet_law(alpha):
+    p = build("multinomial", alpha=alpha).draw(40_000, ShardRandom(0, 0))["probability"].double()
+    a = np.array(alpha * (3 // len(alpha)))
+    law = dirichlet(a)
+    assert p.isfinite().all()
+    assert torch.allclose(p.sum(1), torch.ones(40_000).double(), atol=1e-6)
+    assert np.allclose(p.mean(0), law.mean(), atol=0.01)
+    assert np.allclose(p.var(0), law.var(), atol=0.01)
+    # how deep the corners are filled: a gamma draw that underflows would put mass in the middle of the simplex
+    assert float((p[:, 0] < 1e-6).double().mean()) == pytest.approx(beta.cdf(1e-6, a[0], a[1:].sum()), abs=0.01)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 2])
+def test_one_number_is_a_symmetric_prior(alpha):
+    assert (
+        build("multinomial", categories=4, alpha=alpha).alpha
+        == build("multinomial", categories=4, alpha=[alpha] * 4).alpha
+    )
+
+
+def test_covariances_have_exactly_the_rank_they_are_said_to_have():
+    family = build("mvn_lowrank", dim=20, rank=3)
+    params = family.draw(4, ShardRandom(0, 0))
+    x = family.sample(params, 50, ShardRandom(1, 0))
+    values = torch.linalg.svdvals((x - params["mean"][:, None]).double())
+    assert (values[:, 2] > 1).all()
+    assert (values[:, 3] < 1e-4 * values[:, 0]).all()
 
 
 def test_mixtures_of_one_component_are_normals():
@@ -152,7 +250,19 @@ def test_the_smallest_df_still_gives_finite_samples(dim):
         ("normal", {"sd_low": 3.0}, r"dataset\.sd_low: found 3\.0 with sd_high 2\.0"),
         ("normal", {"mean_low": 6.0}, r"dataset\.mean_low: found 6\.0 with mean_high 5\.0"),
         ("mvn", {"mean_high": float("inf")}, r"dataset\.mean_low: found 0\.0 with mean_high inf"),
-        ("mvnn", {}, r"dataset\.kind: found 'mvnn', expected one of normal, mvn, gmm"),
+        ("poisson", {"rate_low": -1.0}, r"dataset\.rate_low: found -1\.0 with rate_high 10\.0"),
+        ("poisson", {"rate_low": 11.0}, r"dataset\.rate_low: found 11\.0 with rate_high 10\.0"),
+        ("poisson", {"rate_low": 0.0, "rate_high": 0.0}, r"dataset\.rate_low: found 0\.0 with rate_high 0\.0"),
+        ("poisson", {"rate_high": float("nan")}, r"dataset\.rate_low: found 1\.0 with rate_high nan"),
+        ("multinomial", {"categories": 1}, r"dataset\.categories: found 1"),
+        ("multinomial", {"trials": 0}, r"dataset\.trials: found 0"),
+        ("multinomial", {"alpha": [1.0, 0.0, 1.0]}, r"dataset\.alpha: found \[1\.0, 0\.0, 1\.0\]"),
+        ("multinomial", {"alpha": -1.0}, r"dataset\.alpha: found -1\.0"),
+        ("multinomial", {"alpha": [1.0, 2.0]}, r"dataset\.alpha: found 2 numbers, expected 1 or 3"),
+        ("mvn_lowrank", {"rank": 101}, r"dataset\.rank: found 101, expected an integer from 1 to dim = 100"),
+        ("mvn_lowrank", {"rank": 0}, r"dataset\.rank: found 0"),
+        ("mvn_lowrank", {"scale": 0.0}, r"dataset\.scale: found 0\.0"),
+        ("mvnn", {}, r"dataset\.kind: found 'mvnn', expected one of normal, poisson, multinomial, mvn"),
     ],
 )
 def test_impossible_parameters_are_refused_by_name_and_value(kind, law, message):

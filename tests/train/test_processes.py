@@ -9,6 +9,7 @@ import socket
 import pytest
 import tiny
 import torch
+import worlds
 
 from gde.errors import GdeError
 from gde.runs import train_run
@@ -55,17 +56,28 @@ def curve(file) -> list[tuple]:
     return [(line["step"], line.get("loss", line.get("validation"))) for line in parsed]
 
 
-@pytest.mark.parametrize("case", ["family", "masked", "mixed"])
+OBJECTIVES = {
+    "labelled": {"kind": "classification", "label": "cell_type"},
+    "ordered": {"kind": "ordered", "order_by": "day", "condition": "series", "weight": 1.0},
+    "perturbed": {"kind": "perturbation", "control": {"cell_type": "B"}, "within": ["donor"]},
+}
+
+
+@pytest.mark.parametrize("case", ["family", "masked", "mixed", *OBJECTIVES])
 def test_two_processes_follow_the_curve_of_one(case, request, tmp_path):
     changes = {"training.log_every": 1, "training.set_size": 24}
     if case == "family":
         store, config = request.getfixturevalue("family_store"), tiny.experiment(changes)
+    elif case == "ordered":
+        store, changes = worlds.circles(tmp_path / "sets", uneven=True), changes | {"training.set_size": 50}
+        config = worlds.experiment(OBJECTIVES[case], **changes | {"training.steps": 16})
     else:
         store, changes = request.getfixturevalue("cells_store"), changes | {"training.shards": 8}
-        changes["mixer"] = {"kind": "dirichlet_k", "k": 2} if case == "mixed" else None
+        changes["mixer"] = {"kind": "dirichlet_k", "k": 2} if case in ("mixed", "labelled") else None
+        changes["objective"] = OBJECTIVES.get(case, {"kind": "reconstruction"})
         config = tiny.cells_experiment(request.getfixturevalue("cells_h5ad"), changes)
-    if case == "masked":
-        assert (store.sizes[store.select("train")] < 24).any()
+    if case not in ("family", "mixed"):
+        assert (store.sizes[store.select("train")] < config["training"]["set_size"]).any()
     train(config, store, tmp_path, device=tiny.CPU)
     assert together(run, config, store.path, tmp_path) == [0, 0]
     alone, both = curve(tmp_path / "log.jsonl"), curve(tmp_path / "model" / "log.jsonl")

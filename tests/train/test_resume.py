@@ -48,7 +48,7 @@ def stop_after(monkeypatch, store, config, run_dir, step, signal_number=signal.S
         monkeypatch.setattr(gde.train, "update_ema", update)
 
 
-@pytest.fixture(scope="module", params=["family", "cells", "plateau"])
+@pytest.fixture(scope="module", params=["family", "cells", "plateau", "perturbation"])
 def case(request, tmp_path_factory):
     """A store, its experiment, and the training that is never stopped."""
     changes = {}
@@ -59,6 +59,10 @@ def case(request, tmp_path_factory):
         store = request.getfixturevalue("cells_store")
         changes = {"training.set_size": 24, "mixer": {"kind": "dirichlet_k", "k": 2}}
         config = tiny.cells_experiment(request.getfixturevalue("cells_h5ad"), changes)
+    elif request.param == "perturbation":
+        objective = {"kind": "perturbation", "control": {"cell_type": "B"}, "within": ["donor"]}
+        store = request.getfixturevalue("cells_store")
+        config = tiny.cells_experiment(request.getfixturevalue("cells_h5ad"), {"objective": objective})
     else:
         store, config = request.getfixturevalue("family_store"), tiny.experiment(changes)
     run_dir = tmp_path_factory.mktemp("whole")

@@ -10,6 +10,7 @@ import sys
 import pytest
 from copies import ROOT, copy_project
 
+from gde.config import resolve
 from gde.figures import figures_of
 
 pytestmark = pytest.mark.workflow
@@ -54,7 +55,7 @@ def edited(made):
 
 
 def test_all_resolves(project, planned):
-    figures = sum(len(figures_of(kind)) for kind in ("family", "samples"))
+    figures = sum(len(figures_of(resolve(name, {}, ROOT))) for name in ("gmm", "pbmc68k"))
     each = ("prepare", "train", "embed", "sample", "evaluate", "card")
     assert planned(project, "all") == dict.fromkeys(each, 2) | {"figure": figures}
 

@@ -8,9 +8,10 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from copies import SMOKE
+from copies import ROOT, SMOKE
 
 from gde.cli import main
+from gde.config import resolve
 from gde.figures import figures_of
 from gde.model import GDE
 from gde.verify import canonical_digests
@@ -21,7 +22,8 @@ METRIC = {
     "value": float,
     "ci": (list, type(None)),
     "n": int,
-    "higher_is_better": bool,
+    "higher_is_better": (bool, type(None)),
+    "target": (float, type(None)),
     "baselines": dict,
     "chance": (float, type(None)),
     "ceiling": (float, type(None)),
@@ -50,6 +52,7 @@ def test_metrics_file(made, experiment):
         assert set(metric) == set(METRIC), name
         for key, kind in METRIC.items():
             assert isinstance(metric[key], kind), (name, key)
+        assert (metric["higher_is_better"] is None) == (metric["target"] is not None), name
         if metric["ci"] is not None:
             assert metric["ci"][0] <= metric["ci"][1]
     assert all(m["published"] is None for m in report["metrics"].values())  # smoke is nobody's protocol
@@ -72,7 +75,7 @@ def test_embeddings_and_samples_open_in_anndata(made, experiment):
 
 @pytest.mark.parametrize("experiment", KINDS)
 def test_every_figure_is_there(made, experiment):
-    for figure in figures_of(KINDS[experiment]):
+    for figure in figures_of(resolve(experiment, {"preset": "smoke"}, ROOT)):
         for suffix in ("svg", "png"):
             assert (made / f"results/{experiment}/figures/{figure}.{suffix}").stat().st_size > 1000
     assert "## Methods" in (made / f"results/{experiment}/MODEL_CARD.md").read_text()

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from copies import ROOT
 
-from gde.figures import FIGURES, figures_of
+from gde.config import resolve
+from gde.figures import REGISTRY, figures_of
 
 pytestmark = pytest.mark.workflow
 KINDS = {"gmm": "family", "pbmc68k": "samples"}
@@ -113,7 +114,7 @@ def embedded(report: str) -> dict:
 
 
 def test_every_figure_is_rendered(seen):
-    expected = {f"results/{e}/figures/{name}.svg" for e, kind in KINDS.items() for name in figures_of(kind)}
+    expected = {f"results/{e}/figures/{name}.svg" for e in KINDS for name in figures_of(resolve(e, {}, ROOT))}
     assert set(seen["figures"]) == expected
     for path, figure in seen["figures"].items():
         assert figure["width"] > 100, path
@@ -130,7 +131,7 @@ def test_the_start_page_shows_categories_methods_and_citations(seen):
 
 def test_figures_are_the_files_and_say_what_they_show(made, report):
     figures = {path: entry for path, entry in embedded(report).items() if path.endswith(".svg")}
-    assert len(figures) == sum(len(figures_of(kind)) for kind in KINDS.values())
+    assert len(figures) == sum(len(figures_of(resolve(e, {}, ROOT))) for e in KINDS)
     for path, entry in figures.items():
         assert base64.b64decode(entry["data_uri"].partition("base64,")[2]) == (made / path).read_bytes()
         assert path.split("/")[1] in entry["caption"]
@@ -148,7 +149,7 @@ def test_a_broken_figure_would_be_found(look, report):
 
 def test_every_figure_has_a_caption_of_its_own():
     text = (ROOT / "workflow/report/figure.rst").read_text()
-    for name in {name for names in FIGURES.values() for name in names}:
+    for name in REGISTRY:
         assert f'"{name}":' in text
 
 

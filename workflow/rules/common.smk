@@ -1,5 +1,7 @@
+import re
+
 from gde import digest
-from gde.config import resolve_all, settings, training_slice
+from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.script import EXIT, export_package, say
@@ -8,39 +10,68 @@ export_package()
 try:
     SETTINGS, _ = settings(config, Path(), workflow.configfiles)
     EXPERIMENTS = resolve_all(config, Path(), workflow.configfiles)
+    GRIDS = resolve_grids(config, Path(), workflow.configfiles)
 except GdeError as e:
     say(e)
     sys.exit(EXIT)
 
+# A cell of a grid is an experiment whose name is its path; many cells share a store.
+NAMES = list(EXPERIMENTS)
+CELLS = {path: cell for grid in GRIDS.values() for path, cell in grid.cells.items()}
+STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store in grid.stores.items()}
+EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
 
 
+def any_of(names):
+    """Wildcard constraint: one of these names; with no names, nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def resolved_of(wildcards):
+    """The settings of the experiment, cell or set store that a job is about."""
+    return STORES[wildcards.store] if hasattr(wildcards, "store") else EXPERIMENTS[wildcards.experiment]
+
+
 def slice_of(*keys):
-    """Params function: the part of the resolved experiment that a rule reads, so that an edit reruns only its readers."""
-    return lambda wildcards: {key: EXPERIMENTS[wildcards.experiment][key] for key in keys}
+    """Params function: the part of the resolved settings that a rule reads, so that an edit reruns only its readers."""
+    return lambda wildcards: {key: resolved_of(wildcards)[key] for key in keys}
 
 
-def code_of(script, modules):
-    """Params function: digest of a script and of the code behind `modules(resolved)`, or `modules(figure)`.
+def evaluation_slice(wildcards):
+    """Params function: what evaluation reads, which is nearly everything."""
+    resolved = EXPERIMENTS[wildcards.experiment]
+    return {key: value for key, value in resolved.items() if key not in ("description", "preset")}
+
+
+def code_of(script, modules, wildcard=None):
+    """Params function: digest of a script and of the code behind `modules(resolved)`, or `modules(value of a wildcard)`.
 
     Snakemake's own trigger does not see imported modules, and takes a touched script for an edited one.
     """
     path = Path(workflow.basedir) / "scripts" / f"{script}.py"
 
     def code(wildcards):
-        about = wildcards.figure if script == "figure" else EXPERIMENTS[wildcards.experiment]
+        about = getattr(wildcards, wildcard) if wildcard else resolved_of(wildcards)
         return f"{digest.script_digest(path)[:16]}-{digest.code_digest(modules(about))[:16]}"
 
     return code
 
 
+def sets_of(wildcards):
+    """The set store that an experiment or cell is trained and tested on."""
+    name = wildcards.experiment
+    return f"results/sets/{CELLS[name].store if name in CELLS else name}"
+
+
 def user_file(wildcards):
-    """The file that the experiment's data set is read from, if it is a user's."""
-    dataset = EXPERIMENTS[wildcards.experiment]["dataset"]
+    """The file that a set store is made from, if it is a user's."""
+    dataset = resolved_of(wildcards)["dataset"]
     if "path" not in dataset:
         return []
     if not Path(dataset["path"]).is_file():
-        where = f"config/experiments/{wildcards.experiment}.yaml: dataset.path"
+        file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
+        where = f"{file}: dataset.path"
         remedy = "correct the path; it is relative to the working directory"
         say(bad(where, f"no file {dataset['path']!r}", "an existing file", remedy))
         sys.exit(EXIT)
@@ -50,8 +81,14 @@ def user_file(wildcards):
 def outputs(experiment):
     """Everything an experiment delivers."""
     folder = f"results/{experiment}"
-    figures = figures_of(EXPERIMENTS[experiment]["evaluation"]["kind"])
+    figures = figures_of(EXPERIMENTS[experiment])
     return [
         *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", "samples.h5ad", "MODEL_CARD.md")),
         *(f"{folder}/figures/{figure}.svg" for figure in figures),
     ]
+
+
+def grid_outputs(grid):
+    """Everything a grid delivers."""
+    folder = f"results/grid/{grid}"
+    return [f"{folder}/summary.tsv", *(f"{folder}/figures/{metric}.svg" for metric in GRIDS[grid].metrics)]

@@ -1,7 +1,7 @@
 rule evaluate:
     input:
         model=rules.train.output[0],
-        sets=rules.prepare.output[0],
+        sets=sets_of,
     output:
         metrics="results/{experiment}/metrics.json",
         tables=directory("results/{experiment}/tables"),
@@ -9,6 +9,8 @@ rule evaluate:
         "results/logs/evaluate/{experiment}.log",
     benchmark:
         "results/benchmarks/evaluate/{experiment}.tsv"
+    wildcard_constraints:
+        experiment=any_of(NAMES),
     conda:
         "../../envs/gde.yaml"
     threads: 2
@@ -17,11 +19,7 @@ rule evaluate:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        settings=lambda wildcards: {
-            key: value
-            for key, value in EXPERIMENTS[wildcards.experiment].items()
-            if key not in ("description", "preset")
-        },
+        settings=evaluation_slice,
         code=code_of("evaluate", digest.evaluation_modules),
     message:
         "{wildcards.experiment}: computing the metrics"

@@ -21,7 +21,7 @@ rule figure:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        code=code_of("figure", digest.figure_modules),
+        code=code_of("figure", digest.figure_modules, "figure"),
     message:
         "{wildcards.experiment}: drawing {wildcards.figure}"
     script:

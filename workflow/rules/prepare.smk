@@ -2,11 +2,11 @@ rule prepare:
     input:
         user_file,
     output:
-        directory("results/sets/{experiment}"),
+        directory("results/sets/{store}"),
     log:
-        "results/logs/prepare/{experiment}.log",
+        "results/logs/prepare/{store}.log",
     benchmark:
-        "results/benchmarks/prepare/{experiment}.tsv"
+        "results/benchmarks/prepare/{store}.tsv"
     conda:
         "../../envs/gde.yaml"
     threads: 2
@@ -17,6 +17,6 @@ rule prepare:
         settings=slice_of("name", "seed", "dataset"),
         code=code_of("prepare", digest.prepare_modules),
     message:
-        "{wildcards.experiment}: writing the set store"
+        "{wildcards.store}: writing the set store"
     script:
         "../scripts/prepare.py"

@@ -1,12 +1,14 @@
 rule train:
     input:
-        rules.prepare.output[0],
+        sets_of,
     output:
         directory("results/{experiment}/model"),
     log:
         "results/logs/train/{experiment}.log",
     benchmark:
         "results/benchmarks/train/{experiment}.tsv"
+    wildcard_constraints:
+        experiment=any_of(NAMES),
     conda:
         "../../envs/gde.yaml"
     threads: lambda wildcards: EXPERIMENTS[wildcards.experiment]["training"]["torch_threads"]
@@ -27,7 +29,7 @@ rule train:
 rule embed:
     input:
         model=rules.train.output[0],
-        sets=rules.prepare.output[0],
+        sets=sets_of,
     output:
         "results/{experiment}/embeddings.h5ad",
     log:

@@ -7,7 +7,10 @@ from gde.errors import bad
 
 REGISTRY = {
     "normal": "gde.sets.families.normal:Normal",
+    "poisson": "gde.sets.families.poisson:Poisson",
+    "multinomial": "gde.sets.families.multinomial:Multinomial",
     "mvn": "gde.sets.families.mvn:Mvn",
+    "mvn_lowrank": "gde.sets.families.mvn_lowrank:MvnLowRank",
     "gmm": "gde.sets.families.gmm:Gmm",
 }
 

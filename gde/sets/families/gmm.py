@@ -70,3 +70,10 @@ class Gmm:
         from gde.distances.mixture import mw2_matrix
 
         return mw2_matrix(params["weight"].double(), params["mean"].double(), params["cov"].double())
+
+    def pair_w2(self, params: dict[str, Tensor], i: Tensor, j: Tensor) -> Tensor:
+        """MW2 distances (p,) float64 between mixtures i and j (p,) of params."""
+        from gde.distances.mixture import mw2
+
+        names = ("weight", "mean", "cov")
+        return mw2(*(params[name][i] for name in names), *(params[name][j] for name in names))

@@ -79,3 +79,10 @@ class Mvn:
         from gde.distances.gaussian import gaussian_w2_matrix
 
         return gaussian_w2_matrix(params["mean"].double(), params["cov"].double())
+
+    def pair_w2(self, params: dict[str, Tensor], i: Tensor, j: Tensor) -> Tensor:
+        """2-Wasserstein distances (p,) float64 between distributions i and j (p,) of params."""
+        from gde.distances.gaussian import gaussian_w2
+
+        mean, cov = params["mean"], params["cov"]
+        return gaussian_w2(mean[i], cov[i], mean[j], cov[j])

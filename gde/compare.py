@@ -1,0 +1,124 @@
+"""Are two groups' distributions different? A permutation test of the distance between their embeddings."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gde.errors import bad
+from gde.sets.layout import SPLITS
+from gde.sets.store import SetStore
+
+ROWS_AT_ONCE = 131_072
+AT_MOST = 2000  # samples of a group: every permutation embeds all of them again
+RIDGE = 0.1  # without it axes of next to no variance would count as much as those that carry the difference
+ROUNDING = 1e-5  # of a statistic: equal arrangements differ by so much in float32
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The test of two groups.
+
+    distance : Euclidean distance of the embeddings, latent units.   null_distance : its mean over permutations.
+    statistic, p_value : see `compare`.
+    """
+
+    distance: float
+    null_distance: float
+    statistic: float
+    p_value: float
+    permutations: int
+
+
+@torch.no_grad()
+def compare(model: Any, a: np.ndarray, b: np.ndarray, *, permutations: int = 999, seed: int = 0) -> Comparison:
+    """Permutation test that samples a (n, d) and b (m, d) are of one distribution, by their embeddings under `model`.
+
+    The pooled samples are dealt out anew into sets of n and m, and embedded again, `permutations` times. Statistic: the
+    sum over principal axes of the squared difference of the two embeddings, centred and divided by its variance over
+    all deals, the true one among them, RIDGE mean variances added. So a difference counts by its standard error, and
+    the bias of sets of unequal size is taken off. p = (1 + #{deals at least as far}) / (permutations + 1) is valid for
+    any model that was not trained on these samples: P(p <= x) <= x where there is no difference. Its power to see one
+    is the model's.
+    ValueError for fewer than two samples, or shapes that differ.
+    """
+    if min(len(a), len(b)) < 2 or a.ndim != 2 or a.shape[1:] != b.shape[1:]:
+        found = f"shapes {a.shape} and {b.shape}"
+        raise ValueError(f"compare: found {found}, expected (n, d) and (m, d) with n, m >= 2; give two sets of samples")
+    pool = torch.from_numpy(np.concatenate([a, b]).astype(np.float32)).to(model.device)
+    rng, n = np.random.default_rng(seed), len(pool)
+    difference = []
+    step = max(1, ROWS_AT_ONCE // n)
+    for start in range(0, permutations + 1, step):
+        deals = [rng.permutation(n) for _ in range(min(step, permutations + 1 - start))]
+        if start == 0:
+            deals[0] = np.arange(n)
+        x = pool[torch.from_numpy(np.stack(deals))]  # (deals, n, d)
+        difference.append((model.encode(x[:, : len(a)]) - model.encode(x[:, len(a) :])).double().cpu())
+    d = torch.cat(difference).numpy()  # (permutations + 1, l)
+    centred = d - d.mean(0)
+    variance, axes = np.linalg.eigh(centred.T @ centred / len(d))
+    ridge = RIDGE * variance.mean()
+    # all deals equal: nothing to see, and nothing to divide by
+    statistic = (np.square(centred @ axes) / (variance + ridge)).sum(1) if ridge > 0 else np.zeros(len(d))
+    as_far = (statistic[1:] >= statistic[0] * (1 - ROUNDING)).sum()
+    distance = np.linalg.norm(d, axis=1)
+    null = distance[1:].mean()
+    return Comparison(
+        float(distance[0]), float(null), float(statistic[0]), (1 + int(as_far)) / (permutations + 1), permutations
+    )
+
+
+def group_samples(store: SetStore, name: str, split: str | None) -> np.ndarray:
+    """All samples (n, d) of a group in one split, or in all of them (None).
+
+    GdeError for a group that is not there, with the nearest names or the splits it is in, or that has one sample.
+    """
+    names = store.groups["group"].astype(str)
+    rows = np.flatnonzero(names == name)
+    if not len(rows):
+        near = difflib.get_close_matches(name, list(dict.fromkeys(names)), 3, cutoff=0.0)
+        raise bad(f"{store.path}: group {name!r}", "no such group", f"e.g. {', '.join(near)}", "correct the name")
+    splits = store.groups["split"].to_numpy()[rows]
+    chosen = rows if split is None else rows[splits == split]
+    if not len(chosen):
+        there = ", ".join(s for s in SPLITS if s in splits)
+        remedy = f"add `--split {splits[0]}`, or `--split all`; the p-value is not valid for samples trained on"
+        raise bad(f"{store.path}: group {name!r}", f"samples in {there} only", f"some in split {split}", remedy)
+    x = np.concatenate([np.asarray(store.read(int(row))) for row in chosen])
+    if len(x) < 2:
+        raise bad(f"{store.path}: group {name!r}", "1 sample", "two or more", "a set of one has no standard error")
+    return x
+
+
+def compare_groups(
+    model: Any,
+    store: SetStore,
+    first: str,
+    second: str,
+    *,
+    split: str | None = "test",
+    at_most: int = AT_MOST,
+    permutations: int = 999,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """`compare` two groups of a store; larger ones by `at_most` of their samples, chosen by the seed.
+
+    returns {groups: {name: {samples, used}}, distance, ..., p_value, permutations, seed, run}. GdeError for a group
+    that is unknown, too small or named twice, and for a store of other features than the model's.
+    """
+    if first == second:
+        raise bad(f"group {first!r}", "the same group twice", "two groups", "name another")
+    if store.x.shape[1:] != (model.dim,):
+        found, expected = f"samples of shape {store.x.shape[1:]}", f"({model.dim},), the model's"
+        raise bad(store.path, found, expected, "give the model that was trained on this data")
+    rng, sets, groups = np.random.default_rng(seed), [], {}
+    for name in (first, second):
+        x = group_samples(store, name, split)
+        used = x if len(x) <= at_most else x[rng.choice(len(x), at_most, replace=False)]
+        sets.append(used)
+        groups[name] = {"samples": len(x), "used": len(used)}
+    result = compare(model, *sets, permutations=permutations, seed=seed)
+    return {"groups": groups, **vars(result), "seed": seed, "run": model.config.get("run", "")}

@@ -1,0 +1,124 @@
+"""Conditional variational autoencoder (Kingma & Welling 2014; Sohn et al. 2015)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gde.generators.base import check_counts, fresh_random, sampling_pieces
+from gde.nets.affine import GaussianFrame
+from gde.nets.film import FilmMLP, Modulation
+from gde.nets.pool import sample_mean
+from gde.sets.random import ShardRandom
+
+LOG_NOISE = -1.0  # of the first observation noise (sd, standardised units): below 1, so that codes pay from the start
+LOG_RANGE = 6.0  # log standard deviations stay within +-: a feature that is constant must not end in infinity
+
+
+class Cvae(nn.Module):
+    """x | h, z ~ N(mean(h; z), diag(noise(z)²)), h ~ N(0, I) in `code_dim` dimensions; q(h | x, z) is normal.
+
+    The observation noise is learned, by feature and embedding, and is part of every sample drawn: without it the
+    samples are those of another distribution than the one whose likelihood is bounded.
+
+    beta : weight of the KL divergence; 1 = the evidence lower bound (others give no bound of the likelihood).
+    warmup : training steps over which beta rises from 0, against codes that are never used. The loss counts its
+        training calls for it, in a buffer that is saved with the weights; without gradients (validation) beta is whole.
+    affine : generate in the frame m(z), L(z) of a Gaussian fitted by maximum likelihood (weight `moment_weight`).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        latent_dim: int,
+        *,
+        hidden: int = 128,
+        layers: int = 4,
+        code_dim: int = 8,
+        beta: float = 1.0,
+        warmup: int = 0,
+        observation_noise: bool = True,
+        affine: bool = False,
+        moment_weight: float = 1.0,
+    ):
+        super().__init__()
+        check_counts(hidden=hidden, layers=layers, code_dim=code_dim)
+        for name, value in (("beta", beta), ("warmup", warmup), ("moment_weight", moment_weight)):
+            if value < 0:
+                raise ValueError(f"{name}: found {value}, expected at least 0")
+        self.dim, self.code_dim, self.beta, self.warmup = dim, code_dim, beta, warmup
+        self.observation_noise, self.moment_weight = observation_noise, moment_weight
+        sizes = {"hidden": hidden, "layers": layers}
+        self.posterior = FilmMLP(dim, 2 * code_dim, latent_dim, **sizes)
+        self.posterior.output.reset_parameters()  # from zero, encoder and decoder would wait for each other
+        self.decoder = FilmMLP(code_dim, dim, latent_dim, **sizes)
+        self.log_noise = nn.Linear(latent_dim, dim)
+        nn.init.zeros_(self.log_noise.weight)
+        nn.init.constant_(self.log_noise.bias, LOG_NOISE)
+        self.frame = GaussianFrame(dim, latent_dim, hidden) if affine else None
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def loss(
+        self,
+        x: Tensor,
+        z: Tensor,
+        *,
+        mask: Tensor | None = None,
+        weight: Tensor | None = None,
+        rng: ShardRandom | None = None,
+    ) -> Tensor:
+        """Negative evidence lower bound in nats per sample, mean over the real samples (plus the frame's likelihood).
+
+        x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from.
+        """
+        rng = rng or fresh_random(x)
+        if mask is not None:
+            x = torch.where(mask[..., None], x, 0.0)
+        moment_loss = 0.0
+        if self.frame is not None:
+            frame = self.frame(z)
+            nll = self.frame.nll(self.frame.to_frame(x, *frame), frame[1])
+            moment_loss = self.moment_weight * sample_mean(nll, mask, weight)
+            x = self.frame.to_frame(x, *self.frame.of_samples(x, mask, weight))
+        reconstruction, kl = self.terms(x, z, rng)
+        return sample_mean(reconstruction + self.kl_weight() * kl, mask, weight) + moment_loss
+
+    def terms(self, y: Tensor, z: Tensor, rng: ShardRandom) -> tuple[Tensor, Tensor]:
+        """Negative log-likelihood given a code drawn from q, and KL(q | prior), in nats; y (b, n, d) -> (b, n) each."""
+        mean, log_sd = self.posterior(y, self.posterior.modulation(z)).float().chunk(2, -1)
+        log_sd = log_sd.clamp(-LOG_RANGE, LOG_RANGE)
+        code = mean + log_sd.exp() * rng.randn(*mean.shape)
+        found, log_noise = self.decode(code, self.decoder.modulation(z), z)
+        residual = (y - found) * torch.exp(-log_noise)
+        nll = (0.5 * residual.square() + log_noise + 0.5 * math.log(2 * math.pi)).sum(-1)
+        kl = 0.5 * (mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(-1)
+        return nll, kl
+
+    def decode(self, code: Tensor, modulation: Modulation, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (b, n, d) and log standard deviation (b, 1, d) of x given codes (b, n, code_dim)."""
+        log_noise = self.log_noise(z).float().clamp(-LOG_RANGE, LOG_RANGE)[:, None]
+        return self.decoder(code, modulation).float(), log_noise
+
+    def kl_weight(self) -> float | Tensor:
+        """beta, or the part of it that the warm-up has reached; counts this call."""
+        if not self.warmup or not torch.is_grad_enabled():
+            return self.beta
+        self.calls += 1
+        return self.beta * (self.calls / self.warmup).clamp_max(1.0)
+
+    @torch.no_grad()
+    def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """z : (b, l).   returns (b, n, d) standardised samples; the same generator state gives the same samples."""
+        out = z.new_empty(len(z), n, self.dim)
+        for part, pieces in sampling_pieces(z, out):
+            modulation = self.decoder.modulation(part)
+            for piece in pieces:
+                sizes = (*piece.shape[:2], self.code_dim + self.dim)
+                noise = torch.randn(sizes, generator=generator, device=z.device, dtype=z.dtype)
+                y, log_noise = self.decode(noise[..., : self.code_dim], modulation, part)
+                if self.observation_noise:
+                    y = y + log_noise.exp() * noise[..., self.code_dim :]
+                if self.frame is not None:
+                    y = self.frame.from_frame(y, *self.frame(part))
+                piece.copy_(y)
+        return out

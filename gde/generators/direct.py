@@ -1,0 +1,114 @@
+"""Direct generators: a network maps normal noise to samples in one step and is trained by a distance between sets."""
+
+import torch
+from torch import Tensor, nn
+
+from gde.generators.base import check_counts, fresh_random, sampling_pieces
+from gde.nets.affine import GaussianFrame
+from gde.nets.film import FilmMLP
+from gde.nets.pool import sample_mean
+from gde.sets.random import ShardRandom
+
+
+class DirectGenerator(nn.Module):
+    """Embedding -> samples x = network(eps; z), with eps standard normal in `noise_dim` dimensions.
+
+    Subclasses define `distance(y, x, mask, weight, rng)` (b,) between as many generated points y (b, n, d) as the set
+    has, and its real samples. Distances are computed in float32, in standardised units.
+
+    affine : generate m(z) + L(z) (eps[:d] + network(eps; z)), with a location and triangular scale read off the
+        embedding: a normal distribution then needs no network. It favours Gaussians; needs noise_dim >= dim.
+    moment_weight : weight of the Gaussian likelihood of the real samples under m(z) and L(z), which asks the embedding
+        for the set's first and second moments; without `affine` nothing else uses them. 0 = no such term.
+    balanced : in training, noise comes as eps and -eps, then whitened in each set: mean 0 and covariance I exactly,
+        so that the loss sees less of the noise's own scatter. Below 2 noise_dim points per set it is only centred.
+        Samples are always drawn from plain noise.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        latent_dim: int,
+        *,
+        hidden: int = 128,
+        layers: int = 4,
+        noise_dim: int = 16,
+        affine: bool = False,
+        moment_weight: float = 1.0,
+        balanced: bool = True,
+    ):
+        super().__init__()
+        check_counts(hidden=hidden, layers=layers, noise_dim=noise_dim)
+        if moment_weight < 0:
+            raise ValueError(f"moment_weight: found {moment_weight}, expected at least 0; 0 = no such term")
+        if affine and noise_dim < dim:
+            raise ValueError(
+                f"noise_dim: found {noise_dim} with affine, expected at least the {dim} features; raise it or set "
+                "affine: false"
+            )
+        self.dim, self.noise_dim, self.balanced = dim, noise_dim, balanced
+        self.affine, self.moment_weight = affine, moment_weight
+        self.net = FilmMLP(noise_dim, dim, latent_dim, hidden=hidden, layers=layers)
+        self.frame = GaussianFrame(dim, latent_dim, hidden) if affine or moment_weight else None
+
+    def loss(
+        self,
+        x: Tensor,
+        z: Tensor,
+        *,
+        mask: Tensor | None = None,
+        weight: Tensor | None = None,
+        rng: ShardRandom | None = None,
+    ) -> Tensor:
+        """Scalar training loss, mean over the sets (each counts by its number of real samples).
+
+        x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from
+        (default: a draw of torch's global generator seeds one).
+        """
+        rng = rng or fresh_random(x)
+        if mask is not None:
+            x = torch.where(mask[..., None], x, 0.0)
+        noise = rng.randn(len(x), x.shape[1], self.noise_dim)
+        if self.balanced:
+            noise = balance(noise)
+        frame = self.frame(z) if self.frame is not None else None
+        y = self.net(noise, self.net.modulation(z)).float()
+        with torch.autocast(x.device.type, enabled=False):
+            if self.affine:
+                y = self.frame.from_frame(noise[..., : self.dim] + y, *frame)
+            per_set = self.distance(y, x, mask, weight, rng)
+            loss = sample_mean(per_set[:, None].expand(x.shape[:2]), mask, weight)
+            if self.moment_weight:
+                nll = self.frame.nll(self.frame.to_frame(x, *frame), frame[1])
+                loss = loss + self.moment_weight * sample_mean(nll, mask, weight)
+        return loss
+
+    @torch.no_grad()
+    def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """z : (b, l).   returns (b, n, d) standardised samples; the same generator state gives the same samples."""
+        out = z.new_empty(len(z), n, self.dim)
+        for part, pieces in sampling_pieces(z, out):
+            modulation = self.net.modulation(part)
+            for piece in pieces:
+                shape = (*piece.shape[:2], self.noise_dim)
+                noise = torch.randn(shape, generator=generator, device=z.device, dtype=z.dtype)
+                y = self.net(noise, modulation)
+                if self.affine:
+                    y = self.frame.from_frame(noise[..., : self.dim] + y, *self.frame(part))
+                piece.copy_(y)
+        return out
+
+    def distance(self, y: Tensor, x: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
+        raise NotImplementedError
+
+
+def balance(noise: Tensor) -> Tensor:
+    """Antithetic, centred and, with at least 2 k points, whitened noise from independent noise (b, n, k)."""
+    n, k = noise.shape[1:]
+    half = noise[:, : (n + 1) // 2]
+    noise = torch.cat([half, -half], 1)[:, :n]
+    noise = noise - noise.mean(1, keepdim=True)  # an odd number leaves one without its opposite
+    if n < 2 * k:
+        return noise
+    factor = torch.linalg.cholesky(noise.mT @ noise / n)
+    return torch.linalg.solve_triangular(factor.mT, noise, upper=True, left=False)

@@ -1,0 +1,107 @@
+"""What is read off an embedding besides samples: a label, the next embedding, the mean, the effect of a condition.
+
+Constructed with `dim` and `latent_dim` and the sizes that were found in the training data (`gde.sets.companions`).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from gde.errors import bad
+from gde.nets.mlp import mlp
+
+
+class Classifier(nn.Module):
+    """Linear logits of the classes, names in the order of the columns."""
+
+    def __init__(self, dim: int, latent_dim: int, *, classes: list[str]):
+        super().__init__()
+        self.classes = classes
+        self.linear = nn.Linear(latent_dim, len(classes))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z : (b, l).   returns logits (b, c)."""
+        return self.linear(z)
+
+
+class MeanPredictor(nn.Module):
+    """The mean of the samples, standardised; linear, so that a step in z has one effect on it wherever it starts."""
+
+    def __init__(self, dim: int, latent_dim: int):
+        super().__init__()
+        self.linear = nn.Linear(latent_dim, dim)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z : (b, l).   returns (b, d)."""
+        return self.linear(z)
+
+
+class Conditions(nn.Module):
+    """One learned vector of length `size` for each condition, by name."""
+
+    def __init__(self, names: list[str], size: int):
+        super().__init__()
+        self.names = names
+        self.table = nn.Embedding(len(names), size)
+
+    def forward(self, code: Tensor) -> Tensor:
+        """code : (b,) int64.   returns (b, size)."""
+        return self.table(code)
+
+    def codes(self, condition: str | list[str], z: Tensor) -> Tensor:
+        """Numbers (b,) of one condition, or of b of them. GdeError for a name that was not trained."""
+        given = [condition] * len(z) if isinstance(condition, str) else list(condition)
+        if len(given) != len(z):
+            raise bad("condition", f"{len(given)} conditions", f"1 or {len(z)}", "give one per embedding")
+        for name in given:
+            if name not in self.names:
+                raise bad("condition", repr(name), f"one of {', '.join(self.names)}", "only those were trained")
+        return torch.tensor([self.names.index(name) for name in given], device=z.device)
+
+
+class OrderedNext(nn.Module):
+    """The step E(next) - E(current) from E(current), and from a condition where `conditions` are named."""
+
+    def __init__(self, dim: int, latent_dim: int, *, hidden: int, conditions: list[str] | None):
+        super().__init__()
+        self.conditions = None if conditions is None else Conditions(conditions, hidden)
+        self.first = nn.Linear(latent_dim, hidden)
+        self.rest = nn.Sequential(nn.SiLU(), mlp([hidden, hidden, latent_dim]))
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """z : (b, l); condition : (b,) int64 or None.   returns (b, l)."""
+        h = self.first(z)
+        return self.rest(h if self.conditions is None else h + self.conditions(condition))
+
+    def codes(self, condition: str | list[str] | None, z: Tensor) -> Tensor | None:
+        """Numbers of the conditions; GdeError where the head has none and one is given, or the other way round."""
+        if (condition is None) != (self.conditions is None):
+            known = "none" if self.conditions is None else f"one of {', '.join(self.conditions.names)}"
+            raise bad("condition", repr(condition), known, "give what objective.condition was trained with")
+        return None if condition is None else self.conditions.codes(condition, z)
+
+
+class Perturbation(nn.Module):
+    """The embedding under a condition, z + O((A z + a) * c): the control's embedding z and the condition's vector c
+    interact through `rank` products, instead of a tensor of all their products."""
+
+    def __init__(self, dim: int, latent_dim: int, *, rank: int, conditions: list[str]):
+        super().__init__()
+        self.conditions = Conditions(conditions, rank)
+        self.inward = nn.Linear(latent_dim, rank)
+        self.outward = nn.Linear(rank, latent_dim, bias=False)
+
+    def forward(self, z: Tensor, condition: Tensor) -> Tensor:
+        """z : (b, l) of controls; condition : (b,) int64.   returns (b, l)."""
+        return z + self.outward(self.inward(z) * self.conditions(condition))
+
+    def codes(self, condition: str | list[str], z: Tensor) -> Tensor:
+        """Numbers of the conditions; GdeError for one that was not trained."""
+        return self.conditions.codes(condition, z)
+
+
+HEADS = {
+    "classifier": Classifier,
+    "ordered_next": OrderedNext,
+    "mean_predictor": MeanPredictor,
+    "perturbation": Perturbation,
+}

@@ -1,0 +1,213 @@
+"""What an objective needs beside a group's set: its label, the set that follows it, its control."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gde.errors import bad
+from gde.sets.store import SetStore
+
+SHOWN = 8  # values of a column listed in a message
+
+
+class Labels:
+    """The label of each set: a class, or for a mixture of groups the share of each class.
+
+    classes : the values of `label` among the training groups, sorted as text. heads : what the model needs for them.
+    Raises GdeError for an unknown column and for fewer than two classes.
+    """
+
+    def __init__(self, store: SetStore, *, split: str, label: str):
+        names = column(store, label, "objective.label")
+        self.classes = sorted(names.iloc[store.select("train")].dropna().unique())
+        if len(self.classes) < 2:
+            found = f"{label!r} with {listed(self.classes)} in the training groups"
+            raise bad("objective.label", found, "two classes or more", "choose another column")
+        self.one_hot = (names.to_numpy()[:, None] == np.array(self.classes, object)).astype(np.float32)  # (G, c)
+        self.heads = {"classifier": {"classes": self.classes}}
+
+    def __call__(self, sampler: Any, group: np.ndarray, mix: np.ndarray | None, rngs: list) -> dict[str, Any]:
+        """label (b, c) float32; it sums to less than 1 where samples have no label or one unknown to training."""
+        label = self.one_hot[group] if mix is None else mix @ self.one_hot[sampler.groups]
+        return {"label": torch.from_numpy(label)}
+
+
+class Successors:
+    """A set of the group that follows each group: the next value of `order_by`, equal values of the columns `within`.
+
+    What follows is decided on all groups; where it is of another split, the group has no successor, since a longer
+    step would be another quantity. A held-out group is also followed by training groups, never the other way round.
+    Raises GdeError for unknown columns, values that are no numbers, and when no training group has a successor.
+    """
+
+    def __init__(
+        self,
+        store: SetStore,
+        *,
+        split: str,
+        order_by: str,
+        within: Iterable[str] = (),
+        condition: str | None = None,
+        hidden: int = 64,
+    ):
+        position = numbers(store, order_by, "objective.order_by")
+        keys = joint(store, within)
+        following = pd.Series(np.nan, position.index)
+        for _, values in position.dropna().groupby(keys, sort=False):
+            distinct = np.unique(values)
+            after = np.append(distinct[1:], np.nan)
+            following[values.index] = after[np.searchsorted(distinct, values)]
+        wanted = list(zip(keys, following, strict=True))
+        offered = list(zip(keys, position, strict=True))
+        has = following.notna().to_numpy()
+        self.matches = Matches(store, split, wanted, offered, has)
+        if not self.matches.has("train").any():
+            found = f"{order_by!r} with {listed(position.dropna().unique())}"
+            expected = "a training group that follows another one"
+            raise bad("objective.order_by", found, expected, "check objective.within, or the split")
+        self.conditions = None
+        head = {"hidden": hidden, "conditions": None}
+        if condition is not None:
+            names = column(store, condition, "objective.condition")
+            self.conditions = Codes(names, self.matches.has("train"))
+            head["conditions"] = self.conditions.values
+        self.heads = {"ordered_next": head}
+
+    def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
+        """next {x (b, n, d), mask, valid (b,) bool: there is one}; condition (b,) int64 where there are conditions."""
+        out, valid = self.matches.draw(sampler, group, rngs)
+        if self.conditions is None:
+            return {"next": out | {"valid": torch.from_numpy(valid)}}
+        code = self.conditions.code[group]
+        valid &= code >= 0
+        return {"next": out | {"valid": torch.from_numpy(valid)}, "condition": torch.from_numpy(code.clip(0))}
+
+
+class Controls:
+    """A set of a control of each group: where the column in `control` has the given value, and those in `within` agree.
+
+    The column's other values are the conditions. A held-out group is also matched with training controls, never the
+    other way round. Raises GdeError for unknown columns, a control value that no group has, and when no training group
+    has a control.
+    """
+
+    def __init__(
+        self, store: SetStore, *, split: str, control: dict[str, Any], within: Iterable[str] = (), rank: int = 16
+    ):
+        ((name, value),) = control.items()
+        names = column(store, name, f"objective.control.{name}")
+        is_control = ((names == str(value)) | (store.groups[name] == value)).to_numpy()
+        if not is_control.any():
+            found, expected = repr(value), f"a value of the column: {listed(names.dropna().unique())}"
+            raise bad(f"objective.control.{name}", found, expected, "give the control's value as it stands there")
+        keys = list(joint(store, within))
+        offered = [key if control else None for key, control in zip(keys, is_control, strict=True)]
+        self.matches = Matches(store, split, keys, offered, ~is_control)
+        matched = self.matches.has("train")
+        if not matched.any():
+            found = f"no training group with a control ({name}: {value}) of equal {', '.join(within) or 'split'}"
+            raise bad("objective.control", found, "one or more", "check objective.within, or the split")
+        self.conditions = Codes(names, matched)
+        self.heads = {"mean_predictor": {}, "perturbation": {"rank": rank, "conditions": self.conditions.values}}
+
+    def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
+        """control {x (b, n, d), mask, valid (b,) bool: there is one, its condition trains}; condition (b,) int64."""
+        out, valid = self.matches.draw(sampler, group, rngs)
+        code = self.conditions.code[group]
+        valid &= code >= 0
+        return {"control": out | {"valid": torch.from_numpy(valid)}, "condition": torch.from_numpy(code.clip(0))}
+
+
+REGISTRY = {"classification": Labels, "ordered": Successors, "perturbation": Controls}
+
+
+class Matches:
+    """For each group of a split the groups whose `offered` key equals its `wanted` one; one of them is drawn each time.
+
+    wanted, offered (G,) hashable, offered None for groups that are nobody's; asks (G,) bool: whether a group is
+    matched at all.
+    """
+
+    def __init__(self, store: SetStore, split: str, wanted: list, offered: list, asks: np.ndarray):
+        self.store, self.split = store, store.groups["split"].to_numpy()
+        rows: dict[tuple, list[int]] = {}
+        for g, key in enumerate(offered):
+            if key is not None:
+                rows.setdefault((self.split[g], key), []).append(g)
+        found: list[list[int]] = [[] for _ in wanted]
+        for g in np.flatnonzero(asks):
+            own = rows.get((self.split[g], wanted[g]), [])
+            found[g] = own or rows.get(("train", wanted[g]), [])
+        self.count = np.array([len(f) for f in found])
+        self.first = np.cumsum(self.count) - self.count
+        self.row = np.array([g for f in found for g in f] + [0])  # the last one for `first` of a group without matches
+
+    def has(self, split: str) -> np.ndarray:
+        """Groups (G,) bool of a split that have a match."""
+        return (self.count > 0) & (self.split == split)
+
+    def draw(self, sampler: Any, group: np.ndarray, rngs: list) -> tuple[dict[str, Any], np.ndarray]:
+        """Sets {x, mask} of one match of each `group` (b,), of the group itself where it has none, and whether it has.
+
+        rngs : one generator per shard, each for its equal part of the sets.
+        """
+        rows = []
+        for part, rng in zip(np.split(group, len(rngs)), rngs, strict=True):
+            pick = self.first[part] + (rng.random(len(part)) * self.count[part]).astype(np.int64)
+            match = np.where(self.count[part] > 0, self.row[pick], part)
+            component = np.zeros((len(part), sampler.set_size), np.int64)
+            rows.append(self.store.rows(match[:, None], component, rng))
+        x, mask = self.store.gather(np.concatenate(rows))
+        return {"x": x, "mask": mask}, self.count[group] > 0
+
+
+class Codes:
+    """Numbers for the values that a column has in the groups `known` (G,) bool.
+
+    values : those values, sorted as text; code (G,) int64: their position, -1 for others.
+    """
+
+    def __init__(self, names: pd.Series, known: np.ndarray):
+        self.values = sorted(names[known].dropna().unique())
+        index = {value: i for i, value in enumerate(self.values)}
+        self.code = np.array([index.get(name, -1) for name in names], np.int64)
+
+
+def column(store: SetStore, name: str, key: str) -> pd.Series:
+    """A column of the groups as text, missing values kept missing. GdeError, for the config's `key`, if unknown."""
+    columns = [c for c in store.groups.columns if c not in ("start", "stop", "split")]
+    if name not in columns:
+        near = difflib.get_close_matches(name, columns, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "add it to dataset.labels"
+        raise bad(key, repr(name), f"a column of the groups: {', '.join(columns)}", hint)
+    values = store.groups[name]
+    return values.astype(str).where(values.notna()).astype(object)
+
+
+def numbers(store: SetStore, name: str, key: str) -> pd.Series:
+    """A column of the groups as float64. GdeError if unknown or not numeric."""
+    names = column(store, name, key)
+    values = pd.to_numeric(names, errors="coerce").astype(float)
+    wrong = names[values.isna() & names.notna()]
+    if len(wrong):
+        found = f"{name!r} with value {wrong.iloc[0]!r}"
+        raise bad(key, found, "numbers", "write the order as numbers into a column, e.g. days")
+    return values
+
+
+def joint(store: SetStore, within: Iterable[str]) -> pd.Series:
+    """The values of several columns together, one hashable key per group."""
+    names = [column(store, name, "objective.within") for name in within]
+    keys = zip(*names, strict=True) if names else [()] * len(store)
+    return pd.Series(list(keys), store.groups.index, dtype=object)
+
+
+def listed(values: Iterable[Any]) -> str:
+    """'a', 'b', 'c' and 12 more."""
+    values = np.asarray(values).tolist()
+    text = ", ".join(map(repr, values[:SHOWN])) or "no value"
+    return text if len(values) <= SHOWN else f"{text} and {len(values) - SHOWN} more"

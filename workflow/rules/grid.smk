@@ -1,0 +1,87 @@
+rule cell:
+    input:
+        sets_of,
+    output:
+        model=directory("results/{experiment}/model"),
+        metrics="results/{experiment}/metrics.json",
+        tables=directory("results/{experiment}/tables"),
+    log:
+        "results/logs/cell/{experiment}.log",
+    benchmark:
+        "results/benchmarks/cell/{experiment}.tsv"
+    wildcard_constraints:
+        experiment=any_of(CELLS),
+    conda:
+        "../../envs/gde.yaml"
+    threads: lambda wildcards: EXPERIMENTS[wildcards.experiment]["training"]["torch_threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 300 * attempt,
+    params:
+        settings=evaluation_slice,
+        code=code_of("cell", lambda resolved: digest.training_modules(resolved) + digest.evaluation_modules(resolved)),
+    message:
+        "{wildcards.experiment}: training and computing the metrics"
+    script:
+        "../scripts/cell.py"
+
+
+rule grid_summary:
+    input:
+        metrics=lambda wildcards: [f"results/{cell}/metrics.json" for cell in GRIDS[wildcards.grid].cells],
+        models=lambda wildcards: [f"results/{cell}/model" for cell in GRIDS[wildcards.grid].cells],
+    output:
+        report(
+            "results/grid/{grid}/summary.tsv",
+            caption="../report/grid.rst",
+            category="Grids",
+            labels={"grid": "{grid}", "shows": "every cell, control and metric"},
+        ),
+    log:
+        "results/logs/grid_summary/{grid}.log",
+    benchmark:
+        "results/benchmarks/grid_summary/{grid}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        cells=lambda wildcards: [cell.labels for cell in GRIDS[wildcards.grid].cells.values()],
+        published=lambda wildcards: GRIDS[wildcards.grid].published,
+        code=code_of("grid_summary", lambda grid: ["gde.grid"], "grid"),
+    message:
+        "grid {wildcards.grid}: collecting the cells"
+    script:
+        "../scripts/grid_summary.py"
+
+
+rule grid_figure:
+    input:
+        rules.grid_summary.output[0],
+    output:
+        svg=report(
+            "results/grid/{grid}/figures/{metric}.svg",
+            caption="../report/grid.rst",
+            category="Grids",
+            labels={"grid": "{grid}", "shows": "{metric}"},
+        ),
+        png="results/grid/{grid}/figures/{metric}.png",
+    log:
+        "results/logs/grid_figure/{grid}/{metric}.log",
+    benchmark:
+        "results/benchmarks/grid_figure/{grid}/{metric}.tsv"
+    conda:
+        "../../envs/gde.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        code=code_of("grid_figure", lambda grid: ["gde.figures.grid"], "grid"),
+    message:
+        "grid {wildcards.grid}: drawing {wildcards.metric}"
+    script:
+        "../scripts/grid_figure.py"

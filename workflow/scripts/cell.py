@@ -1,0 +1,17 @@
+"""Train one cell of a grid, or publish its finished run, and compute its metrics: one job, since cells are many."""
+
+from pathlib import Path
+
+from gde.script import job
+
+with job(snakemake) as s:  # noqa: F821
+    from gde.config import training_slice
+    from gde.device import pick_device
+    from gde.evaluate import run
+    from gde.runs import keep_metrics, train_run
+
+    accelerator, runs, settings = s.config.get("accelerator", "auto"), Path("results/runs"), s.params.settings
+    train_run(training_slice(settings), Path(s.input[0]), runs, Path(s.output.model), accelerator=accelerator)
+    device = pick_device(accelerator)
+    run(s.output.model, s.input[0], settings, s.output.metrics, s.output.tables, device=device)
+    keep_metrics(Path(s.output.metrics), runs)
