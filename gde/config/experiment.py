@@ -92,6 +92,10 @@ class Experiment(Section):
         if self.mixer is not None and objective in ("ordered", "perturbation"):
             remedy = "a mixture of groups has no successor and no control"
             refuse("mixer", self.mixer.kind, f"null for the objective {objective}", remedy)
+        noise, dim = getattr(self.generator, "noise_dim", None), getattr(self.dataset, "dim", None)
+        if noise and dim and self.generator.affine and noise < dim:
+            expected = f"at least dataset.dim = {dim} with affine"
+            refuse("generator.noise_dim", noise, expected, "raise it or set generator.affine: false")
         for metric in self.published:
             if metric not in METRICS[self.evaluation.kind]:
                 refuse(f"published|{metric}", metric, "|".join(METRICS[self.evaluation.kind]), "")

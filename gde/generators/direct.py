@@ -21,7 +21,7 @@ class DirectGenerator(nn.Module):
     moment_weight : weight of the Gaussian likelihood of the real samples under m(z) and L(z), which asks the embedding
         for the set's first and second moments; without `affine` nothing else uses them. 0 = no such term.
     balanced : in training, noise comes as eps and -eps, then whitened in each set: mean 0 and covariance I exactly,
-        so that the loss sees less of the noise's own scatter. Below 2 noise_dim points per set it is only centred.
+        so that the loss sees less of the noise's own scatter. Below 4 noise_dim points per set it is only centred.
         Samples are always drawn from plain noise.
     """
 
@@ -103,12 +103,15 @@ class DirectGenerator(nn.Module):
 
 
 def balance(noise: Tensor) -> Tensor:
-    """Antithetic, centred and, with at least 2 k points, whitened noise from independent noise (b, n, k)."""
+    """Antithetic, centred and, with at least 4 k points, whitened noise from independent noise (b, n, k).
+
+    With fewer, the n / 2 rows that are drawn span too little: whitening would blow up what they lack, or fail.
+    """
     n, k = noise.shape[1:]
     half = noise[:, : (n + 1) // 2]
     noise = torch.cat([half, -half], 1)[:, :n]
     noise = noise - noise.mean(1, keepdim=True)  # an odd number leaves one without its opposite
-    if n < 2 * k:
+    if n < 4 * k:
         return noise
     factor = torch.linalg.cholesky(noise.mT @ noise / n)
     return torch.linalg.solve_triangular(factor.mT, noise, upper=True, left=False)

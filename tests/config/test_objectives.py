@@ -23,7 +23,7 @@ def test_reconstruction_is_the_default(tmp_path, given):
     if given is None:
         del content["objective"]
     write(project(tmp_path), "pbmc68k", content)
-    expected = {"kind": "reconstruction", "isometry": 0.0} | (given or {})
+    expected = {"kind": "reconstruction", "isometry": 0.0, "context": 0} | (given or {})
     assert resolve("pbmc68k", {}, tmp_path)["objective"] == expected
     over = {"pbmc68k": {"objective": {"isometry": 2.0}}}
     assert resolve("pbmc68k", over, tmp_path)["objective"] == expected | {"isometry": 2.0}
@@ -99,3 +99,9 @@ def test_published_hyperparameters_of_the_families():
         assert (paper["latent_dim"], paper["encoder"]["hidden"], paper["generator"]["hidden"]) == (16, 64, 64)
         assert (paper["training"]["n_sets"], paper["training"]["set_size"]) == (256, size)
         assert (paper["training"]["optimizer"]["lr"], paper["objective"]["isometry"]) == (2e-4, 0.0)
+
+
+def test_a_context_beyond_half_a_set_is_refused():
+    over = {"gmm": {"objective": {"context": 33}}}
+    with pytest.raises(GdeError, match=r"gmm\.objective\.context: found 33, expected at most half of .* = 64"):
+        resolve("gmm", over, ROOT)

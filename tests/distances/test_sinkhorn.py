@@ -80,7 +80,8 @@ def test_laws(seed, n, m, d):
     value = sinkhorn_divergence(x, y)
     assert (value > -1e-6).all()
     assert sinkhorn_divergence(x, x[:, torch.randperm(n)]).abs().max() < 1e-4
-    torch.testing.assert_close(value, sinkhorn_divergence(y, x), rtol=0.05, atol=1e-3)
+    there, back = (sinkhorn_divergence(*pair, blur=0.2, **THOROUGH) for pair in ((x, y), (y, x)))
+    torch.testing.assert_close(there, back, rtol=0.01, atol=1e-3)  # at convergence; the iteration starts with one side
     torch.testing.assert_close(value, sinkhorn_divergence(x + 9, y + 9), rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(value, sinkhorn_divergence(x.repeat(1, 2, 1), y), rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(4 * value, sinkhorn_divergence(2 * x, 2 * y, blur=0.1), rtol=1e-5, atol=1e-7)

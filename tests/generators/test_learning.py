@@ -85,7 +85,6 @@ def test_every_kind_learns_how_the_embedding_sets_the_covariance(kind, options):
     covariance, truth = centred.mT @ centred / 2000, root @ root.mT
     found = gaussian_w2(x.mean(1), covariance, mean[:, 0], truth).mean()
     control = gaussian_w2(mean[:, 0], truth.mean(0).expand_as(truth), mean[:, 0], truth).mean()
-    print(kind, found, control)
     assert found < 0.8 * control
 
 

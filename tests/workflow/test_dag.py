@@ -138,8 +138,8 @@ def test_typo_on_the_command_line(project, snakemake, arguments, start):
 def test_typo_in_files(project, snakemake):
     """With file and line, also in an experiment that is not asked for."""
     file = project / "config/experiments/mvn.yaml"
-    file.write_text(file.read_text().replace("  hidden: 128", "  hiden: 128", 1))
-    line = file.read_text().splitlines().index("  hiden: 128") + 1
+    file.write_text(file.read_text().replace("  hidden: 64", "  hiden: 64", 1))
+    line = file.read_text().splitlines().index("  hiden: 64") + 1
     done = snakemake(project, "-n", "results/gmm/metrics.json")
     assert done.returncode == 2
     assert f"gde: config/experiments/mvn.yaml:{line}: encoder.hiden: found 'hiden', expected one of" in done.stderr
