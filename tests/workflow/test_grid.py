@@ -21,20 +21,21 @@ from gde.config import resolve_grids
 
 pytestmark = pytest.mark.workflow
 
-OVERRIDES = {
+GRID = yaml.safe_load((ROOT / "config/config.yaml").read_text())["grids"]["mvn5"]
+TINY = {
     "dataset": {"test_sets": 6, "validation_sets": 4, "test_size": 60},
-    "encoder": {"hidden": 8},
-    "generator": {"hidden": 8, "affine": False},
+    "encoder": {"hidden": 8, "layers": 1},
+    "generator": {"hidden": 8, "layers": 1},
     "training": {"steps": 4, "n_sets": 8, "set_size": 32, "torch_threads": 1, "tensorboard": False},
     "evaluation": {"bootstrap": 10, "generated": 60},
 }
-GRID = yaml.safe_load((ROOT / "config/config.yaml").read_text())["grids"]["mvn5"]
+OVERRIDES = {section: GRID["overrides"].get(section, {}) | keys for section, keys in TINY.items()}
 AXES = {axis: [v if isinstance(v, str | int) else v["kind"] for v in values] for axis, values in GRID["axes"].items()}
 CELLS = ["/".join(f"{a}~{v}" for a, v in zip(AXES, values, strict=True)) for values in product(*AXES.values())]
 SUMMARY = "results/grid/mvn5/summary.tsv"
 FIGURES = [f"results/grid/mvn5/figures/{metric}.svg" for metric in GRID["metrics"]]
-TINY = (*SMOKE, f"grids={json.dumps({'mvn5': {'overrides': OVERRIDES}})}")
-BUILD = (SUMMARY, *FIGURES, *TINY)
+CONFIG = (*SMOKE, f"grids={json.dumps({'mvn5': {'overrides': OVERRIDES}})}")
+BUILD = (SUMMARY, *FIGURES, *CONFIG)
 BEFORE_KILL = 5
 
 
@@ -158,7 +159,7 @@ def test_another_evaluation_trains_nothing(made, snakemake):
     metrics = f"results/grid/mvn5/{CELLS[0]}/metrics.json"
     before, models = (root / metrics).read_text(), finished(root)
     changed = override({"overrides": OVERRIDES | {"evaluation": {"bootstrap": 11, "generated": 60}}})
-    for arguments, same in ((changed[1:], False), (TINY, True)):
+    for arguments, same in ((changed[1:], False), (CONFIG, True)):
         assert snakemake(root, metrics, *arguments).returncode == 0
         assert ((root / metrics).read_text() == before) is same
         assert finished(root) == models
@@ -171,7 +172,7 @@ def test_editing_the_code_of_a_kind_retrains_that_kind(made, planned):
     file.write_text(text + "\nX = 1\n")
     using = sum("ddpm" in cell.split("generator~")[1].split("/")[0] for cell in CELLS)  # and what builds on it
     try:
-        assert planned(root, SUMMARY, *TINY) == {"cell": using, "grid_summary": 1}
+        assert planned(root, SUMMARY, *CONFIG) == {"cell": using, "grid_summary": 1}
     finally:
         file.write_text(text)
 
@@ -204,7 +205,7 @@ def test_cells_are_runs_like_others(made, monkeypatch, capsys):
 
 def test_the_report_shows_table_and_figures(made, snakemake):
     root, *_ = made
-    done = snakemake(root, *BUILD[: 1 + len(FIGURES)], "--report", "report.html", *TINY)
+    done = snakemake(root, *BUILD[: 1 + len(FIGURES)], "--report", "report.html", *CONFIG)
     assert done.returncode == 0, done.stderr
     results = json.JSONDecoder()
     text = (root / "report.html").read_text()
