@@ -260,7 +260,8 @@ def main() -> None:
     names = [*encoders.REGISTRY, *generators.REGISTRY, "losses"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="8 sets x 16, one repetition: does it run?")
-    parser.add_argument("--only", nargs="+", choices=names, default=names, help="encoders, generators, losses")
+    about = "encoders, generators, losses; encoders alone stand for all their pairs, and so do generators"
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help=about)
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="residual blocks of our generators (default 2)")
     parser.add_argument("--repeats", type=int, help="repetitions of each (default 9)")
     parser.add_argument("--no-memory", action="store_true", help="no processes for the peaks")
@@ -268,8 +269,10 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     sets, size = (8, 16) if options.quick else (SETS, SIZE)
     repeats = options.repeats or (1 if options.quick else 9)
-    kinds = tuple([k for k in registry if k in options.only] for registry in (encoders.REGISTRY, generators.REGISTRY))
-    steps(kinds, sets, size, blocks=options.blocks, repeats=repeats, memory=not options.no_memory)
+    named = [[k for k in registry if k in options.only] for registry in (encoders.REGISTRY, generators.REGISTRY)]
+    if any(named):
+        kinds = (named[0] or list(encoders.REGISTRY), named[1] or list(generators.REGISTRY))
+        steps(kinds, sets, size, blocks=options.blocks, repeats=repeats, memory=not options.no_memory)
     if "losses" in options.only:
         losses(repeats, quick=options.quick)
 
