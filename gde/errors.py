@@ -8,6 +8,23 @@ class GdeError(ValueError):
     """
 
 
+LONGEST = 400  # characters of what was found or of a place: a damaged file may hold a word of megabytes
+
+
 def bad(where: object, found: str, expected: str, remedy: str) -> GdeError:
-    """Build the standard message ``<where>: found <found>, expected <expected>; <remedy>``."""
-    return GdeError(f"{where}: found {found}, expected {expected}; {remedy}")
+    """Build the standard message ``<where>: found <found>, expected <expected>; <remedy>``.
+
+    It is one line whatever the parts hold: names of files and what other libraries say come with line breaks, and
+    control characters could rewrite a terminal.
+    """
+    return GdeError(one_line(f"{_short(str(where))}: found {_short(found)}, expected {expected}; {remedy}"))
+
+
+def one_line(text: str) -> str:
+    """`text` with everything that is not for printing written as in a Python string."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _short(text: str) -> str:
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}"
