@@ -1,19 +1,21 @@
 """Runs: one training each, kept for ever under its hash; the current one of an experiment is published."""
 
-import fcntl
 import os
 import platform
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gde.config import run_id
+from gde.config import run_id, training_slice
 from gde.digest import code_digest, training_modules
 from gde.errors import bad
-from gde.io import atomic_dir, atomic_path, read_json, storage_errors, verify_sums, write_json
+from gde.group import find_place, joined_processes
+from gde.integrity import read_sealed_json, write_sealed_json
+from gde.io import atomic_dir, atomic_path, storage_errors, verify_sums
+from gde.lock import Held, Lock, patience
+from gde.provenance import provenance
 
 if TYPE_CHECKING:
     import torch
@@ -31,14 +33,18 @@ def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir
 
     store, code = SetStore.open(store_dir), code_digest(training_modules(config))
     run = run_id(config, store.digest, code)
-    run_dir, device = runs_dir / run, pick_device(accelerator)
-    with joined_processes(device) as first, one_writer(run_dir, enabled=first):
+    run_dir, place = runs_dir / run, find_place()
+    device = pick_device(accelerator, place)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    with joined_processes(place, backend) as first, one_writer(run_dir, enabled=first):
         if not is_finished(run_dir):
             record = {"run": run, "experiment": config["name"], "store": store.digest, "code": code}
             if first:
-                write_json(run_dir / "run.json", record | {"config": config})
+                write_sealed_json(run_dir / "run.json", record | {"config": config})
             model, budget = train(config, store, run_dir, device=device)
             model.config |= record | {"budget": budget, "data": store.meta["data"], "hardware": hardware(device)}
+            settings, seeds, inputs = training_slice(config), {"experiment": config["seed"]}, {"store": store.digest}
+            model.config["provenance"] = provenance(settings, code=code, seeds=seeds, inputs=inputs, device=device)
             if first:
                 model.to("cpu").save(run_dir / "model")
         if first:
@@ -57,48 +63,27 @@ def is_finished(run_dir: Path) -> bool:
     """Whether the run's model is there and intact (GdeError when it is damaged)."""
     if not (run_dir / "model").is_dir():
         return False
-    verify_sums(run_dir / "model")
+    verify_sums(run_dir / "model", f"delete {run_dir / 'model'} and run again: it is made from the checkpoints")
     return True
-
-
-@contextmanager
-def joined_processes(device: "torch.device") -> Iterator[bool]:
-    """Join the process group that torchrun or srun set up, if any; gives True in the process that writes."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield True
-        return
-    from torch import distributed
-
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield distributed.get_rank() == 0
-    finally:
-        distributed.destroy_process_group()
 
 
 @contextmanager
 def one_writer(run_dir: Path, *, enabled: bool = True) -> Iterator[None]:
     """Make the run's directory and hold its lock; GdeError when another live process does, or it is read-only.
 
-    The lock dies with its process.
+    In a Slurm job a process that is about to end is waited for.
     """
     if not enabled:
         yield
         return
-    with storage_errors(run_dir):
-        run_dir.mkdir(parents=True, exist_ok=True)
-        lock = (run_dir / "lock").open("a+")
-    with lock as f:
-        try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            f.seek(0)
-            remedy = "wait for it to end, or stop it; its checkpoints are kept"
-            raise bad(run_dir, f"a training of this run in progress ({f.read().strip()})", "one writer", remedy) from e
+    lock = Lock(run_dir / "lock", patience=patience())
+    try:
         with storage_errors(run_dir):
-            f.truncate(0)
-            f.write(f"process {os.getpid()} on {socket.gethostname()}")
-            f.flush()
+            lock.acquire()
+    except Held as e:
+        remedy = "wait for it to end, or stop it (`gde jobs cancel`); its checkpoints are kept"
+        raise bad(run_dir, f"a training of this run in progress ({e})", "one writer", remedy) from None
+    with lock.held():
         yield
 
 
@@ -113,7 +98,7 @@ def hardware(device: "torch.device") -> str:
 
 def keep_metrics(metrics: Path, runs_dir: Path) -> None:
     """Put a copy of an experiment's metrics.json beside the run it describes, so that later runs do not erase it."""
-    run_dir = runs_dir / read_json(metrics)["run"]
+    run_dir = runs_dir / read_sealed_json(metrics)["run"]
     if run_dir.is_dir():
         with atomic_path(run_dir / "metrics.json") as tmp:
             shutil.copy(metrics, tmp)

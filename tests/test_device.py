@@ -7,6 +7,7 @@ import torch
 
 from gde.device import autocast, pick_device
 from gde.errors import GdeError
+from gde.group import Place
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +15,17 @@ def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name in ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """gpus(n): as if torch saw n GPUs."""
+
+    def see(n):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: n > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: n)
+
+    return see
 
 
 @pytest.mark.parametrize("variable", ["SLURM_JOB_GPUS", "SLURM_STEP_GPUS"])
@@ -41,11 +53,40 @@ def test_cuda_without_a_gpu():
         pick_device("cuda")
 
 
-def test_the_local_rank_chooses_the_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setenv("LOCAL_RANK", "3")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_each_process_takes_its_own_gpu(gpus, rank):
+    """Also the second one of the second machine, whose rank is 3."""
+    gpus(2)
+    assert pick_device("auto", Place(rank, 2, rank)) == torch.device("cuda", rank)
+    assert pick_device("cuda", Place(rank + 2, 4, rank)) == torch.device("cuda", rank)
+    assert pick_device("cpu", Place(rank, 2, rank)) == torch.device("cpu")
+
+
+def test_torchruns_local_rank_is_read(gpus, monkeypatch):
+    gpus(4)
+    for name, value in (("RANK", "3"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "3"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_ADDR", "node1")
     assert pick_device("auto") == torch.device("cuda", 3)
-    assert pick_device("cpu") == torch.device("cpu")
+
+
+def test_srun_shows_each_process_one_gpu(gpus, monkeypatch):
+    gpus(1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert pick_device("auto", Place(1, 2, 1, bound=True)) == torch.device("cuda", 0)
+
+
+def test_more_processes_than_gpus(gpus):
+    gpus(1)
+    with pytest.raises(GdeError, match=r"gpus: found 1 visible, expected 2 or more on this machine, one for each"):
+        pick_device("auto", Place(1, 2, 1))
+
+
+def test_one_of_the_granted_gpus_is_not_visible(gpus, monkeypatch):
+    gpus(1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(GdeError, match=r"1 visible GPU \(CUDA_VISIBLE_DEVICES='0,1'.*every GPU that was granted"):
+        pick_device("auto", Place(0, 2, 0))
 
 
 @pytest.mark.parametrize(

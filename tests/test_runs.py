@@ -1,6 +1,5 @@
 """A run is one training of one meaning: kept for ever, published when asked for, written by one process."""
 
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -10,7 +9,8 @@ import pytest
 import tiny
 
 from gde.errors import GdeError
-from gde.io import read_json, verify_sums, write_json
+from gde.integrity import read_sealed_json, write_sealed_json
+from gde.io import verify_sums
 from gde.model import GDE
 from gde.runs import keep_metrics, one_writer, train_run
 
@@ -48,7 +48,7 @@ def test_a_published_model_knows_its_run(results, tmp_path, family_store):
     assert "CPU" in config["hardware"]
     assert set(verify_sums(tmp_path / "tiny" / "model")) == {"config.json", "log.jsonl", "model.safetensors"}
     assert {p.name for p in (tmp_path / "runs" / run).iterdir()} == {
-        "checkpoints", "lock", "log.jsonl", "model", "run.json"
+        "checkpoints", "log.jsonl", "model", "run.json"
     }  # fmt: skip
 
 
@@ -111,8 +111,7 @@ def test_the_lock_is_free_after_an_error(results, tmp_path, monkeypatch):
     with pytest.raises(GdeError, match="never finite"):
         results()
     (run_dir,) = (tmp_path / "runs").iterdir()
-    with (run_dir / "lock").open() as f:
-        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not (run_dir / "lock").exists()
 
 
 def test_a_damaged_finished_model_is_named(results, tmp_path):
@@ -168,7 +167,7 @@ def test_a_granted_gpu_that_is_not_visible_trains_nothing(tmp_path, family_store
 
 def test_metrics_are_kept_beside_their_run(results, tmp_path):
     run = results()
-    write_json(tmp_path / "tiny" / "metrics.json", tiny.metrics(run))
+    write_sealed_json(tmp_path / "tiny" / "metrics.json", tiny.metrics(run))
     keep_metrics(tmp_path / "tiny" / "metrics.json", tmp_path / "runs")
-    assert read_json(tmp_path / "runs" / run / "metrics.json") == tiny.metrics(run)
+    assert read_sealed_json(tmp_path / "runs" / run / "metrics.json") == tiny.metrics(run)
     assert os.listdir(tmp_path / "runs") == [run]

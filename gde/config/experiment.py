@@ -1,6 +1,6 @@
 """An experiment file, and config/config.yaml."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -109,4 +109,11 @@ class Config(Section):
     preset: Preset = Field("laptop", description="budget: smoke (seconds), laptop (minutes), paper (the published one)")
     seed: Whole = Field(0, description="seed of every random number")
     accelerator: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = a GPU where there is one")
+    gpus: Count = Field(
+        1, description="GPUs that one training shares, one process each; with accelerator cpu, processes"
+    )
+    nodes: Count = Field(1, description="machines these processes are spread over; several need Slurm")
+    mirror: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="directory or address that holds DATASET/FILE, asked instead of the network; null = none"
+    )
     grids: dict[str, Grid] = Field({}, description="what `snakemake grids` builds, by name; `all` leaves them out")

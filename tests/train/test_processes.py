@@ -118,3 +118,28 @@ def too_many(rank, config, sets, root):
 def test_more_processes_than_shards_are_refused(family_store, tmp_path):
     config = tiny.experiment({"training.shards": 1})
     assert together(too_many, config, family_store.path, tmp_path) == [0, 0]
+
+
+@pytest.mark.parametrize("then", ["alone", "together"])
+def test_a_run_goes_on_with_another_number_of_processes(family_store, tmp_path, then):
+    """Two processes are stopped and one goes on, or the other way round: the same run, and the same curve."""
+    config = tiny.experiment({"training.log_every": 1})
+    arguments = config, family_store.path, tmp_path
+    if then == "alone":
+        assert together(stopped, *arguments) == [143, 143]
+        run(0, *arguments)
+    else:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                stopped(1, *arguments)
+            except SystemExit as e:
+                os._exit(e.code)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 143
+        assert together(run, *arguments) == [0, 0]
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    train(config, family_store, tmp_path / "whole", device=tiny.CPU)
+    whole, both = curve(tmp_path / "whole" / "log.jsonl"), curve(tmp_path / "model" / "log.jsonl")
+    assert [step for step, _ in both] == [step for step, _ in whole]
+    assert [v for _, v in both] == pytest.approx([v for _, v in whole], abs=1e-5, rel=1e-5)

@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 from copies import ROOT, SMOKE
 
+from gde.chain import read_about
 from gde.cli import main
 from gde.config import resolve
 from gde.figures import figures_of
+from gde.integrity import read_sealed_json
+from gde.io import read_sums
 from gde.model import GDE
-from gde.verify import canonical_digests
+from gde.sets.layout import store_digest
+from gde.verify import canonical_digests, verify
 
 pytestmark = pytest.mark.workflow
 KINDS = {"gmm": "family", "pbmc68k": "samples"}
@@ -42,8 +46,8 @@ def copied(made, tmp_path):
 
 @pytest.mark.parametrize("experiment", KINDS)
 def test_metrics_file(made, experiment):
-    report = json.loads((made / f"results/{experiment}/metrics.json").read_text())
-    assert set(report) == {"experiment", "run", "data", "seed", "device", "budget", "metrics"}
+    report = read_sealed_json(made / f"results/{experiment}/metrics.json")
+    assert set(report) == {"experiment", "run", "data", "seed", "device", "budget", "provenance", "metrics"}
     assert report["experiment"] == experiment
     assert report["run"].startswith(f"{experiment}-")
     assert report["data"] == {"gmm": "simulated", "pbmc68k": "release"}[experiment]
@@ -71,6 +75,34 @@ def test_embeddings_and_samples_open_in_anndata(made, experiment):
     assert np.isfinite(x.X).all()
     assert set(x.obs["split"]) == {"test"}
     assert set(x.obs["set"]) == set(z.obs_names[z.obs["split"] == "test"])
+
+
+@pytest.mark.parametrize("experiment", KINDS)
+def test_every_result_says_where_it_came_from(made, experiment):
+    folder = made / f"results/{experiment}"
+    model = json.loads((folder / "model/config.json").read_text())
+    store = made / f"results/sets/{experiment}"
+    records = {"model": model["provenance"], "metrics": json.loads((folder / "metrics.json").read_text())["provenance"]}
+    records["store"] = json.loads((store / "provenance.json").read_text())
+    for name in ("embeddings", "samples"):
+        records[name] = read_about(folder / f"{name}.h5ad")["provenance"]
+    for name, record in records.items():
+        assert all(len(record[key]) == 64 for key in ("config", "code")), name
+        assert record["seeds"]["experiment"] == 0, name
+        about = record["environment"]
+        assert len(about["lock"]) == 64 and about["cores"] >= 1 and about["processor"] and about["torch"], name
+    weights = read_sums(folder / "model")["model.safetensors"]
+    assert records["model"]["inputs"] == {"store": store_digest(store)}
+    assert records["metrics"]["inputs"] == {"model": weights, "store": store_digest(store)}
+    assert records["embeddings"]["inputs"] == records["metrics"]["inputs"]
+    assert set(records["samples"]["inputs"]) == {"model", "embeddings"}
+    assert bool(records["store"]["inputs"]) == (experiment == "pbmc68k")
+
+
+def test_nothing_made_is_damaged_or_of_other_inputs(made, monkeypatch):
+    monkeypatch.chdir(made)
+    states = {finding.state for finding in verify(made / "results")}
+    assert states == {"ok", "same", "no digest"}
 
 
 @pytest.mark.parametrize("experiment", KINDS)

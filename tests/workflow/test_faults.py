@@ -133,8 +133,8 @@ def test_interrupted_in_every_way_and_still_the_same_results(project, tmp_path_f
     job = start(project)
     job.pause_training()
     second = snakemake(project, *MODEL)
-    assert second.returncode == 1
-    assert "Directory cannot be locked" in second.stderr
+    assert second.returncode == 2
+    assert f"results: found a Snakemake at work (process {job.snakemake.pid} on " in second.stderr
     assert "Traceback" not in second.stderr
     job.signal_training(signal.SIGTERM)
     assert job.snakemake.wait(60) == 1
@@ -146,16 +146,19 @@ def test_interrupted_in_every_way_and_still_the_same_results(project, tmp_path_f
     assert re.search(r"resumed at step \d+ of 200", log.read_text())
     job.snakemake.kill()
     job.snakemake.wait()
-    locked = snakemake(project, *MODEL)
-    assert locked.returncode == 1
-    assert "--unlock" in locked.stderr
-    assert snakemake(project, "--unlock", *MODEL).returncode == 0
     orphan = snakemake(project, *MODEL)
-    assert orphan.returncode == 1
-    assert f"found a training of this run in progress (process {job.training} on " in orphan.stderr
+    assert orphan.returncode == 2
+    assert f"jobs of an earlier Snakemake alive: process {job.training} on this machine (train.py)" in orphan.stderr
+    insists = snakemake(project, "--nolock", *MODEL)
+    assert insists.returncode == 1
+    assert f"found a job in progress that writes it (process {job.training} on " in insists.stderr
     assert not job.finished()
     job.signal_training(signal.SIGKILL)
     job.wait_for_training()
+    unlock = subprocess.run(
+        [sys.executable, "-m", "gde.cli", "jobs", "cancel"], cwd=project, capture_output=True, text=True, timeout=60
+    )
+    assert unlock.stdout.startswith("0 jobs ended; the directory is unlocked"), unlock.stderr
 
     done = snakemake(project, *MODEL)
     assert done.returncode == 0, done.stderr

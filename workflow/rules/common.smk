@@ -1,16 +1,23 @@
+import os
 import re
 
 from gde import digest
+from gde.attempts import memory
 from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
+from gde.jobs import guard
 from gde.script import EXIT, export_package, say
+from gde.sigterm import pass_on_sigterm
+from gde.sources import ask_for, files_of, read_sources
 
 export_package()
+pass_on_sigterm()
 try:
     SETTINGS, _ = settings(config, Path(), workflow.configfiles)
     EXPERIMENTS = resolve_all(config, Path(), workflow.configfiles)
     GRIDS = resolve_grids(config, Path(), workflow.configfiles)
+    SOURCES = read_sources()
 except GdeError as e:
     say(e)
     sys.exit(EXIT)
@@ -21,6 +28,12 @@ CELLS = {path: cell for grid in GRIDS.values() for path, cell in grid.cells.item
 STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store in grid.stores.items()}
 EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
+# Of a training: its processes and nodes, the processes that a node has at most, and those that a task of Slurm starts.
+GPUS, NODES = SETTINGS["gpus"], SETTINGS["nodes"]
+ON_NODE, IN_TASK = -(-GPUS // NODES), GPUS if NODES == 1 else 1
+# On several nodes the job itself calls srun: `mpi` keeps the Slurm plugin from starting it as a step of one task.
+# Without `nodes` Slurm may take the GPUs of one training from several nodes.
+SPREAD = {"nodes": NODES, "tasks": GPUS, "tasks_per_gpu": 0, "mpi": "srun"} if NODES > 1 else {"nodes": 1}
 
 
 def any_of(names):
@@ -31,6 +44,11 @@ def any_of(names):
 def resolved_of(wildcards):
     """The settings of the experiment, cell or set store that a job is about."""
     return STORES[wildcards.store] if hasattr(wildcards, "store") else EXPERIMENTS[wildcards.experiment]
+
+
+def torch_threads(wildcards):
+    """Threads of what computes with a model, wherever it runs."""
+    return EXPERIMENTS[wildcards.experiment]["training"]["torch_threads"]
 
 
 def slice_of(*keys):
@@ -64,18 +82,49 @@ def sets_of(wildcards):
     return f"results/sets/{CELLS[name].store if name in CELLS else name}"
 
 
-def user_file(wildcards):
-    """The file that a set store is made from, if it is a user's."""
+def one_snakemake():
+    """Refuse to run jobs beside another Snakemake, or beside jobs that one left behind when it was killed."""
+    try:
+        guard(workflow)
+    except GdeError as e:
+        say(e)
+        sys.exit(EXIT)
+
+
+def sets_to_share(wildcards):
+    """As `sets_of`, for training; refuses processes that would have no part of a batch, and nodes without a process."""
+    shards = EXPERIMENTS[wildcards.experiment]["training"]["shards"]
+    try:
+        if shards < GPUS:
+            expected = f"{GPUS} or more, a part of the batch for each GPU"
+            raise bad(f"{wildcards.experiment}: training.shards", str(shards), expected, "raise it, or lower gpus")
+        if GPUS < NODES:
+            raise bad("config/config.yaml: nodes", str(NODES), f"at most gpus = {GPUS}", "raise gpus, or lower nodes")
+    except GdeError as e:
+        say(e)
+        sys.exit(EXIT)
+    return sets_of(wildcards)
+
+
+def raw_files(wildcards):
+    """The files that a set store is made from: of resources/sources.yaml, or the user's."""
+    one_snakemake()  # here, since every job needs a set store, and before Snakemake says that it is locked
     dataset = resolved_of(wildcards)["dataset"]
-    if "path" not in dataset:
-        return []
+    sources = [source for source in files_of(dataset, table=SOURCES) if source.access != "bundled"]
+    for source in sources:
+        if not (source.urls or SETTINGS["mirror"] or source.path.is_file()):
+            say(ask_for(source))
+            sys.exit(EXIT)
+    files = [str(source.path) for source in sources]
+    if "path" not in dataset or os.path.normpath(dataset["path"]) in files:
+        return files
     if not Path(dataset["path"]).is_file():
         file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
         where = f"{file}: dataset.path"
         remedy = "correct the path; it is relative to the working directory"
         say(bad(where, f"no file {dataset['path']!r}", "an existing file", remedy))
         sys.exit(EXIT)
-    return dataset["path"]
+    return [*files, dataset["path"]]
 
 
 def outputs(experiment):

@@ -13,12 +13,13 @@ rule evaluate:
         experiment=any_of(NAMES),
     conda:
         "../../envs/gde.yaml"
-    threads: 2
+    threads: torch_threads
     resources:
         gpu=GPU,
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=memory("evaluate", 2000),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
+        torch_threads=torch_threads,
         settings=evaluation_slice,
         code=code_of("evaluate", digest.evaluation_modules),
     message:
@@ -46,7 +47,7 @@ rule card:
         "../../envs/gde.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=memory("card", 1000),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         description=lambda wildcards: EXPERIMENTS[wildcards.experiment]["description"],

@@ -18,7 +18,7 @@ rule figure:
         "../../envs/gde.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=memory("figure", 1000),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         code=code_of("figure", digest.figure_modules, "figure"),

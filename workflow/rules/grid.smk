@@ -13,12 +13,13 @@ rule cell:
         experiment=any_of(CELLS),
     conda:
         "../../envs/gde.yaml"
-    threads: lambda wildcards: EXPERIMENTS[wildcards.experiment]["training"]["torch_threads"]
+    threads: torch_threads
     resources:
         gpu=GPU,
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 300 * attempt,
+        mem_mb=memory("cell", 2000),
+        runtime=300,  # the next attempt goes on where this one stopped
     params:
+        torch_threads=torch_threads,
         settings=evaluation_slice,
         code=code_of("cell", lambda resolved: digest.training_modules(resolved) + digest.evaluation_modules(resolved)),
     message:
@@ -32,12 +33,13 @@ rule grid_summary:
         metrics=lambda wildcards: [f"results/{cell}/metrics.json" for cell in GRIDS[wildcards.grid].cells],
         models=lambda wildcards: [f"results/{cell}/model" for cell in GRIDS[wildcards.grid].cells],
     output:
-        report(
+        summary=report(
             "results/grid/{grid}/summary.tsv",
             caption="../report/grid.rst",
             category="Grids",
             labels={"grid": "{grid}", "shows": "every cell, control and metric"},
         ),
+        provenance="results/grid/{grid}/provenance.json",
     log:
         "results/logs/grid_summary/{grid}.log",
     benchmark:
@@ -46,7 +48,7 @@ rule grid_summary:
         "../../envs/gde.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=memory("grid_summary", 1000),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         cells=lambda wildcards: [cell.labels for cell in GRIDS[wildcards.grid].cells.values()],
@@ -60,7 +62,7 @@ rule grid_summary:
 
 rule grid_figure:
     input:
-        rules.grid_summary.output[0],
+        rules.grid_summary.output.summary,
     output:
         svg=report(
             "results/grid/{grid}/figures/{metric}.svg",
@@ -77,7 +79,7 @@ rule grid_figure:
         "../../envs/gde.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        mem_mb=memory("grid_figure", 1000),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         code=code_of("grid_figure", lambda grid: ["gde.figures.grid"], "grid"),

@@ -1,6 +1,6 @@
 rule prepare:
     input:
-        user_file,
+        raw_files,
     output:
         directory("results/sets/{store}"),
     log:
@@ -11,9 +11,10 @@ rule prepare:
         "../../envs/gde.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=memory("prepare", 2000),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
+        torch_threads=2,
         settings=slice_of("name", "seed", "dataset"),
         code=code_of("prepare", digest.prepare_modules),
     message:

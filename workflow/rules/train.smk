@@ -1,6 +1,6 @@
 rule train:
     input:
-        sets_of,
+        sets_to_share,
     output:
         directory("results/{experiment}/model"),
     log:
@@ -11,11 +11,12 @@ rule train:
         experiment=any_of(NAMES),
     conda:
         "../../envs/gde.yaml"
-    threads: lambda wildcards: EXPERIMENTS[wildcards.experiment]["training"]["torch_threads"]
+    threads: lambda wildcards: EXPERIMENTS[wildcards.experiment]["training"]["torch_threads"] * IN_TASK
     resources:
-        gpu=GPU,
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        **SPREAD,
+        gpu=GPU * GPUS,
+        mem_mb=memory("train", 2000 * ON_NODE),
+        runtime=240,  # the next attempt goes on where this one stopped
     params:
         # Not the accelerator: where a run was made does not make it another run.
         settings=lambda wildcards: training_slice(EXPERIMENTS[wildcards.experiment]),
@@ -38,12 +39,13 @@ rule embed:
         "results/benchmarks/embed/{experiment}.tsv"
     conda:
         "../../envs/gde.yaml"
-    threads: 2
+    threads: torch_threads
     resources:
         gpu=GPU,
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=memory("embed", 2000),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
+        torch_threads=torch_threads,
         code=code_of("embed", digest.model_modules),
     message:
         "{wildcards.experiment}: embedding every group"
@@ -63,12 +65,13 @@ rule sample:
         "results/benchmarks/sample/{experiment}.tsv"
     conda:
         "../../envs/gde.yaml"
-    threads: 2
+    threads: torch_threads
     resources:
         gpu=GPU,
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=memory("sample", 2000),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
+        torch_threads=torch_threads,
         code=code_of("sample", digest.model_modules),
     message:
         "{wildcards.experiment}: generating samples of the held-out groups"

@@ -5,7 +5,9 @@ from pathlib import Path
 from gde.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.grid import summarise
+    from gde.grid import summarise, write_provenance
 
     metrics, models = (list(map(Path, files)) for files in (s.input.metrics, s.input.models))
-    summarise(s.params.cells, metrics, models, Path(s.output[0]), published=s.params.published)
+    published = {"published": s.params.published}
+    summarise(s.params.cells, metrics, models, Path(s.output.summary), **published)
+    write_provenance(s.params.cells, metrics, Path(s.output.provenance), **published)

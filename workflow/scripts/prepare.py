@@ -5,9 +5,8 @@ from pathlib import Path
 from gde.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.nets.registry import resolve_kind
-    from gde.prepare import REGISTRY
+    from gde.pins import check_inputs
+    from gde.prepare import prepare_store
 
-    settings = s.params.settings
-    prepare = resolve_kind(REGISTRY, settings["dataset"]["kind"])
-    prepare(settings["dataset"], Path(s.output[0]), name=settings["name"], seed=settings["seed"])
+    check_inputs(s.input)
+    prepare_store(s.params.settings, Path(s.output[0]))

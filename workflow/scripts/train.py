@@ -5,7 +5,13 @@ from pathlib import Path
 from gde.script import job
 
 with job(snakemake) as s:  # noqa: F821
+    from gde.launch import launch
     from gde.runs import train_run
 
-    accelerator = s.config.get("accelerator", "auto")
-    train_run(s.params.settings, Path(s.input[0]), Path("results/runs"), Path(s.output[0]), accelerator=accelerator)
+    accelerator, gpus, nodes = (s.config.get(key, d) for key, d in (("accelerator", "auto"), ("gpus", 1), ("nodes", 1)))
+    arguments = s.params.settings, Path(s.input[0]), Path("results/runs"), Path(s.output[0])
+    if int(gpus) == 1:
+        train_run(*arguments, accelerator=accelerator)
+    else:
+        bind = s.resources.get("gpu", 0) > 0
+        launch(*arguments, accelerator=accelerator, gpus=int(gpus), nodes=int(nodes), bind=bind)
