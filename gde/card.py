@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from gde.io import atomic_write, read_json
+from gde.integrity import SEAL_TEXT, read_sealed_json, seal
+from gde.io import atomic_path, read_json, verify_file
 
 ORIGIN = {
     "simulated": "simulated by this workflow from the law below",
@@ -13,7 +14,8 @@ ORIGIN = {
     "excerpt": "an excerpt of a published data set (recognised by its digest); not comparable to published numbers",
     "user": "a file of the user; see its own licence and terms",
 }
-BUDGET = "Budget:"  # begins the one line that differs between equal runs
+BUDGET, MADE = "Budget:", "Made with"
+VARIABLE = (BUDGET, MADE)  # begin the lines that differ between equal runs
 METHODS = (
     "Sets of samples were encoded by a permutation-invariant {encoder} encoder into {latent_dim} dimensions and "
     "generated back by a {generator} model conditioned on the embedding; both were trained together for {steps} steps "
@@ -25,9 +27,11 @@ METHODS = (
 
 def write_card(model_dir: Path, metrics_file: Path, out: Path, *, description: str) -> None:
     """Write a Markdown card from the model's config.json and the experiment's metrics.json."""
-    config, report = read_json(model_dir / "config.json"), read_json(metrics_file)
-    with atomic_write(out) as f:
-        f.write(card(config, report, description))
+    verify_file(model_dir / "config.json")
+    config, report = read_json(model_dir / "config.json"), read_sealed_json(metrics_file)
+    with atomic_path(out) as tmp:
+        tmp.write_text(card(config, report, description) + f"\n<!-- {SEAL_TEXT} -->\n")
+        seal(tmp)
 
 
 def card(config: dict[str, Any], report: dict[str, Any], description: str = "") -> str:
@@ -64,6 +68,8 @@ def card(config: dict[str, Any], report: dict[str, Any], description: str = "") 
             f"{BUDGET} {budget['steps']} steps, {budget['seconds']:.0f} s on {config['hardware']}, "
             f"{budget['samples_seen']:.3g} samples, seed {config['seed']}.",
             "",
+            *provenance_lines(config["provenance"]),
+            "",
             "## Results on held-out sets",
             "",
             "| metric | value | interval | n | baselines | chance | ceiling | published | protocol |",
@@ -83,6 +89,17 @@ def card(config: dict[str, Any], report: dict[str, Any], description: str = "") 
             "",
         ]
     )
+
+
+def provenance_lines(record: dict[str, Any]) -> list[str]:
+    """Where the model came from, short; all of it is in config.json."""
+    about = record["environment"]
+    version = f"gde {about['gde']}" + (f" ({about['git']})" if about["git"] else "")
+    return [
+        f"Settings {record['config'][:16]}, training code {record['code'][:16]}.",
+        "",
+        f"{MADE} {version}, Python {about['python']}, torch {about['torch']}, packages {about['lock'][:16]}.",
+    ]
 
 
 def better(m: dict[str, Any]) -> str:

@@ -2,11 +2,14 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError, bad
 
 RESULTS = Path("results")
@@ -17,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     args = parser().parse_args(argv)
     try:
-        args.command(args)
+        return args.command(args) or 0
     except GdeError as e:
         print(f"gde: {e}", file=sys.stderr)
         return 2
@@ -67,18 +70,21 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--split", choices=splits, default="test", help="samples of the store to compare (default test)")
     sub.add_argument("--permutations", type=positive, default=999, help="default 999: p is at least 1 / 1000")
     sub.add_argument("--at-most", type=positive, default=2000, help="samples used of a group (default 2000)")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("--json", type=Path, help="also write the result there")
 
     sub = command(sample, "sample", "generate samples of embedded distributions")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
     sub.add_argument("-n", type=positive, default=500, help="samples per set (default 500)")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
-    sub = command(check_runs, "check", "what `snakemake all` would train, why, and for how long")
+    sub = command(check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand")
+    sub.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: those of config/config.yaml")
     sub.add_argument("--grid", metavar="NAME", help="the cells of this grid instead")
+    profile = os.environ.get("SNAKEMAKE_PROFILE")
+    sub.add_argument("--profile", type=Path, default=profile, metavar="DIR", help="Snakemake profile that will be used")
 
     sub = command(init_experiment, "init", "write a commented experiment file for an .h5ad")
     sub.add_argument("data", type=Path, help=".h5ad")
@@ -92,8 +98,18 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--runs", type=Path, default=RESULTS / "runs")
     sub.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto")
 
-    sub = command(verify_results, "verify", "check one results directory, or whether two hold the same results")
-    sub.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="results/<experiment>; one or two")
+    sub = command(verify_results, "verify", "re-hash results and what they were made from, or compare two directories")
+    sub.add_argument(
+        "directories",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="results/<experiment>, results/sets/<name>, results/runs/<run> or results/grid/<name>; "
+        "none = all of results, two = do they hold the same?",
+    )
+
+    sub = command(list_jobs, "jobs", "live jobs of the workflow here; `cancel` ends what a killed Snakemake left")
+    sub.add_argument("action", nargs="?", choices=["cancel"], help="end them, wait until they are gone, unlock")
 
     sub = command(clean, "clean", "delete the checkpoints of finished runs; models, logs and metrics stay")
     sub.add_argument("--superseded", action="store_true", help="delete finished runs that are not current altogether")
@@ -103,8 +119,15 @@ def parser() -> argparse.ArgumentParser:
 
 def positive(text: str) -> int:
     """An integer of at least 1, for argparse."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"found {value}, expected at least 1")
+    if not 1 <= (value := int(text)) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"found {value}, expected 1 to {LARGEST}")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number that seeds every generator, for argparse."""
+    if not 0 <= (value := int(text)) <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"found {value}, expected 0 to {LARGEST_SEED}")
     return value
 
 
@@ -142,12 +165,17 @@ def compare_runs(args: argparse.Namespace) -> None:
 
 def load_model(word: str) -> Any:
     """The model in a directory, or of an experiment or run."""
-    from gde.model import GDE
+    from gde.model import GDE, not_a_model
     from gde.run_table import find_run
 
-    if Path(word).is_dir():
+    if os.path.isdir(word):
         return GDE.load(word)
-    run = find_run(RESULTS, word)
+    try:
+        run = find_run(RESULTS, word)
+    except GdeError:
+        if os.path.lexists(word):
+            raise not_a_model(Path(word)) from None
+        raise
     if run.model is None:
         found, remedy = "no model: training has not finished", "finish it, or name another"
         raise bad(f"run {run.id}", found, "a finished run", remedy)
@@ -172,7 +200,7 @@ def compare_two(args: argparse.Namespace) -> None:
     from gde.sets.store import SetStore
 
     model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
-    if args.data.is_dir():
+    if os.path.isdir(args.data):
         if args.groupby or args.layer or args.use_raw:
             raise bad("--groupby, --layer, --use-raw", f"{args.data}, a set store", "an .h5ad", "leave them out")
         source = nullcontext(SetStore.open(args.data))
@@ -199,17 +227,29 @@ def compare_two(args: argparse.Namespace) -> None:
 
 
 def sample(args: argparse.Namespace) -> None:
-    from gde.embed import read_anndata, sample_anndata, write_anndata
+    from gde.embed import read_anndata, sample_anndata, write_samples
 
-    result = sample_anndata(load_model(args.model), read_anndata(args.embeddings), args.n, args.seed)
-    write_anndata(result, args.out)
+    model = load_model(args.model)
+    result = sample_anndata(model, read_anndata(args.embeddings), args.n, args.seed)
+    write_samples(result, model, args.embeddings, args.out, seed=args.seed)
     print(f"{args.out}: {args.n} samples of each of {result.n_obs // args.n} sets")
 
 
-def check_runs(args: argparse.Namespace) -> None:
-    from gde.check import check, read_config
+def check_runs(args: argparse.Namespace) -> int:
+    from gde.check import check
 
-    print_table(check(read_config(Path()), Path(), RESULTS, args.grid), "no experiments")
+    if args.grid and args.experiments:
+        raise bad("gde check", "--grid and experiments", "one of them", "leave one out")
+    profile = args.profile and Path(args.profile)
+    report = check(Path(), RESULTS, args.experiments, grid=args.grid, profile=profile)
+    print_table(report.trainings, "no experiments")
+    print()
+    print_table(report.downloads, "nothing to download")
+    print()
+    print_table([{"asked for": what, "": much} for what, much in report.costs.items()], "")
+    for problem in report.problems:
+        print(f"gde: {problem}", file=sys.stderr)
+    return 2 if report.problems else 0
 
 
 def init_experiment(args: argparse.Namespace) -> None:
@@ -220,25 +260,48 @@ def init_experiment(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
+    from gde.config.stored import check_resolved
     from gde.io import read_json
     from gde.runs import train_run
 
-    run = train_run(read_json(args.config), args.sets, args.runs, args.model, accelerator=args.accelerator)
+    config = read_json(args.config)
+    check_resolved(config, args.config)
+    run = train_run(config, args.sets, args.runs, args.model, accelerator=args.accelerator)
     print(f"{args.model}: {run}")
 
 
 def verify_results(args: argparse.Namespace) -> None:
-    from gde.verify import canonical_digests, compare
+    from gde.chain import WRONG
+    from gde.verify import canonical_digests, compare, fetched, verify
 
     if len(args.directories) > 2:
-        raise bad("gde verify", f"{len(args.directories)} directories", "one or two", "compare them pair by pair")
-    digests = [canonical_digests(d) for d in args.directories]
-    if len(digests) == 2:
-        compare(*digests, *args.directories)
-        print(f"the same {len(digests[0])} results, but for timings and host")
+        found, expected = f"{len(args.directories)} directories", "none, one or two"
+        raise bad("gde verify", found, expected, "compare them pair by pair")
+    if len(args.directories) == 2:
+        first, second = (canonical_digests(d) for d in args.directories)
+        compare(first, second, *args.directories)
+        print(f"the same {len(first)} results, but for timings and host")
         return
-    for name, digest in digests[0].items():
-        print(f"{digest}  {name}")
+    (directory,) = args.directories or [RESULTS]
+    findings = []
+    for finding in chain(verify(directory), [] if args.directories else fetched()):  # as they come: hashing takes time
+        print(f"{finding.state:9}  {finding.what}" + (f"  {finding.detail}" if finding.detail else ""), flush=True)
+        findings.append(finding)
+    if wrong := [finding for finding in findings if finding.state in WRONG]:
+        found = f"{len(wrong)} of {len(findings)} files and links damaged, missing or changed ({wrong[0].what} first)"
+        raise bad(directory, found, "none", "the lines above say how to make each again")
+    print(f"{len(findings)} files and links, none damaged, missing or changed")
+
+
+def list_jobs(args: argparse.Namespace) -> None:
+    from gde import jobs
+
+    if args.action is None:
+        print_table(jobs.table(Path()), "no job of this directory is alive")
+        return
+    number = jobs.cancel(Path())
+    ended = f"{number} {'job' if number == 1 else 'jobs'} ended"
+    print(f"{ended}; the directory is unlocked: run again, trainings go on from their checkpoints")
 
 
 def clean(args: argparse.Namespace) -> None:

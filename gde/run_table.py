@@ -10,7 +10,8 @@ import yaml
 
 from gde.config import training_slice
 from gde.errors import bad
-from gde.io import read_json
+from gde.integrity import read_sealed_json
+from gde.io import read_json, verify_file
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,16 @@ class Run:
 
 def read_run(path: Path) -> Run:
     """Read one run. Raises GdeError naming a missing or damaged file."""
-    record = read_json(path / "run.json")
-    optional = [f if f.is_file() else None for f in (path / "model" / "config.json", path / "metrics.json")]
-    model, metrics = (f and read_json(f) for f in optional)
+    record = read_sealed_json(path / "run.json", remedy=f"delete {path} and train again")
+    model = metrics = None
+    if (path / "model").is_dir():
+        verify_file(path / "model" / "config.json", f"delete {path / 'model'} and train again")
+        model = read_json(path / "model" / "config.json")
+    if (path / "metrics.json").is_file():
+        metrics = read_sealed_json(path / "metrics.json", remedy="delete it; the rule evaluate writes it")
     published = path.parents[1] / record["experiment"] / "model" / "config.json"
+    if published.is_file():
+        verify_file(published, f"make it again with `snakemake --force {published.parent}`")
     current = published.is_file() and read_json(published)["run"] == record["run"]
     return Run(path, record, model, metrics, current)
 
@@ -140,6 +147,8 @@ def show(run: Run) -> dict[str, Any]:
     out = {"run": run.id, "state": run.state, "path": str(run.path)}
     if run.model is not None:
         out |= {key: run.model[key] for key in ("budget", "hardware", "data")}
+        out["provenance"] = {"model": run.model["provenance"]}
     if run.metrics is not None:
         out["metrics"] = {k: v["value"] for k, v in run.metrics["metrics"].items()}
+        out["provenance"] = out.get("provenance", {}) | {"metrics": run.metrics["provenance"]}
     return out | {"config": run.config}

@@ -22,8 +22,11 @@ from gde.card import card, write_card
 from gde.cli import main
 from gde.config import resolve, training_slice
 from gde.config.load import read_yaml
+from gde.integrity import write_sealed_json
 from gde.io import read_json, write_json, write_sums
+from gde.prepare import prepare_store
 from gde.runs import keep_metrics
+from gde.sets.layout import store_digest
 
 EXPERIMENTS = ("tiny", "cells")
 
@@ -32,7 +35,7 @@ def prepare(root: Path, name: str) -> Path:
     """Store and resolved settings of an experiment, as the workflow makes them; returns the settings' file."""
     config = resolve(name, read_yaml(root / "config/config.yaml").data, root)
     if not (root / "results/sets" / name).exists():
-        tiny.prepare(config, root / "results/sets" / name)
+        prepare_store({key: config[key] for key in ("name", "seed", "dataset")}, root / "results/sets" / name)
     write_json(root / f"{name}.json", training_slice(config))
     return root / f"{name}.json"
 
@@ -49,6 +52,8 @@ def trained(tmp_path_factory):
     (root / "config/experiments").mkdir(parents=True)
     (root / "config/config.yaml").write_text("experiments: [tiny, cells]\n")
     tiny.cells().write_h5ad(root / "cells.h5ad")
+    (root / "resources").mkdir()
+    shutil.copy(Path(gde.__file__).parents[1] / "resources/sources.yaml", root / "resources")
     dataset = {"kind": "h5ad", "path": "cells.h5ad", "groupby": ["donor", "cell_type"], "n_hvg": None, "n_pcs": 5}
     for name, data in {"tiny": tiny.FAMILY, "cells": dataset}.items():
         text = yaml.safe_dump({**tiny.SMALL, "dataset": data})
@@ -59,7 +64,7 @@ def trained(tmp_path_factory):
         for name in EXPERIMENTS:
             assert train(root, name) == 0
         run = read_json(root / "results/tiny/model/config.json")["run"]
-        write_json(root / "results/tiny/metrics.json", tiny.metrics(run))
+        write_sealed_json(root / "results/tiny/metrics.json", tiny.metrics(run))
         keep_metrics(root / "results/tiny/metrics.json", root / "results/runs")
     finally:
         os.chdir(before)
@@ -89,12 +94,12 @@ def run(capsys):
 
 @pytest.fixture
 def refused(run):
-    """refused(*arguments, parts=[...]): exits 2 with one line that has every part, and nothing on stdout."""
+    """refused(*arguments, parts=[...]): exits 2, one line has every part; nothing on stdout unless `prints`."""
 
-    def refused(*arguments, parts):
+    def refused(*arguments, parts, prints=False):
         status, out, err = run(*arguments)
         assert status == 2
-        assert out == ""
+        assert bool(out) == prints
         assert err.startswith("gde: ")
         assert err.count("\n") == 1
         for part in parts:
@@ -155,6 +160,12 @@ def test_show(project, run):
         assert shown["budget"]["steps"] == 16
         assert shown["metrics"]["geometry/w2_spearman"] == 0.9
         assert shown["config"]["latent_dim"] == 4
+        record = shown["provenance"]["model"]
+        assert record["inputs"] == {"store": store_digest(project / "results/sets/tiny")}
+        assert record["seeds"] == {"experiment": 0}
+        assert len(record["config"]) == len(record["code"]) == len(record["environment"]["lock"]) == 64
+        assert record["environment"]["torch"].startswith("2.")
+        assert shown["provenance"]["metrics"]["code"] == "c" * 64
 
 
 def edit(root: Path, name: str, **changes) -> None:
@@ -196,7 +207,8 @@ def test_no_runs_at_all(tmp_path, monkeypatch, refused):
 
 def test_a_damaged_record_is_named(project, refused):
     (project / "results/runs" / id_of("tiny") / "run.json").write_text("{")
-    refused("list", parts=["run.json", "damaged JSON"])
+    refused("list", parts=["run.json", "the file is damaged"])
+    refused("check", parts=["run.json", "the file is damaged"], prints=True)
 
 
 # check
@@ -204,9 +216,9 @@ def test_a_damaged_record_is_named(project, refused):
 
 def checked(run) -> dict[str, dict[str, str]]:
     """experiment -> row of `gde check`."""
-    status, out, _ = run("check")
-    assert status == 0
-    head, rule, *rows = out.splitlines()
+    status, out, err = run("check")
+    assert (status, err) == (0, "")
+    head, rule, *rows = out.partition("\n\n")[0].splitlines()
     columns = [m.span() for m in re.finditer("-+", rule)]
     keys = [head[a:b].strip() for a, b in columns]
     starts = [a for a, _ in columns] + [None]
@@ -252,9 +264,25 @@ def test_check_of_an_interrupted_run(project, run):
     assert "unfinished" in row["why"]
 
 
-def test_check_of_a_wrong_configuration(project, refused):
-    edit(project, "tiny", latent_dimm=3)
-    refused("check", parts=["tiny.yaml", "latent_dimm", "latent_dim"])
+def test_check_prints_every_problem_and_what_is_right(project, run):
+    edit(project, "tiny", latent_dimm=3, encoder={"kind": "resnt"}, training={"steps": 0, "n_sets": 6})
+    edit(project, "cells", dataset={"kind": "h5ad", "path": "gone.h5ad", "groupby": ["donor"]})
+    status, out, err = run("check")
+    assert status == 2
+    lines = err.splitlines()
+    assert len(lines) == 5 and all(line.startswith("gde: config/experiments/") for line in lines)
+    for part in ("latent_dimm", "did you mean 'resnet'?", "training.steps", "training.shards", "no file 'gone.h5ad'"):
+        assert sum(part in line for line in lines) == 1
+    assert "cells" in out and "tiny" not in out.partition("\n\n")[0]
+
+
+def test_check_of_chosen_experiments(project, run, refused):
+    status, out, _ = run("check", "cells")
+    assert status == 0
+    assert "cells" in out and "tiny" not in out
+    refused("check", "cels", parts=["'cels'", "did you mean 'cells'?"])
+    refused("check", "cells", "--grid", "some", parts=["one of them"])
+    refused("check", "--grid", "some", parts=["grids", "'some'"])
 
 
 # clean
@@ -267,7 +295,7 @@ def test_clean_keeps_models_logs_and_metrics(project, run):
     assert out.count("would delete") == 2
     assert (run_dir / "checkpoints").is_dir()
     run("clean")
-    assert {p.name for p in run_dir.iterdir()} == {"lock", "log.jsonl", "metrics.json", "model", "run.json"}
+    assert {p.name for p in run_dir.iterdir()} == {"log.jsonl", "metrics.json", "model", "run.json"}
     assert run("clean")[1] == ""
     assert train(project, "tiny") == 0
 
@@ -287,12 +315,7 @@ def test_clean_spares_unfinished_and_current_runs(project, run):
 # verify
 
 
-def test_verify_lists_digests_and_finds_equal_results_equal(project, run, refused):
-    status, out, _ = run("verify", "results/tiny")
-    assert status == 0
-    assert {line.split()[1] for line in out.splitlines()} == {
-        "metrics.json", "model/config.json", "model/model.safetensors"
-    }  # fmt: skip
+def test_verify_finds_equal_results_equal(project, run):
     write_card(
         Path("results/tiny/model"),
         Path("results/tiny/metrics.json"),
@@ -305,7 +328,9 @@ def test_verify_lists_digests_and_finds_equal_results_equal(project, run, refuse
     for name, change in (("metrics.json", {"seconds": 9}), ("model/config.json", {"seconds": 7.5})):
         content = read_json(Path("other") / name)
         content["budget"] |= change
-        write_json(Path("other") / name, content)
+        record = content["provenance"]["environment"]
+        content["provenance"]["environment"] = record | {"host": "another", "git": "v9-dirty", "lock": "x"}
+        (write_sealed_json if name == "metrics.json" else write_json)(Path("other") / name, content)
     write_sums(Path("other/model"))
     write_card(Path("other/model"), Path("other/metrics.json"), Path("other/MODEL_CARD.md"), description="a tiny one")
     status, out, _ = run("verify", "results/tiny", "other")
@@ -320,7 +345,7 @@ def test_verify_names_what_differs(project, run, refused, file, capsys):
     if file == "metrics.json":
         content = read_json(Path("other/metrics.json"))
         content["metrics"]["reconstruction/w2"]["value"] += 1e-12
-        write_json(Path("other/metrics.json"), content)
+        write_sealed_json(Path("other/metrics.json"), content)
     elif file == "extra.txt":
         (project / "other/extra.txt").write_text("x")
     else:
@@ -336,7 +361,7 @@ def test_verify_of_nothing_damage_and_too_many(project, refused):
     refused("verify", "a", "b", "c", parts=["3 directories"])
     with Path("results/tiny/model/model.safetensors").open("ab") as f:
         f.write(b"x")
-    refused("verify", "results/tiny", parts=["model.safetensors", "damaged"])
+    refused("verify", "results/tiny", "results/tiny", parts=["model.safetensors", "damaged"])
 
 
 # embed, sample
@@ -382,7 +407,7 @@ def test_sample_mistakes(project, refused, capsys):
     with pytest.raises(SystemExit) as e:
         main(["sample", "cells", "z.h5ad", "-n", "0", "-o", "x.h5ad"])
     assert e.value.code == 2
-    assert "expected at least 1" in capsys.readouterr().err
+    assert "expected 1 to" in capsys.readouterr().err
     assert not Path("x.h5ad").exists()
 
 

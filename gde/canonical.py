@@ -1,0 +1,58 @@
+"""Digests of content that leave out what may differ between equal runs: timings, host, device, seals."""
+
+import csv
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from gde.card import VARIABLE
+from gde.integrity import SEAL
+from gde.io import read_json, sha256_file, sha256_json
+from gde.provenance import ENVIRONMENT
+
+CARD = "MODEL_CARD.md"
+SUMMARY = "summary.tsv"  # of a grid
+VOLATILE = ("seconds", "hardware", "device", "sets_per_s", ENVIRONMENT, SEAL)  # the seal covers the others
+VOLATILE_HDF5 = f"uns/gde/provenance/{ENVIRONMENT}/"
+
+
+def canonical_digest(path: Path) -> str:
+    """SHA-256 of what is in a file.
+
+    JSON, the model card and a grid's summary without timings and host; .h5ad by its arrays (HDF5 files carry
+    addresses), without the environment of its provenance; everything else by its bytes.
+    """
+    if path.suffix == ".json":
+        return sha256_json(_stable(read_json(path)))
+    if path.suffix == ".h5ad":
+        return _hdf5_digest(path)
+    if path.name == SUMMARY:
+        with path.open(newline="") as f:
+            return sha256_json([_stable(row) for row in csv.DictReader(f, delimiter="\t")])
+    if path.name == CARD:
+        lines = [line for line in path.read_text().splitlines() if not line.startswith(VARIABLE) and SEAL not in line]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return sha256_file(path)
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _stable(v) for k, v in value.items() if k not in VOLATILE}
+    return [_stable(v) for v in value] if isinstance(value, list) else value
+
+
+def _hdf5_digest(path: Path) -> str:
+    import h5py
+
+    digest = hashlib.sha256()
+
+    def visit(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and not name.startswith(VOLATILE_HDF5):
+            values = node.asstr()[...] if h5py.check_string_dtype(node.dtype) else node[...]
+            digest.update(f"{name} {node.shape} {node.dtype}".encode())
+            text = h5py.check_string_dtype(node.dtype) is not None
+            digest.update(str(values.tolist()).encode() if text else values.tobytes())
+
+    with h5py.File(path) as f:
+        f.visititems(visit)
+    return digest.hexdigest()

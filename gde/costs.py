@@ -1,0 +1,139 @@
+"""What a run of the workflow will ask for: disk, and hours on GPUs. Estimates from the sizes that are known."""
+
+import math
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gde.config.datasets import FAMILIES
+from gde.io import canonical_json, read_json
+
+FLOAT = 4  # bytes
+SCALARS = ("normal", "poisson")  # families of one feature
+MOST_SAMPLES = 500  # that the workflow generates of a set
+BUNDLED = {"digits": (1797, 64), "pbmc68k": (700, 765)}  # rows, features before PCA
+RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.M | re.S)
+RUNTIME = re.compile(r"^ +runtime=(?:lambda wildcards, attempt: )?(\d+)( \* attempt)?,", re.M)
+GPU = re.compile(r"^ +gpu=(?!0,)", re.M)
+
+
+def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, int | None]:
+    """Bytes that an experiment will write: its set store, checkpoints and model, embeddings and samples.
+
+    store : where the set store is, or will be.   trains : whether the training is still to be done.
+    A user's file counts with its size where its head does not tell more; None where a size is unknown before the data
+    are read.
+    """
+    rows, features = shape(resolved, store)
+    data = resolved["dataset"]
+    file = Path(data.get("path", "")).expanduser()
+    if rows is not None and features is not None:
+        values = rows * features * FLOAT
+    else:
+        values = file.stat().st_size if file.is_file() else None
+    out = {"set store": 0 if (store / "SHA256SUMS").is_file() else values, "checkpoints and model": None}
+    if not trains:
+        out["checkpoints and model"] = 0
+    elif features is not None:
+        parameters = n_parameters(canonical_json(model_of(resolved)), features)
+        out["checkpoints and model"] = checkpoints(resolved["training"], parameters)
+    if data["kind"] in FAMILIES:
+        test, validation = test_sets(data), data["validation_sets"]
+        samples = test * min(data["test_size"], MOST_SAMPLES) * features * 2  # as they are and as features
+        out["embeddings and samples"] = FLOAT * (2 * (test + validation) * resolved["latent_dim"] + samples)
+    else:  # at most as many samples as there are data
+        out["embeddings and samples"] = values and 2 * values
+    return out
+
+
+def test_sets(data: dict[str, Any]) -> int:
+    """Held-out sets of a family: of its law, and of the published one where there is one."""
+    return data["test_sets"] * (2 if data.get("published_law") else 1)
+
+
+def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None]:
+    """Samples and features of a set store: of the one that is there, or as far as the settings and the file's own
+    head tell."""
+    if (store / "meta.json").is_file():
+        import numpy as np
+
+        x = np.load(store / "x.npy", mmap_mode="r", allow_pickle=False)
+        return len(x), read_json(store / "meta.json")["dim"]
+    data = resolved["dataset"]
+    kind = data["kind"]
+    if kind in FAMILIES:
+        rows = (test_sets(data) + data["validation_sets"]) * data["test_size"]
+        return rows, 1 if kind in SCALARS else data.get("dim") or data["categories"]
+    rows, columns = BUNDLED[kind] if kind in BUNDLED else h5ad_shape(data) if kind == "h5ad" else (None, None)
+    chosen = [n for n in (columns, data.get("n_hvg"), data.get("n_pcs")) if n is not None]
+    if kind == "table" and data.get("features"):
+        chosen.append(len(data["features"]))
+    return rows, min(chosen, default=None)
+
+
+def h5ad_shape(data: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Cells and genes of a user's .h5ad; None, None for a file that is not there or that `prepare` will refuse."""
+    import h5py
+
+    try:
+        with h5py.File(Path(data["path"]).expanduser()) as f:
+            tables = (f["obs"], f["raw/var"] if data["use_raw"] else f["var"])
+            return tuple(len(t[t.attrs["_index"]]) for t in tables)
+    except (OSError, KeyError, TypeError, AttributeError):
+        return None, None
+
+
+def model_of(resolved: dict[str, Any]) -> dict[str, Any]:
+    """The part of an experiment that its number of parameters depends on, but for the data."""
+    return {key: resolved[key] for key in ("encoder", "generator", "latent_dim")}
+
+
+@cache
+def n_parameters(model: str, features: int) -> int:
+    """Trainable numbers of a model (canonical JSON of `model_of`), built without memory; heads left out."""
+    import json
+
+    import torch
+
+    from gde.model import GDE
+    from gde.model import n_parameters as count
+
+    with torch.device("meta"):
+        return count(GDE(json.loads(model), mean=[0.0] * features, scale=[1.0] * features))
+
+
+def checkpoints(training: dict[str, Any], parameters: int) -> int:
+    """Bytes of the checkpoints kept (the newest, the best, every `keep_every`-th and one being written), each with
+    weights, their average and the optimiser's slots; and of the model, which is kept and published."""
+    from gde.checkpoint import NEWEST_KEPT
+
+    optimizer = training["optimizer"]
+    slots = 2 if optimizer["kind"] != "sgd" else int(optimizer["momentum"] > 0)
+    kept = min(NEWEST_KEPT + 2, math.ceil(training["steps"] / training["checkpoint_every"]) + 1)
+    kept += training["steps"] // training["keep_every"] if training["keep_every"] else 0
+    return FLOAT * parameters * ((2 + slots) * kept + 2)
+
+
+def free(path: Path) -> int:
+    """Bytes free where `path` is or will be."""
+    return shutil.disk_usage(next(p for p in (path, *path.absolute().parents) if p.exists())).free
+
+
+def time_limits(root: Path) -> dict[str, tuple[int, bool]]:
+    """GPU rule -> minutes of its time limit, and whether that grows with the attempt, from workflow/rules."""
+    limits = {}
+    for file in sorted((root / "workflow" / "rules").glob("*.smk")):
+        for name, body in RULE.findall(file.read_text()):
+            if GPU.search(body) and (match := RUNTIME.search(body)):
+                limits[name] = int(match[1]), bool(match[2])
+    return limits
+
+
+def most_hours(rule: str, limits: dict[str, tuple[int, bool]], attempts: int) -> float | None:
+    """Hours that one job can be charged at most, all its attempts together; None for a rule without a limit."""
+    if rule not in limits:
+        return None
+    minutes, grows = limits[rule]
+    return minutes * (attempts * (attempts + 1) / 2 if grows else attempts) / 60
