@@ -1,11 +1,12 @@
-# make run: everything from nothing. make test, make lint: what CI does. make env: only the environment in .venv.
+# make run: everything from nothing. make lint, make test, make test-faults, make test-slurm: what CI does. make env: only
+# the environment in .venv.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.lock
 ENV := source $(VENV)/bin/activate &&
 
-.PHONY: run env test lint clean
+.PHONY: run env test test-faults test-slurm lint clean
 
 run: env
 	$(ENV) snakemake all
@@ -30,6 +31,14 @@ $(STAMP): requirements.lock pyproject.toml
 
 test: env
 	$(ENV) python -m pytest -n 2 --dist loadgroup
+
+# Kills, damage, full disks, bad servers, mutated inputs.
+test-faults: env
+	$(ENV) python -m pytest -n 2 --dist loadgroup tests/faults
+
+# A real Slurm on this machine; needs Debian and root, else the tests are skipped.
+test-slurm: env
+	$(ENV) python -m pytest -n 0 tests/slurm
 
 lint: env
 	$(ENV) ruff check . && ruff format --check . && snakefmt --check workflow && snakemake --lint

@@ -12,6 +12,7 @@ from torch import Tensor
 from gde.errors import GdeError, bad
 from gde.io import atomic_dir, read_json, verify_sums, write_json
 from gde.model import load_tensors
+from gde.temporary import temporary_name
 
 log = logging.getLogger(__name__)
 NEWEST_KEPT = 2
@@ -54,7 +55,7 @@ def list_checkpoints(directory: Path) -> list[Path]:
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and state of one checkpoint. Raises GdeError naming a damaged file."""
-    verify_sums(path)
+    verify_sums(path, f"delete {path.parent} to train from the start")
     return load_tensors(path / "state.safetensors"), read_json(path / "state.json")
 
 
@@ -76,14 +77,19 @@ def load_latest(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | N
     return None
 
 
+def clear_leftovers(directory: Path) -> None:
+    """Remove what killed processes left half-written or half-deleted. Only for the process that writes here."""
+    for left in directory.glob(".step-*.tmp"):
+        shutil.rmtree(left)
+
+
 def prune_checkpoints(directory: Path, *, best: int | None, keep_every: int) -> None:
     """Delete all but the newest two, the best and every `keep_every`-th step (0: none), and what killed processes left.
 
     Only for the process that writes, between two of its checkpoints.
     """
-    for left in directory.glob(".step-*.tmp"):
-        shutil.rmtree(left)
+    clear_leftovers(directory)
     for path in list_checkpoints(directory)[:-NEWEST_KEPT]:
         step = int(path.name.removeprefix("step-"))
         if step != best and not (keep_every and step % keep_every == 0):
-            shutil.rmtree(path)
+            shutil.rmtree(path.rename(temporary_name(path)))  # a kill must not leave half of one under its name

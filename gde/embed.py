@@ -1,5 +1,6 @@
 """Embeddings of whole groups of any size, exactly, with a standard error for each."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,13 +14,15 @@ import torch
 from torch import Tensor
 
 from gde.errors import bad
-from gde.io import atomic_path
+from gde.integrity import SEAL, SEAL_TEXT, check_seal, seal
+from gde.io import atomic_path, sha256_file
 from gde.model import GDE
 from gde.sets.store import SetStore
 
 if TYPE_CHECKING:
     import anndata
 
+log = logging.getLogger(__name__)
 ROWS_AT_ONCE = 65_536  # larger groups are streamed stage by stage
 PIECE = 4096  # rows of a chunk that go through the stages together: few enough to stay in a processor's cache
 FOLDS = 16
@@ -164,30 +167,66 @@ def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str,
     return result
 
 
-def read_anndata(path: Path) -> "anndata.AnnData":
-    """Read an .h5ad written by gde. GdeError names a file that is missing or damaged."""
+def read_anndata(path: Path, *, sealed: bool = False) -> "anndata.AnnData":
+    """Read an .h5ad written by gde, or with not `sealed` one that a user cut out of such a file.
+
+    GdeError names a file that is missing, damaged or edited.
+    """
     import anndata
 
-    from gde.prepare.hdf5 import open_hdf5
+    from gde.prepare.hdf5 import check_exists, open_hdf5
 
+    check_exists(Path(path))
+    whole = check_seal(path, required=sealed)  # first: HDF5 says less about a damaged file
     with open_hdf5(Path(path)):  # says in one line what is wrong with a file that is no HDF5
         pass
-    return anndata.read_h5ad(path)
+    if not whole:
+        log.warning("%s: not written by gde, so it has no digest to be checked against", path)
+    try:
+        return anndata.read_h5ad(path)
+    except Exception as e:  # anndata's own errors have no type in common
+        remedy = "embed the data again, or write the file with AnnData.write_h5ad"
+        raise bad(path, f"no AnnData ({type(e).__name__})", "an .h5ad file written by gde", remedy) from e
 
 
 def write_anndata(data: "anndata.AnnData", out: Path) -> None:
-    """Write an .h5ad, whole or not at all; text columns are stored as categories."""
+    """Write an .h5ad, whole or not at all, with its digest inside; text columns are stored as categories.
+
+    HDF5 makes it in memory, compressed: where a disk is full, HDF5 itself may end the process.
+    """
+    import anndata
+    import h5py
+
     data.strings_to_categoricals()
     with atomic_path(out) as tmp:
-        data.write_h5ad(tmp, compression="gzip")
+        with h5py.File("memory", "w", driver="core", backing_store=False) as f:
+            f.attrs[SEAL] = np.bytes_(SEAL_TEXT)  # first, so that it stands at the start of a file that was cut
+            anndata.io.write_elem(f, "/", data, dataset_kwargs={"compression": "gzip"})
+            if data.raw is None:
+                del f["raw"]  # a note that there is none, which older anndata cannot read; write_h5ad leaves it out
+            f.flush()
+            tmp.write_bytes(f.id.get_file_image())
+        seal(tmp)
 
 
 def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.device) -> None:
     """Embed every group of a store and write `out` (see `to_anndata`)."""
     model, store = GDE.load(model_dir, device=device), SetStore.open(store_dir)
     z, se = embed_store(model, store)
-    provenance = {"run": model.config["run"], "store": store.digest, "data": store.meta["data"]}
-    write_anndata(to_anndata(z, se, store.groups, provenance), out)
+    about = {"run": model.config["run"], "store": store.digest, "data": store.meta["data"]}
+    about["provenance"] = origin(model, {"store": store.digest})
+    write_anndata(to_anndata(z, se, store.groups, about), out)
+
+
+def origin(model: GDE, inputs: dict[str, str], seed: int | None = None) -> dict[str, Any]:
+    """The record of what a model makes from `inputs`, name -> SHA-256 (`gde.provenance`); seed : of what it samples."""
+    from gde.config import training_slice
+    from gde.digest import code_digest, model_modules
+    from gde.provenance import provenance
+
+    code, inputs = code_digest(model_modules(model.config)), {"model": model.digest, **inputs}
+    seeds = {"experiment": model.config["seed"]} | ({} if seed is None else {"samples": seed})
+    return provenance(training_slice(model.config), code=code, seeds=seeds, inputs=inputs, device=model.device)
 
 
 def embed_anndata(
@@ -205,7 +244,9 @@ def embed_anndata(
     """
     with anndata_store(model, data, groupby, layer=layer, use_raw=use_raw) as store:
         z, se = embed_store(model, store)
-        return to_anndata(z, se, store.groups.drop(columns="split"), {"run": model.config.get("run", "")})
+        inputs = {"data": sha256_file(data)} if isinstance(data, str | Path) else {}
+        about = {"run": model.config.get("run", ""), "provenance": origin(model, inputs)}
+        return to_anndata(z, se, store.groups.drop(columns="split"), about)
 
 
 @contextmanager
@@ -248,6 +289,12 @@ def anndata_store(
         yield SetStore.open(path, verify=False)
 
 
+def _run_of(embeddings: "anndata.AnnData") -> str:
+    """The run that embeddings were made with; empty where they do not say."""
+    about = embeddings.uns.get("gde")
+    return str(about.get("run", "")) if isinstance(about, dict) else ""
+
+
 @torch.no_grad()
 def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int) -> "anndata.AnnData":
     """New samples of every embedded distribution.
@@ -258,9 +305,18 @@ def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarra
     """
     import anndata
 
-    if embeddings.n_vars != model.latent_dim:
-        remedy = "give embeddings made with this model"
-        raise bad("embeddings", f"{embeddings.n_vars} columns", f"{model.latent_dim} (the model's latent_dim)", remedy)
+    remedy = "give embeddings made with this model"
+    if embeddings.n_vars != model.latent_dim or not embeddings.n_obs:
+        found = f"{embeddings.n_obs} rows and {embeddings.n_vars} columns"
+        raise bad("embeddings", found, f"rows, and {model.latent_dim} columns (the model's latent_dim)", remedy)
+    if not isinstance(embeddings.X, np.ndarray) or embeddings.X.dtype.kind != "f":
+        found = f"X of type {getattr(embeddings.X, 'dtype', type(embeddings.X).__name__)}"
+        raise bad("embeddings", found, "a dense array of numbers", remedy)
+    if not embeddings.obs_names.is_unique:
+        raise bad("embeddings", "a set's name twice", "unique obs_names", "call obs_names_make_unique()")
+    run, own = _run_of(embeddings), model.config.get("run")
+    if run and own and run != own:
+        raise bad("embeddings", f"those of run {run}", f"those of {own}, this model's run", remedy)
     counts = np.broadcast_to(np.asarray(n, dtype=np.int64), embeddings.n_obs)
     z = torch.from_numpy(np.asarray(embeddings.X, dtype=np.float32)).to(model.device)
     if not z.isfinite().all():
@@ -281,8 +337,16 @@ def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarra
 
 def sample_to_h5ad(model_dir: Path, embeddings: Path, out: Path, *, device: torch.device, at_most: int = 500) -> None:
     """Generate, for every test set of `embeddings`, as many samples as it has (at most `at_most`), into `out`."""
-    model, z = GDE.load(model_dir, device=device), read_anndata(embeddings)
+    model, z = GDE.load(model_dir, device=device), read_anndata(embeddings, sealed=True)
     z = z[z.obs["split"] == "test"].copy()
     result = sample_anndata(model, z, np.minimum(z.obs["n_samples"].to_numpy(), at_most), model.config["seed"])
-    result.uns["gde"] = {"run": model.config["run"]}
+    write_samples(result, model, embeddings, out, seed=model.config["seed"])
+
+
+def write_samples(result: "anndata.AnnData", model: GDE, embeddings: Path, out: Path, *, seed: int) -> None:
+    """Write what `sample_anndata` made from the file `embeddings`, with the record of where it came from."""
+    from gde.canonical import canonical_digest
+
+    record = origin(model, {"embeddings": canonical_digest(embeddings)}, seed)
+    result.uns["gde"] = {"run": model.config.get("run", ""), "provenance": record}
     write_anndata(result, out)

@@ -9,8 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from gde.errors import bad
+from gde.foreign import check_file
 from gde.io import read_json, write_json
 
+STEPS = {"values", "n_hvg", "scale", "clip", "n_pcs"}
 VALUES = ("counts", "lognorm", "scaled")
 # The covariance of d features takes 8 d² bytes and its eigenvectors as much again: 6,000 features stay within 1 GB.
 MAX_PCA_FEATURES = 6000
@@ -191,17 +193,35 @@ class FeaturePipeline:
         directory = Path(directory)
         meta = read_json(directory / "features.json")
         file = directory / "features.safetensors"
+        check_file(file, "the tensors beside features.json", "make the directory again")
         try:
             tensors = load_file(file)
             self = cls(meta["names"], meta["steps"], tensors, meta["n_train"])
-        except FileNotFoundError as e:
-            raise bad(file, "no such file", "the tensors beside features.json", "make the directory again") from e
-        except (SafetensorError, KeyError, TypeError) as e:
+        except (SafetensorError, OSError, LookupError, TypeError, ValueError) as e:
             raise bad(file, f"damaged content ({e})", "files written by gde", "make the directory again") from e
-        g = len(self.names)
-        if any(t.shape[-1] != g for k, t in tensors.items() if k != "variance"):
-            raise bad(file, "tensors of other shapes", f"{g} features as in features.json", "make the directory again")
+        self._check(directory)
         return self
+
+    def _check(self, directory: Path) -> None:
+        """GdeError unless steps, names and tensors, as they were read, fit each other."""
+        again, g, cfg = "make the directory again", len(self.names), self.cfg
+        where = directory / "features.json"
+        if not isinstance(cfg, dict) or set(cfg) != STEPS or cfg["values"] not in VALUES:
+            raise bad(f"{where}: steps", f"{cfg!r:.80}", f"{', '.join(sorted(STEPS))} as gde writes them", again)
+        if len(set(self.names)) != g or not g:
+            raise bad(f"{where}: names", f"{g} names, some of them twice", "one or more, each once", again)
+        if cfg["clip"] is not None and not (type(cfg["clip"]) in (int, float) and cfg["clip"] > 0):
+            raise bad(f"{where}: steps.clip", repr(cfg["clip"]), "a number > 0, or null", again)
+        k = cfg["n_pcs"] if type(cfg["n_pcs"]) is int else 0
+        shapes = {"centre": (g,), "sd": (g,)} if cfg["scale"] is True else {}
+        shapes |= {"pca_mean": (g,), "components": (k, g), "variance": (k,)} if cfg["n_pcs"] is not None else {}
+        found = {name: t.shape for name, t in self.tensors.items()}
+        file = directory / "features.safetensors"
+        if found != shapes:
+            raise bad(file, f"tensors of shapes {found}", f"{shapes}, {g} features as in features.json", again)
+        for name, t in self.tensors.items():
+            if t.dtype != np.float64 or not np.isfinite(t).all() or (name == "sd" and t.min() <= 0):
+                raise bad(f"{file}: {name}", "numbers that cannot be", "finite float64, sd above 0", again)
 
 
 def _apply(f: Callable, x: Any) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.io import atomic_write, read_json
+from gde.integrity import read_sealed_json, write_sealed_json
+from gde.io import atomic_write, read_json, verify_file, write_file_sum
 
 SAME = 1e-6  # relative difference below which cells agree on a control
 BUDGET = ("steps", "seconds", "samples_seen")
@@ -38,7 +39,8 @@ def summarise(
     rows: list[Row] = []
     controls: list[Row] = []
     for labels, file, model in zip(cells, metrics, models, strict=True):
-        report, hardware = read_json(file), read_json(model / "config.json")["hardware"]
+        verify_file(model / "config.json")
+        report, hardware = read_sealed_json(file), read_json(model / "config.json")["hardware"]
         budget = {key: report["budget"][key] for key in BUDGET} | {"hardware": hardware, "run": report["run"]}
         for metric, m in report["metrics"].items():
             about = {"metric": metric, **labels, "better": better(m), "protocol": m["protocol"], "data": report["data"]}
@@ -59,6 +61,25 @@ def summarise(
         )
         writer.writeheader()
         writer.writerows({k: f"{v:.7g}" if isinstance(v, float) else v for k, v in row.items()} for row in table)
+    write_file_sum(out)
+
+
+def write_provenance(
+    cells: list[dict[str, str]], metrics: list[Path], out: Path, *, published: dict[str, dict[str, float]]
+) -> None:
+    """Write the record of where a summary came from; arguments as of `summarise`. Its inputs are the cells' metrics by
+    label, but for timings and host."""
+    from gde.canonical import canonical_digest
+    from gde.digest import code_digest
+    from gde.provenance import provenance
+
+    inputs = {
+        "/".join(f"{axis}~{label}" for axis, label in labels.items()): canonical_digest(file)
+        for labels, file in zip(cells, metrics, strict=True)
+    }
+    seeds = sorted({read_json(file)["seed"] for file in metrics})
+    settings = {"cells": cells, "published": published}
+    write_sealed_json(out, provenance(settings, code=code_digest(["gde.grid"]), seeds=seeds, inputs=inputs))
 
 
 def better(metric: dict[str, Any]) -> str | float:
@@ -100,6 +121,7 @@ def curves(published: dict[str, dict[str, float]], rows: list[Row], axes: list[s
 def read_summary(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """A summary and its axes; everything is text but `value`. GdeError for a file that is not one."""
     remedy = f"make it again with `snakemake -f {path}`"
+    verify_file(path, remedy)
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     except FileNotFoundError as e:

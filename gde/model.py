@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gde import encoders, generators
-from gde.errors import bad
-from gde.io import atomic_dir, read_json, verify_sums, write_json
+from gde.errors import GdeError, bad
+from gde.foreign import check_file, kind_of, other_file
+from gde.io import SUMS, atomic_dir, read_json, verify_sums, write_json
 from gde.nets.registry import build
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class GDE(nn.Module):
     mean, scale : (d,) standardisation constants fitted on training samples; everything inside works on
         (x - mean) / scale, everything outside in the units of the data.
     features : how raw data (an AnnData, a table) becomes samples, where that is known.
+    digest : SHA-256 of the weights' file; "" for a model that was not loaded.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class GDE(nn.Module):
     ):
         super().__init__()
         self.config, self.features = config, features
+        self.digest = ""  # SHA-256 of the weights, where they were read from a file
         self.register_buffer("x_mean", torch.as_tensor(mean, dtype=torch.float32).clone())
         self.register_buffer("x_scale", torch.as_tensor(scale, dtype=torch.float32).clone())
         self.dim, self.latent_dim = len(self.x_mean), config["latent_dim"]
@@ -148,10 +151,16 @@ class GDE(nn.Module):
     def load(cls, path: str | os.PathLike, *, device: str | torch.device = "cpu") -> "GDE":
         """Read what `save` wrote. Raises GdeError naming the file that is missing, damaged or of another config."""
         path = Path(path)
-        if not path.is_dir():
-            raise bad(path, "no such directory", "a model directory", "give results/<experiment>/model")
-        verify_sums(path)
+        if not os.path.isdir(path):
+            raise not_a_model(path)
+        sums = verify_sums(path)
+        for name in (WEIGHTS, CONFIG):
+            if name not in sums:
+                raise bad(path / name, f"not listed in {SUMS}", "a file of every model", "train the experiment again")
+        from gde.config.stored import check_architecture  # pydantic is not needed to train
+
         config = read_json(path / CONFIG)
+        check_architecture(config, path / CONFIG)
         state = load_tensors(path / WEIGHTS)
         features = None
         if (path / FEATURES).is_dir():
@@ -160,21 +169,35 @@ class GDE(nn.Module):
             features = FeaturePipeline.load(path / FEATURES)
         try:
             model = cls(config, mean=state["x_mean"], scale=state["x_scale"], features=features)
-        except (KeyError, TypeError, ValueError) as e:
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as e:
             found = f"{type(e).__name__} {e} when building the model"
             raise bad(path / CONFIG, found, f"the configuration that {WEIGHTS} was trained with", "train again") from e
         load_state(model, state, path / WEIGHTS)
+        if not (model.x_scale > 0).all():
+            raise bad(f"{path / WEIGHTS}:x_scale", "0 or less", "standard deviations above 0", "train again")
+        model.digest = sums[WEIGHTS]
         return model.to(device).eval()
 
 
+def not_a_model(path: Path) -> GdeError:
+    """The error for a path that is no directory: says what kind of file it is instead."""
+    expected, remedy = "a model directory", "give results/<experiment>/model"
+    if not os.path.lexists(path):
+        return bad(path, "no such directory", expected, remedy)
+    check_file(path, expected, remedy)
+    return other_file(path, expected, remedy)
+
+
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file; GdeError names it when it is missing or damaged."""
+    """Read a safetensors file; GdeError names it when it is missing, damaged or something else."""
+    remedy = "delete it and train the experiment again"
+    check_file(path, "a safetensors file", "train the experiment again")
+    if "pickle" in kind_of(path):
+        raise other_file(path, "a safetensors file", remedy)
     try:
         return load_file(path)
-    except FileNotFoundError as e:
-        raise bad(path, "no such file", "a safetensors file", "train the experiment again") from e
-    except SafetensorError as e:
-        raise bad(path, f"a damaged file ({e})", "safetensors", "delete it and train the experiment again") from e
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as e:
+        raise bad(path, f"a damaged file ({e})", "safetensors", remedy) from e
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
@@ -183,9 +206,13 @@ def load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     for name in sorted(own.keys() | state.keys()):
         found = tuple(state[name].shape) if name in state else "no such tensor"
         expected = tuple(own[name].shape) if name in own else "no such tensor"
+        if found == expected and state[name].dtype != own[name].dtype:
+            found, expected = state[name].dtype, own[name].dtype
         if found != expected:
             remedy = "this file belongs to another configuration: train again or give the model's own config.json"
             raise bad(f"{path}:{name}", str(found), str(expected), remedy)
+        if not state[name].isfinite().all():
+            raise bad(f"{path}:{name}", "NaN or infinity", "finite numbers", "train the experiment again")
     model.load_state_dict(state)
 
 

@@ -10,7 +10,14 @@ from typing import Any
 import torch
 
 from gde import objectives
-from gde.checkpoint import flatten_optimizer, load_checkpoint, load_latest, prune_checkpoints, restore_optimizer
+from gde.checkpoint import (
+    clear_leftovers,
+    flatten_optimizer,
+    load_checkpoint,
+    load_latest,
+    prune_checkpoints,
+    restore_optimizer,
+)
 from gde.checkpoint import save_checkpoint as write_checkpoint
 from gde.device import autocast
 from gde.errors import GdeError, bad
@@ -58,6 +65,8 @@ def train(
     sampler = make_sampler(store, config, only=only, device=device)
     validation = validation_batch(store, config, device=device)
     checkpoints = run_dir / "checkpoints"
+    if processes.rank == 0:
+        clear_leftovers(checkpoints)
 
     # best: step and loss of the best validation; stale: validations since; drops: plateaus of the schedule
     state = {"step": 0, "best_step": None, "best": float("inf"), "stale": 0, "drops": 0, "seconds": 0.0, "samples": 0}
@@ -77,7 +86,7 @@ def train(
         if processes.rank == 0:
             tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
             tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
-            tensors |= flatten_optimizer(optimizer, names)
+            tensors |= flatten_optimizer(optimizer, names) | journal.save()
             finite = {k: v if v != float("inf") else None for k, v in state.items()}
             write_checkpoint(checkpoints, state["step"], tensors, finite)
             prune_checkpoints(checkpoints, best=state["best_step"], keep_every=cfg["keep_every"])
@@ -93,7 +102,8 @@ def train(
     stop_requested = []
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.append(True))
     first_bad = torch.full((), -1, device=device)  # first step with NaN or infinity; read only when logging
-    journal = TrainingLog(run_dir, state["step"], cfg, enabled=processes.rank == 0)
+    pending = tensors["log/pending"].to(device) if latest is not None and "log/pending" in tensors else None
+    journal = TrainingLog(run_dir, state["step"], cfg, enabled=processes.rank == 0, pending=pending)
     try:
         while state["step"] < cfg["steps"] and not exhausted():
             step = state["step"]
@@ -118,7 +128,7 @@ def train(
             last, stop = step == cfg["steps"], processes.any(bool(stop_requested))
             validate_now = step % cfg["validate_every"] == 0 or last
             save_now = step % cfg["checkpoint_every"] == 0 or last or stop
-            journal.add(step, {**losses, "grad_norm": grad_norm}, lr, flush=validate_now or save_now)
+            journal.add(step, {**losses, "grad_norm": grad_norm}, lr, flush=validate_now or last)
             if (step % cfg["log_every"] == 0 or validate_now or save_now) and first_bad >= 0:
                 raise not_finite(int(first_bad), sampler, store, checkpoints)
             if validate_now:

@@ -111,6 +111,14 @@ def test_services_never_retrain(copy, before, file):
     assert not {k for k in changed(before, digests(copy)) if k.endswith("training")}
 
 
+@pytest.mark.parametrize("file", ["gde/provenance.py", "gde/canonical.py", "gde/digest.py"])
+def test_records_make_nothing_again(copy, before, file):
+    """What is written down of where a result came from is no part of the result."""
+    with (copy / file).open("a") as f:
+        f.write("\nX = 1\n")
+    assert changed(before, digests(copy)) == set()
+
+
 def test_isometry_depends_on_the_distances():
     from gde.config import resolve
     from gde.digest import training_modules

@@ -11,7 +11,8 @@ from scipy import stats
 from gde.errors import GdeError
 from gde.figures.grid import draw_grid
 from gde.grid import over_seeds, read_summary, summarise
-from gde.io import write_json
+from gde.integrity import write_sealed_json
+from gde.io import write_file_sum, write_json, write_sums
 from gde.verify import canonical_digests
 
 ENCODERS, GENERATORS, SEEDS = ("mean", "gnn", "resnet"), ("flow", "ddpm"), ("0", "1", "2")
@@ -35,8 +36,9 @@ def grid(root, axes, metrics, published=None):
         here = root.joinpath("grid", "some", *(f"{axis}~{label}" for axis, label in labels.items()))
         budget = {"steps": 60, "seconds": 1.5 + i, "samples_seen": 4800, "best_step": 40}
         head = {"experiment": str(here), "run": f"run-{i}", "data": "simulated", "seed": 0, "device": "cpu"}
-        write_json(here / "metrics.json", head | {"budget": budget, "metrics": metrics(labels)})
+        write_sealed_json(here / "metrics.json", head | {"budget": budget, "metrics": metrics(labels)})
         write_json(here / "model/config.json", {"hardware": "x86_64 CPU, 2 cores"})
+        write_sums(here / "model")
         files.append(here / "metrics.json")
         models.append(here / "model")
     summarise(cells, files, models, root / "summary.tsv", published=published or {})
@@ -211,6 +213,9 @@ def test_damaged_summaries_are_refused(tmp_path, axes):
     for content, message in cases.items():
         assert content != text
         file.write_text(content)
+        with pytest.raises(GdeError, match=r"summary\.tsv: found sha256 [0-9a-f]{64}, expected sha256 [0-9a-f]{64}; "):
+            draw_grid("some", "reconstruction/w2", file, *out)
+        write_file_sum(file)
         with pytest.raises(GdeError, match=message):
             draw_grid("some", "reconstruction/w2", file, *out)
     file.unlink()

@@ -111,6 +111,34 @@ def test_no_model_at_all(tmp_path):
         GDE.load(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "found"),
+    [
+        ("x_scale", lambda t: t * 0, "0 or less"),
+        ("x_mean", lambda t: t * float("nan"), "NaN or infinity"),
+        ("x_mean", lambda t: t.double(), "torch.float64"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(saved, name, change, found):
+    """Even when somebody wrote new sums."""
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(saved / "model.safetensors")
+    save_file(state | {name: change(state[name])}, saved / "model.safetensors")
+    write_sums(saved)
+    with pytest.raises(GdeError, match=rf"model\.safetensors:{name}: found {found}"):
+        GDE.load(saved)
+
+
+@pytest.mark.parametrize("changes", [{"evaluations": 0}, {"solver": "rk4"}, {"hidden": "8"}])
+def test_a_config_that_cannot_be_is_refused(saved, changes):
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps(config | {"generator": config["generator"] | changes}))
+    write_sums(saved)
+    with pytest.raises(GdeError, match=rf"config\.json: generator\.{next(iter(changes))}: found"):
+        GDE.load(saved)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_samples_that_are_not_finite_are_refused_unless_masked(value):
     model = blank()

@@ -1,10 +1,12 @@
 """What every section of a configuration shares: no unknown key, no silent conversion, no change after reading."""
 
+import math
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+LARGEST, LARGEST_SEED = 10**9, 2**63 - 1
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -17,6 +19,24 @@ class Section(BaseModel):
     """A section of an experiment file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def bounded(self):
+        """No number that only a slip can have made, and none that JSON cannot hold where any value may stand."""
+        for key in type(self).model_fields:
+            value, largest = getattr(self, key), LARGEST_SEED if key in ("seed", "bytes") else LARGEST
+            if isinstance(value, int) and value > largest:
+                refuse(key, value, f"a number <= {largest}", "lower it")
+            for name, inner in value.items() if isinstance(value, dict) else ():
+                if not _finite(inner):
+                    refuse(f"{key}.{name}", inner, "a finite number", "correct it")
+        return self
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 class HeldOut(Section):

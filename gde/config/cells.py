@@ -3,6 +3,7 @@
 Order, later wins: the base experiment's file, its preset, config/config.yaml, --config, the grid's overrides, the axes.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from gde.config.base import LARGEST_SEED
 from gde.config.errors import kind_of, nearest, show, submodels, unknown
 from gde.config.evaluation import METRICS
 from gde.config.experiment import Experiment
@@ -18,6 +20,8 @@ from gde.config.load import Tree, merge
 from gde.config.resolve import NAME, complete, dotted_keys, experiment_names, layers, settings
 from gde.errors import GdeError, bad
 
+MOST_CELLS = 10_000
+LONGEST_LABEL = 80
 NOT_AXES = ("presets", "description", "published")
 WIDTH = ("hidden",)
 
@@ -62,10 +66,10 @@ def resolve_grids(
 ) -> dict[str, ResolvedGrid]:
     """Every grid of config/config.yaml. Arguments and errors as of `gde.config.resolve`; the errors name the cell."""
     checked, tree = settings(config, root, configfiles)
-    return {name: _resolve_grid(name, grid, checked, tree, root) for name, grid in checked["grids"].items()}
+    return {name: resolve_grid(name, grid, checked, tree, root) for name, grid in checked["grids"].items()}
 
 
-def _resolve_grid(name: str, grid: dict[str, Any], checked: dict, tree: Tree, root: Path) -> ResolvedGrid:
+def resolve_grid(name: str, grid: dict[str, Any], checked: dict, tree: Tree, root: Path) -> ResolvedGrid:
     here = ("grids", name)
     if not NAME.fullmatch(name):
         where, key = tree.mark(here)
@@ -79,6 +83,9 @@ def _resolve_grid(name: str, grid: dict[str, Any], checked: dict, tree: Tree, ro
         parts.append(tree.sub(*here, "overrides"))
     common = reduce(merge, parts, base)
     axes = {axis: _values(axis, tree, (*here, "axes", axis)) for axis in sorted(grid["axes"], key=_order)}
+    if (n_cells := math.prod(map(len, axes.values()))) > MOST_CELLS:
+        where, key = tree.mark((*here, "axes"))
+        raise bad(f"{where}: {key}", f"{n_cells} combinations", f"at most {MOST_CELLS}", "shorten an axis")
     done: dict[tuple, dict] = {}  # by values other than the seed, which changes nothing else
     cells, stores = {}, {}
     for combination in product(*axes.values()):
@@ -108,9 +115,14 @@ def _resolve_grid(name: str, grid: dict[str, Any], checked: dict, tree: Tree, ro
 def _check_names(grid: dict[str, Any], evaluation: str, tree: Tree, here: tuple) -> None:
     """GdeError for an unknown section under overrides, and for an unknown metric."""
     sections = [key for key in Experiment.model_fields if key not in NOT_AXES]
-    for key in grid["overrides"]:
+    for key, value in grid["overrides"].items():
+        where, at = tree.mark((*here, "overrides", key))
         if key not in sections:
-            raise unknown(*tree.mark((*here, "overrides", key)), key, sections)
+            raise unknown(where, at, key, sections)
+        optional = key == "mixer" and value is None
+        if submodels(Experiment.model_fields[key].annotation) and not optional and not isinstance(value, dict):
+            # an axis may replace the section, and then nobody else would look at it
+            raise bad(f"{where}: {at}", show(value), "a mapping of keys", "see config/README.md")
     for i, metric in enumerate(grid["metrics"]):
         if metric not in METRICS[evaluation]:
             raise unknown(*tree.mark((*here, "metrics", i)), metric, METRICS[evaluation])
@@ -139,8 +151,8 @@ def _values(axis: str, tree: Tree, here: tuple) -> list[_Value]:
     for i in range(len(tree.sub(*here).data)):
         value = tree.sub(*here, i)
         where, at = tree.mark((*here, i))
-        if axis == "seed" and (not isinstance(value.data, int) or isinstance(value.data, bool) or value.data < 0):
-            raise bad(f"{where}: {at}", show(value.data), "a whole number >= 0", "correct the seed")
+        if axis == "seed" and (type(value.data) is not int or not 0 <= value.data <= LARGEST_SEED):
+            raise bad(f"{where}: {at}", show(value.data), "a whole number >= 0, below 2**63", "correct the seed")
         data = {"kind": value.data} if kinds and isinstance(value.data, str) else value.data
         label = data
         if isinstance(data, dict):
@@ -149,6 +161,9 @@ def _values(axis: str, tree: Tree, here: tuple) -> list[_Value]:
             if not isinstance(label, str) or not label:
                 raise bad(f"{where}: {at}", "no name", "a text by which to call this value", "add `name: ...`")
         label = _label(label)
+        if len(label) > LONGEST_LABEL:
+            found = f"a name of {len(label)} characters"
+            raise bad(f"{where}: {at}", found, f"at most {LONGEST_LABEL}", "add `name: ...`, which names directories")
         if label in out:
             raise bad(f"{where}: {at}", f"{label!r} a second time", "values of different names", "add `name: ...`")
         out[label] = _Value(label, Tree(data, {("kind",): value.marks[()], **value.marks}))
@@ -157,7 +172,7 @@ def _values(axis: str, tree: Tree, here: tuple) -> list[_Value]:
 
 def _path(axis: str) -> tuple[str | int, ...]:
     """'dataset.alpha.0' -> ('dataset', 'alpha', 0)."""
-    return tuple(int(part) if part.isdecimal() else part for part in axis.split("."))
+    return tuple(int(part) if part.isascii() and part.isdecimal() else part for part in axis.split("."))
 
 
 def _order(axis: str) -> tuple:

@@ -1,6 +1,6 @@
 """Data sets: simulated families, tables of a user, and the two real ones that come with libraries."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -201,6 +201,7 @@ class H5ad(Section):
     def possible(self):
         if self.layer is not None and self.use_raw:
             refuse("use_raw", True, "false when a layer is given", "remove layer or use_raw")
+        check_columns(self)
         return self
 
 
@@ -218,17 +219,30 @@ class Table(Section):
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
     split: Split = Field(Split(), description="what is held out; by group")
 
+    @model_validator(mode="after")
+    def possible(self):
+        check_columns(self)
+        return self
+
 
 class Digits(Section):
     """Handwritten digits of scikit-learn."""
 
+    sources: ClassVar[tuple[str, ...]] = ("digits",)
     kind: Literal["digits"] = Field(description="the 8 x 8 handwritten digits of scikit-learn; a group is a digit")
     split: Split = Field(Split(by="sample"), description="what is held out; by sample, since the groups are few")
+
+    @model_validator(mode="after")
+    def possible(self):
+        if self.split.by not in ("group", "sample"):
+            refuse("split.by", self.split.by, "'group' or 'sample' for digits", "choose one of them")
+        return self
 
 
 class Pbmc68k(Section):
     """The 700 blood cells that come with scanpy."""
 
+    sources: ClassVar[tuple[str, ...]] = ("pbmc68k",)  # data sets of resources/sources.yaml that this kind reads
     kind: Literal["pbmc68k"] = Field(description="the 700 blood cells that come with scanpy; a group is a cell type")
     n_pcs: Count | None = Field(20, description="principal components that samples are made of; null = genes")
     scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
@@ -238,6 +252,13 @@ class Pbmc68k(Section):
 
 Family = Normal | Poisson | Multinomial | Mvn | MvnLowRank | Gmm
 Dataset = Annotated[Family | H5ad | Table | Digits | Pbmc68k, Field(discriminator="kind")]
+
+
+def check_columns(section: H5ad | Table) -> None:
+    for key in ("groupby", "labels", "features"):
+        names = getattr(section, key, None) or []
+        if twice := [name for name in names if names.count(name) > 1 or not name]:
+            refuse(key, twice[0], "each column once, by its name", "take it out")
 
 
 def check_range(section: Section, name: str) -> None:

@@ -68,7 +68,28 @@ def show(value: Any) -> str:
 
 def explain(error: ValidationError, model: type[BaseModel], tree: Tree) -> GdeError:
     """The first finding (an unknown key before all others, since it explains the rest) as a GdeError."""
-    return _one(min(error.errors(include_url=False), key=_rank), model, tree)
+    return explain_all(error, model, tree)[0]
+
+
+def explain_all(error: ValidationError, model: type[BaseModel], tree: Tree) -> list[GdeError]:
+    """Every finding that another one does not explain: a mistyped `kind` makes its section's other keys look wrong, and
+    a mistyped key looks missing."""
+    out: dict[str, GdeError] = {}
+    mistyped: dict[tuple, list[str]] = {}
+    for e in sorted(error.errors(include_url=False), key=_rank):
+        section, key = e["loc"][:-1], e["loc"][-1] if e["loc"] else ""
+        typos = mistyped.setdefault(section, [])
+        if "kind" in map(_is_kind, typos) or (e["type"] == "missing" and nearest(key, typos)):
+            continue
+        if e["type"] == "extra_forbidden":
+            typos.append(str(key))
+        found = _one(e, model, tree)
+        out.setdefault(str(found), found)
+    return list(out.values())
+
+
+def _is_kind(key: str) -> str | None:
+    return nearest(key, ["kind"])
 
 
 def _rank(error: dict) -> int:

@@ -8,7 +8,10 @@ from typing import Any, ClassVar, NamedTuple
 import yaml
 
 from gde.errors import bad
+from gde.foreign import read_text
 
+DEEPEST = 50  # a reader in C that follows a deeper nesting ends in a crash
+MOST_VALUES = 100_000  # aliases of aliases of aliases make billions of a few lines
 Path_ = tuple[str | int, ...]
 
 
@@ -52,12 +55,13 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 _SCALARS = (
     ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
     ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
-    ("int", re.compile(r"^[-+]?[0-9][0-9_]*$"), list("-+0123456789")),
+    ("int", re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*$"), list("-+0123456789")),
     ("float", re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+.0123456789")),
     ("float", re.compile(r"^(?:[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"), list("-+.")),
 )
 for _tag, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
+_PATTERNS = {tag: [p for t, p, _ in _SCALARS if t == tag] for tag, _, _ in _SCALARS}
 _CONVERT = {
     "null": lambda text: None,
     "bool": lambda text: text.lower() == "true",
@@ -65,6 +69,7 @@ _CONVERT = {
     "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
     "str": lambda text: text,
 }
+_TAG = "tag:yaml.org,2002:"
 
 
 def dotted(path: tuple) -> str:
@@ -78,14 +83,10 @@ def dotted(path: tuple) -> str:
 def read_yaml(path: Path, name: str | None = None) -> Tree:
     """Read a YAML mapping. GdeError names file and line of a syntax error, duplicate key or key that is not text."""
     name = name or str(path)
+    text = read_text(path, "a YAML file", "create it or correct the name", name=name)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except FileNotFoundError as e:
-        raise bad(name, "no such file", "a YAML file", "create it or correct the name") from e
-    except OSError as e:
-        raise bad(name, f"a file that cannot be read ({e.strerror})", "a YAML file", "check its permissions") from e
-    except UnicodeDecodeError as e:
-        raise bad(name, f"bytes that are not UTF-8 (at byte {e.start})", "UTF-8 text", "save the file as UTF-8") from e
+        _check_depth(text, name)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as e:
         mark = getattr(e, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
@@ -96,24 +97,36 @@ def read_yaml(path: Path, name: str | None = None) -> Tree:
     if not isinstance(node, yaml.MappingNode):
         raise bad(f"{name}:1", "no keys", "a mapping of `key: value` lines", "see config/README.md")
     marks: dict[Path_, Mark] = {(): Mark(name, "")}
-    try:
-        return Tree(_plain(node, (), name, marks), marks)
-    except RecursionError as e:
-        raise bad(name, "an alias that contains itself", "finite YAML", "remove the alias") from e
+    return Tree(_plain(node, (), name, marks), marks)
+
+
+def _check_depth(text: str, name: str) -> None:
+    """GdeError where brackets or indentation nest too deeply; from the parser's events, which are flat."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            where = f"{name}:{event.start_mark.line + 1}"
+            raise bad(where, f"more than {DEEPEST} levels", "sections in sections", "check brackets and indentation")
 
 
 def _plain(node: yaml.Node, path: Path_, name: str, marks: dict[Path_, Mark]) -> Any:
     here = f"{name}:{node.start_mark.line + 1}"
+    if len(path) > DEEPEST:
+        raise bad(name, "an alias that contains itself", "finite YAML", "remove the alias")
+    if len(marks) > MOST_VALUES:
+        raise bad(here, f"more than {MOST_VALUES} values", "a configuration", "remove aliases, or lists of data")
+    kind = node.tag.removeprefix(_TAG)
+    wanted = {yaml.SequenceNode: ("seq",), yaml.MappingNode: ("map",), yaml.ScalarNode: tuple(_CONVERT)}[type(node)]
+    if kind not in wanted:
+        raise bad(f"{here}: {dotted(path)}", f"the tag {node.tag}", "a plain value", "remove the tag")
     if isinstance(node, yaml.SequenceNode):
         return [_item(child, (*path, i), child, name, marks) for i, child in enumerate(node.value)]
-    kind = node.tag.rpartition(":")[2]
     if isinstance(node, yaml.ScalarNode):
-        if kind not in _CONVERT:
-            raise bad(f"{here}: {dotted(path)}", f"the tag {node.tag}", "a plain value", "remove the tag")
-        try:
-            return _CONVERT[kind](node.value)
-        except ValueError as e:
-            raise bad(f"{here}: {dotted(path)}", repr(node.value), f"a value of type {kind}", "remove the tag") from e
+        value = _convert(kind, node.value)
+        if value is _NOT:
+            raise bad(f"{here}: {dotted(path)}", repr(node.value), f"a value of type {kind}", "correct it, or its tag")
+        return value
     out: dict[str, Any] = {}
     for key, value in node.value:
         line = f"{name}:{key.start_mark.line + 1}"
@@ -129,6 +142,19 @@ def _plain(node: yaml.Node, path: Path_, name: str, marks: dict[Path_, Mark]) ->
 def _item(node: yaml.Node, path: Path_, at: yaml.Node, name: str, marks: dict[Path_, Mark]) -> Any:
     marks[path] = Mark(f"{name}:{at.start_mark.line + 1}", dotted(path))
     return _plain(node, path, name, marks)
+
+
+_NOT = object()
+
+
+def _convert(kind: str, text: str) -> Any:
+    """The value that `text` is as a scalar of a kind; _NOT when it is none."""
+    if kind in _PATTERNS and not any(p.match(text) for p in _PATTERNS[kind]):
+        return _NOT
+    try:
+        return _CONVERT[kind](text)
+    except ValueError:  # more digits than Python converts, or nothing but underscores
+        return _NOT
 
 
 def merge(base: Tree, over: Tree) -> Tree:
@@ -183,7 +209,8 @@ def from_snakemake(config: dict, files: list[Tree]) -> Tree:
 
 
 def _scalar(text: str) -> Any:
-    return next((_CONVERT[tag](text) for tag, pattern, _ in _SCALARS if pattern.match(text)), text)
+    value = next((_convert(tag, text) for tag, pattern, _ in _SCALARS if pattern.match(text)), text)
+    return text if value is _NOT else value
 
 
 def _holds(tree: Tree, path: Path_, value: Any) -> bool:

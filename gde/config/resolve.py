@@ -13,15 +13,15 @@ from pydantic import ValidationError
 
 from gde.config.base import HeldOut
 from gde.config.datasets import FAMILIES
-from gde.config.errors import explain, kind_of, nearest, show, submodels, unknown
+from gde.config.errors import explain_all, kind_of, nearest, show, submodels, unknown
 from gde.config.experiment import Budget, Config, Experiment, Presets
 from gde.config.load import Tree, from_snakemake, merge, read_yaml
-from gde.errors import bad
+from gde.errors import GdeError, bad
 from gde.io import sha256_json
 
 EXPERIMENTS = Path("config/experiments")
 RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", *Config.model_fields)
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}")  # a directory's, with room for the endings of files being written
 TRAINING = ("name", "seed", "dataset", "encoder", "generator", "latent_dim", "objective", "mixer", "training")
 SMOKE = {
     "dataset": {"test_sets": 12, "validation_sets": 8, "test_size": 200},
@@ -40,43 +40,65 @@ SMOKE = {
 
 def experiment_names(root: Path) -> list[str]:
     """Every file of config/experiments, sorted. GdeError for a name that cannot be used."""
+    names, problems = list_experiments(root)
+    if problems:
+        raise problems[0]
+    return names
+
+
+def list_experiments(root: Path) -> tuple[list[str], list[GdeError]]:
+    """The names that can be used, and what is wrong with the others. GdeError without the directory."""
     folder = root / EXPERIMENTS
     if not folder.is_dir():
         raise bad(folder, "no such directory", "experiment files", "run in the directory that holds config/")
-    names = []
+    names, problems = [], []
     for file in sorted(folder.iterdir()):
         if file.name.startswith(".") or file.suffix not in (".yaml", ".yml"):
             continue
         where = EXPERIMENTS / file.name
         if file.suffix == ".yml":
-            raise bad(where, "the ending .yml", ".yaml", f"rename it to {file.stem}.yaml")
-        if file.stem in RESERVED:
-            raise bad(where, f"the reserved name {file.stem!r}", f"none of {', '.join(RESERVED)}", "rename the file")
-        if not NAME.fullmatch(file.stem):
-            expected = "a letter, then letters, digits and _ (two characters or more)"
-            raise bad(where, f"the name {file.stem!r}", expected, "rename the file")
-        names.append(file.stem)
-    return names
+            problems.append(bad(where, "the ending .yml", ".yaml", f"rename it to {file.stem}.yaml"))
+        elif file.stem in RESERVED:
+            found, expected = f"the reserved name {file.stem!r}", f"none of {', '.join(RESERVED)}"
+            problems.append(bad(where, found, expected, "rename the file"))
+        elif not NAME.fullmatch(file.stem):
+            expected = "a letter, then letters, digits and _ (2 to 100 characters)"
+            problems.append(bad(where, f"the name {file.stem!r}", expected, "rename the file"))
+        else:
+            names.append(file.stem)
+    return names, problems
 
 
 def settings(config: Mapping[str, Any], root: Path, configfiles: Sequence[str | Path] = ()) -> tuple[dict, Tree]:
     """Validate what stands above the experiments: {experiments, preset, seed, accelerator}, and the marked config."""
     names = experiment_names(root)
-    files = [read_yaml(root / f, _shown(f, root)) for f in configfiles]
+    files = [read_yaml(root / f, shown(f, root)) for f in configfiles]
     tree = from_snakemake(dict(config), files)
+    checked, problems = check_settings(tree, names)
+    if problems:
+        raise problems[0]
+    return checked, tree
+
+
+def check_settings(tree: Tree, names: list[str]) -> tuple[dict, list[GdeError]]:
+    """What stands above the experiments, with the defaults in the place of what is wrong, and what is wrong."""
     own = Config.model_fields
-    for key in tree.data:
-        if key not in own and key not in names:
-            raise unknown(*tree.mark((key,)), key, [*own, *names])
-    top = Tree({k: v for k, v in tree.data.items() if k in own}, tree.marks)
+    problems = [unknown(*tree.mark((k,)), k, [*own, *names]) for k in tree.data if k not in own and k not in names]
+    top = {k: v for k, v in tree.data.items() if k in own}
     try:
-        checked = Config.model_validate(top.data).model_dump()
+        checked = Config.model_validate(top).model_dump()
     except ValidationError as e:
-        raise explain(e, Config, top) from None
+        problems += explain_all(e, Config, Tree(top, tree.marks))
+        # a rule about several keys has no place of its own, but names one of them
+        wrong = {(*error["loc"], error.get("ctx", {}).get("key", "").split(".")[0])[0] for error in e.errors()}
+        checked = Config.model_validate({k: v for k, v in top.items() if k not in wrong}).model_dump()
+        if "experiments" in wrong:
+            checked["experiments"] = []
     for i, name in enumerate(checked["experiments"]):
         if name not in names:
-            raise unknown(*tree.mark(("experiments", i)), name, names)
-    return checked, tree
+            problems.append(unknown(*tree.mark(("experiments", i)), name, names))
+    checked["experiments"] = [name for name in checked["experiments"] if name in names]
+    return checked, problems
 
 
 def resolve(
@@ -124,61 +146,74 @@ def layers(name: str, preset: str, tree: Tree, root: Path) -> list[Tree]:
     The file is checked with every preset.
     """
     file = EXPERIMENTS / f"{name}.yaml"
-    base, presets = _read(root / file, str(file))
-    _validate(base)
-    for part in presets.values():
-        _validate(merge(base, part))
-    out = [base, presets[preset]]
-    if name in tree.data:
-        over = tree.sub(name)
-        if not isinstance(over.data, dict):
-            where, key = tree.mark((name,))
-            raise bad(f"{where}: {key}", show(over.data), "a mapping of keys", "see config/README.md")
-        if "presets" in over.data:
-            where, key = tree.mark((name, "presets"))
-            raise bad(f"{where}: {key}", "presets", "them in the experiment's file", f"move them to {file}")
-        out.append(over)
-    return out
+    base, presets, problems = read_experiment(root / file, str(file))
+    if problems:
+        raise problems[0]
+    return [base, presets[preset], *overrides(name, tree)]
+
+
+def overrides(name: str, tree: Tree) -> list[Tree]:
+    """What config/config.yaml and --config say of an experiment: one tree, or none."""
+    if name not in tree.data:
+        return []
+    over = tree.sub(name)
+    if not isinstance(over.data, dict):
+        where, key = tree.mark((name,))
+        raise bad(f"{where}: {key}", show(over.data), "a mapping of keys", "see config/README.md")
+    if "presets" in over.data:
+        where, key = tree.mark((name, "presets"))
+        file = EXPERIMENTS / f"{name}.yaml"
+        raise bad(f"{where}: {key}", "presets", "them in the experiment's file", f"move them to {file}")
+    return [over]
 
 
 def complete(name: str, chosen: Tree, seed: int, preset: str) -> dict[str, Any]:
     """The resolved form of merged settings: every key explicit, plain data."""
-    experiment = _validate(_with_kinds(chosen)).model_dump()
+    experiment = _validate(with_kinds(chosen)).model_dump()
     head = {"name": name, "description": experiment.pop("description")}
     return {**head, "seed": seed, "preset": preset, **experiment}
 
 
-def _read(path: Path, name: str) -> tuple[Tree, dict[str, Tree]]:
+def read_experiment(path: Path, name: str) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
+    """An experiment's file without its presets, its presets, and all that is wrong with it in any of them.
+
+    GdeError for a file that is no YAML.
+    """
     whole = read_yaml(path, name)
     base = Tree({k: v for k, v in whole.data.items() if k != "presets"}, whole.marks)
     given = whole.data.get("presets") or {}
     if not isinstance(given, dict):
         where, key = whole.mark(("presets",))
         raise bad(f"{where}: {key}", show(given), "a mapping of presets", "see config/README.md")
-    base = _with_kinds(base)
-    presets = {}
+    base = with_kinds(base)
+    presets, problems = {}, []
     for preset in given:
         if preset not in Presets.model_fields:
-            raise unknown(*whole.mark(("presets", preset)), preset, Presets.model_fields)
-        presets[preset] = part = whole.sub("presets", preset)
-        _check_preset(part)
+            problems.append(unknown(*whole.mark(("presets", preset)), preset, Presets.model_fields))
+            continue
+        part = whole.sub("presets", preset)
+        if wrong := _check_preset(part):
+            problems += wrong
+        presets[preset] = Tree({}) if wrong else part
     for preset in Presets.model_fields:
         if preset not in presets:
             presets[preset] = _smoke(base) if preset == "smoke" else Tree({})
-    return base, presets
+    for part in (Tree({}), *presets.values()):
+        problems += validate(merge(base, part))[1]
+    return base, presets, list({str(p): p for p in problems}.values())
 
 
-def _check_preset(part: Tree) -> None:
-    """A preset scales the budget; it may not change what is measured on what."""
+def _check_preset(part: Tree) -> list[GdeError]:
+    """What is wrong with a preset: it scales the budget and may not change what is measured on what."""
+    problems = []
     remedy = "a preset scales the budget, never law, split or protocol: set this above the presets"
     for options, path in ((Budget.model_fields, ()), (HeldOut.model_fields, ("dataset",))):
         data = part.data.get(path[0], {}) if path else part.data
         if not isinstance(data, dict):
             where, key = part.mark(path)
-            raise bad(f"{where}: {key}", show(data), "a mapping of keys", "see config/README.md")
-        for key in data:
-            if key not in options:
-                raise unknown(*part.mark((*path, key)), key, options, remedy)
+            return [*problems, bad(f"{where}: {key}", show(data), "a mapping of keys", "see config/README.md")]
+        problems += [unknown(*part.mark((*path, key)), key, options, remedy) for key in data if key not in options]
+    return problems
 
 
 def _smoke(base: Tree) -> Tree:
@@ -192,7 +227,7 @@ def _smoke(base: Tree) -> Tree:
     return Tree(out)
 
 
-def _with_kinds(tree: Tree) -> Tree:
+def with_kinds(tree: Tree) -> Tree:
     """Write out the default kinds, so that a preset or override merges into them."""
     data = dict(tree.data)
     dataset = data.get("dataset")
@@ -215,18 +250,27 @@ def _with_kinds(tree: Tree) -> Tree:
 
 
 def _validate(tree: Tree) -> Experiment:
+    experiment, problems = validate(tree)
+    if problems:
+        raise problems[0]
+    return experiment
+
+
+def validate(tree: Tree) -> tuple[Experiment | None, list[GdeError]]:
+    """An experiment, if its settings are valid, and all that is wrong with them."""
     try:
         experiment = Experiment.model_validate(tree.data)
     except ValidationError as e:
-        raise explain(e, Experiment, tree) from None
+        return None, explain_all(e, Experiment, tree)
     keys = dotted_keys(Experiment)
+    problems = []
     for metric, published in experiment.published.items():
         for key in published.requires:
             if key not in keys:
                 meant = nearest(key, keys) or ""
                 close = [k for k in sorted(keys) if k.rpartition(".")[0] == meant.rpartition(".")[0]]
-                raise unknown(*tree.mark(("published", metric, "requires", key)), key, close)
-    return experiment
+                problems.append(unknown(*tree.mark(("published", metric, "requires", key)), key, close))
+    return experiment, problems
 
 
 def dotted_keys(model: Any) -> set[str]:
@@ -238,7 +282,7 @@ def dotted_keys(model: Any) -> set[str]:
     return out
 
 
-def _shown(file: str | Path, root: Path) -> str:
+def shown(file: str | Path, root: Path) -> str:
     path = Path(file)
     try:
         return str(path.resolve().relative_to(root.resolve()))

@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
-from gde.io import atomic_dir, read_json, write_json
+from gde.integrity import write_sealed_json
+from gde.io import atomic_dir, read_json
 
 REGISTRY = {"family": "gde.evaluate.family:evaluate", "samples": "gde.evaluate.samples:evaluate"}
 
@@ -29,9 +30,11 @@ def run(
     Either both appear whole or the last ones stay. Raises GdeError when a metric cannot be computed: NaN is never
     written.
     """
+    from gde.digest import code_digest, evaluation_modules
     from gde.evaluate.metrics import check, published
     from gde.evaluate.tables import write_tables
     from gde.model import GDE
+    from gde.provenance import provenance
     from gde.sets.store import SetStore
 
     model_dir = Path(model_dir)
@@ -49,9 +52,13 @@ def run(
     check(metrics)
     if (model_dir / "log.jsonl").is_file():
         tables["loss"] = loss_table(model_dir / "log.jsonl")
+    settings = {key: value for key, value in resolved.items() if key not in ("description", "preset")}
+    code, inputs = code_digest(evaluation_modules(resolved)), {"model": model.digest, "store": store.digest}
+    seeds = {"experiment": resolved["seed"]}
+    record = provenance(settings, code=code, seeds=seeds, inputs=inputs, device=device)
     with atomic_dir(tables_out) as tmp:
         write_tables(tmp, tables)
-    write_json(
+    write_sealed_json(
         metrics_out,
         {
             "experiment": resolved["name"],
@@ -60,6 +67,7 @@ def run(
             "seed": resolved["seed"],
             "device": str(device),
             "budget": trained["budget"],
+            "provenance": record,
             "metrics": metrics,
         },
     )

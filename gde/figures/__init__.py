@@ -54,12 +54,14 @@ def draw(
     Raises GdeError for an unknown figure, and for a table or metrics file that is missing, damaged or holds NaN.
     """
     from gde.figures.style import save, style
-    from gde.io import read_json
+    from gde.integrity import read_sealed_json
+    from gde.io import verify_sums
 
     if name not in REGISTRY:
         raise bad("figure", repr(name), f"one of {', '.join(REGISTRY)}", "choose one of them")
     module, function = REGISTRY[name].split(":")
-    result = read_json(metrics)
+    result = read_sealed_json(metrics)
+    verify_sums(tables, f"make it again with `snakemake --force {metrics}`")
     with style():
         figure = getattr(import_module(module), function)(Path(tables), result)
         save(figure, result, Path(svg), Path(png))

@@ -15,7 +15,7 @@ LOOK = {
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """Logarithmic where every loss is positive (a likelihood may be negative); the legend tells the budget."""
+    """Logarithmic where every loss is positive (a likelihood may be negative); the title tells the budget."""
     table, _ = read_table(tables, "loss")
     figure, axes = new(height=3.1)
     ax = axes[0, 0]
@@ -34,6 +34,7 @@ def draw(tables: Path, result: dict) -> Figure:
     ax.set_xlabel("step")
     ax.set_ylabel("loss (dimensionless)")
     budget = result["budget"]
-    ax.set_title(f"Loss over {budget['steps']:,} steps, {budget['seconds']:.0f} s")
+    # Not the seconds, which differ between equal runs: these draw the same figure. The model card has them.
+    ax.set_title(f"Loss over {budget['steps']:,} steps, {budget['samples_seen']:,} samples")
     ax.legend()
     return figure

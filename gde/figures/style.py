@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from gde.integrity import SEAL_TEXT, seal
 from gde.io import atomic_path
 
 # Okabe & Ito 2008, distinguishable with any colour vision
@@ -81,6 +82,9 @@ def save(figure: Figure, result: dict, svg: Path, png: Path) -> None:
     figure.text(1.0, -0.005, stamp, ha="right", va="top", fontsize=6.5, color=GREY)
     with atomic_path(svg) as a, atomic_path(png) as b:
         figure.savefig(a, format="svg", metadata={"Date": None, "Creator": "gde"}, bbox_inches="tight", pad_inches=0.08)
+        with a.open("a") as f:
+            f.write(f"<!-- {SEAL_TEXT} -->\n")
+        seal(a)
         figure.savefig(b, format="png", metadata={"Software": None}, dpi=160, bbox_inches="tight", pad_inches=0.08)
 
 

@@ -1,4 +1,8 @@
-"""One module per source of data: prepare(cfg, out, *, name, seed) writes a set store, or raises and leaves nothing."""
+"""One module per source of data: prepare(cfg, out, *, name, seed, provenance) writes a set store, or raises and leaves
+nothing."""
+
+from pathlib import Path
+from typing import Any
 
 REGISTRY = {
     "normal": "gde.prepare.simulate:prepare",
@@ -12,3 +16,19 @@ REGISTRY = {
     "digits": "gde.prepare.digits:prepare",
     "pbmc68k": "gde.prepare.pbmc68k:prepare",
 }
+
+
+def prepare_store(settings: dict[str, Any], out: Path) -> None:
+    """Write the set store of an experiment at `out`, with the record of where it came from.
+
+    settings : `name`, `seed` and `dataset` of the resolved experiment.
+    """
+    from gde.digest import code_digest, prepare_modules
+    from gde.nets.registry import resolve_kind
+    from gde.provenance import provenance
+
+    dataset, seed = settings["dataset"], settings["seed"]
+    seeds = {"experiment": seed} | ({"split": dataset["split"]["seed"]} if dataset.get("split") else {})
+    record = provenance(settings, code=code_digest(prepare_modules(settings)), seeds=seeds, inputs={})
+    prepare = resolve_kind(REGISTRY, dataset["kind"])
+    prepare(dataset, Path(out), name=settings["name"], seed=seed, provenance={"dataset": dataset, **record})

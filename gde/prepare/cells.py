@@ -61,7 +61,12 @@ class Cells:
 
     def columns(self, names: Sequence[str]) -> pd.DataFrame:
         """obs columns by name, in file order; GdeError suggests the nearest name."""
-        return pd.DataFrame({n: np.asarray(self._obs(n), dtype=object) for n in names})
+        columns = {n: np.asarray(self._obs(n), dtype=object) for n in names}
+        for name, values in columns.items():
+            if values.shape != (len(self),):
+                found, expected = f"values of shape {values.shape}", f"{len(self)}, one for each cell"
+                raise bad(f"{self.where}: obs.{name}", found, expected, "write the file again")
+        return pd.DataFrame(columns)
 
     def chunks(self) -> Iterator[tuple[int, Any]]:
         """(first row, rows (n, genes) float32, canonical CSR or dense); GdeError at the first bad value."""
@@ -70,14 +75,16 @@ class Cells:
             with hdf5.reading(self.where):
                 x = self.matrix[start : min(start + self.step, len(self))]
             if sp.issparse(x):
-                x = sp.csr_matrix(x, dtype=np.float32)
+                with np.errstate(over="ignore"):  # infinity is found below
+                    x = sp.csr_matrix(x, dtype=np.float32)
                 if x.nnz and not 0 <= x.indices.min() <= x.indices.max() < x.shape[1]:
                     raise bad(
                         self.where, "column numbers outside the matrix", f"below {x.shape[1]}", "the file is damaged"
                     )
                 x.sum_duplicates()
             else:
-                x = np.asarray(x, dtype=np.float32)
+                with np.errstate(over="ignore"):
+                    x = np.asarray(x, dtype=np.float32)
             check.add(start, x)
             yield start, x
         check.finish()
@@ -125,6 +132,9 @@ def _from_anndata(adata: Any, layer: str | None, use_raw: bool, values: str, chu
     matrix = adata.layers[layer] if layer is not None else adata.raw.X if use_raw else adata.X
     if matrix is None:
         raise bad("AnnData", "no X", "a matrix of cells", "give layer: or use_raw: true")
+    if not hasattr(matrix, "dtype") or matrix.dtype.kind not in "iufb":
+        found = f"values of type {getattr(matrix, 'dtype', type(matrix).__name__)}"
+        raise bad("AnnData", found, "numbers", "convert the matrix to float32")
     if sp.issparse(matrix) and matrix.format != "csr":
         matrix = matrix.tocsr()
 
@@ -157,8 +167,8 @@ def _open_matrix(node: Any, path: Path, scratch: str | os.PathLike | None, stack
     """Something with .shape whose row slices are CSR or dense arrays."""
     where = f"{path}: {node.name.lstrip('/')}"
     data = node if hasattr(node, "dtype") else node.get("data")
-    if data is None or data.dtype.kind not in "iufb":
-        kind = "nothing numeric" if data is None else f"values of type {data.dtype}"
+    if data is None or not hasattr(data, "dtype") or data.dtype.kind not in "iufb":
+        kind = f"values of type {data.dtype}" if hasattr(data, "dtype") else "nothing numeric"
         raise bad(where, kind, "numbers, dense or CSR or CSC", "convert the matrix to float32 and write the file again")
     if hasattr(node, "dtype"):
         if len(node.shape) != 2:
@@ -172,11 +182,16 @@ def _open_matrix(node: Any, path: Path, scratch: str | os.PathLike | None, stack
             where, f"encoding '{kind}'", "a dense, CSR or CSC matrix", "write the file again with AnnData.write_h5ad"
         )
     shape = (int(shape[0]), int(shape[1]))
+    for name in ("indices", "indptr"):
+        if node[name].dtype.kind not in "iu":
+            raise bad(where, f"{name} of type {node[name].dtype}", "whole numbers", "the file is damaged")
     indptr = node["indptr"][:].astype(np.int64)
     major = shape[0] if kind.startswith("csr") else shape[1]
     stored = node["data"].shape[0]
     if len(indptr) != major + 1 or indptr[0] != 0 or indptr[-1] != stored or (np.diff(indptr) < 0).any():
         raise bad(where, "pointers that do not fit the stored values", "a whole sparse matrix", "the file is damaged")
+    if node["indices"].shape != (stored,):
+        raise bad(where, f"indices {node['indices'].shape} for {stored} values", "one each", "the file is damaged")
     if kind.startswith("csr"):
         return _Rows(node["data"], node["indices"], indptr, shape)
     with storage_errors(Path(scratch or gettempdir())):
@@ -193,7 +208,10 @@ class _Rows:
     def __getitem__(self, rows: slice) -> sp.csr_matrix:
         lo, hi = self.indptr[rows.start], self.indptr[rows.stop]
         pointers = self.indptr[rows.start : rows.stop + 1] - lo
-        parts = (np.asarray(self.data[lo:hi]), np.asarray(self.indices[lo:hi], dtype=np.int32), pointers)
+        columns = np.asarray(self.indices[lo:hi])
+        if columns.size and not 0 <= columns.min() <= columns.max() < self.shape[1]:  # before they are cut to 32 bits
+            raise ValueError(f"column numbers outside the matrix, beyond {self.shape[1]}")
+        parts = (np.asarray(self.data[lo:hi]), columns.astype(np.int32), pointers)
         return sp.csr_matrix(parts, shape=(rows.stop - rows.start, self.shape[1]))
 
 

@@ -15,7 +15,7 @@ from gde.sets.writer import StoreWriter
 DIGEST = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"  # digits.csv.gz of scikit-learn
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store at `out`: x (1797, 64) in [0, 1], a group per digit, split by sample unless cfg differs."""
     import sklearn.datasets
 
@@ -49,4 +49,4 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
             "mean": train.mean.tolist(),
             "scale": train.sd().tolist(),
         }
-        writer.finish(meta)
+        writer.finish(meta, provenance=provenance)

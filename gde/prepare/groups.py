@@ -134,6 +134,8 @@ def as_text(
                 "fill it in or drop the row, then write the file again",
             )
         text[name] = table[name].astype(str)
+        if odd := [value for value in text[name].unique() if "\0" in value]:
+            raise bad(f"{where}: column {name}", repr(odd[0]), "text without NUL bytes", "rename the value")
     return text
 
 

@@ -22,7 +22,7 @@ def units(values: str, scale: bool, n_pcs: int | None) -> str:
     return text + (f"; principal component scores of these ({n_pcs})" if n_pcs else "")
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out`, a directory, from cfg (kind h5ad) in three passes over the matrix.
 
     Memory is bounded by a chunk of cells and, with PCA, the covariance of the chosen genes. Values, names, groups and
@@ -51,4 +51,5 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
             "groupby": list(cfg["groupby"]),
             "labels": list(cfg.get("labels") or []),
         }
-        write_features(out, assignment, cells.chunks, cells.var_names, steps, meta, seed=seed)
+        names = cells.var_names
+        write_features(out, assignment, cells.chunks, names, steps, meta, seed=seed, provenance=provenance)

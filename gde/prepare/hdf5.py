@@ -9,56 +9,87 @@ from typing import Any
 import numpy as np
 
 from gde.errors import GdeError, bad
+from gde.foreign import NO_PICKLES, check_file, kind_of
+
+# What h5py makes of damage, from its own checks, from those of HDF5 and from values that fit no Python object.
+DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
 
 def check_exists(path: Path) -> None:
-    """GdeError when `path` is missing, a directory or empty."""
-    if not path.exists():
-        raise bad(
-            path, "no such file", "a data file", "check dataset.path (relative paths start at the working directory)"
-        )
-    if not path.is_file():
-        raise bad(path, "a directory", "a data file", "check dataset.path")
+    """GdeError when `path` is missing, empty or no regular file."""
+    check_file(path, "a data file", "check dataset.path (relative paths start at the working directory)")
     if path.stat().st_size == 0:
         raise bad(path, "an empty file", "data", "fetch or write it again")
 
 
-def looks_like_html(path: Path) -> bool:
-    """Whether the file starts as a web page does."""
-    with path.open("rb") as f:
-        head = f.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<body"))
-
-
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
-    """An open h5py.File; GdeError names what else the file is."""
+    """An open h5py.File without opaque types and without parts in other files; GdeError names what else the file is."""
     import h5py
 
     check_exists(path)
-    with path.open("rb") as f:
-        head = f.read(8)
-    if head != b"\x89HDF\r\n\x1a\n" and not h5py.is_hdf5(path):
-        if head[:2] == b"\x1f\x8b":
-            raise bad(path, "a gzip file", "an .h5ad file (HDF5)", "unpack it with gunzip")
-        found = "an HTML page" if looks_like_html(path) else "not an HDF5 file"
-        raise bad(path, found, "an .h5ad file (HDF5)", "fetch it again, or write it with AnnData.write_h5ad")
+    if not h5py.is_hdf5(path):
+        kind = kind_of(path)
+        remedy = "fetch it again, or write it with AnnData.write_h5ad"
+        if "pickle" in kind:
+            remedy = NO_PICKLES
+        elif kind == "a gzip file":
+            remedy = "unpack it with gunzip"
+        raise bad(path, f"{kind}, not an HDF5 file", "an .h5ad file (HDF5)", remedy)
     with reading(path):
         # The default cache of 1 MB decompresses the same HDF5 chunk again for every block of rows.
         file = h5py.File(path, "r", rdcc_nbytes=64 << 20)
     with file:
+        with reading(path):
+            _check_parts(file, path)
         yield file
+
+
+def _check_parts(file: Any, path: Path) -> None:
+    """GdeError for values of an opaque type, which hold whatever a program put there, and for data in other files,
+    which would be read as zeros once they are gone."""
+    import h5py
+
+    def visit(name: str, node: Any) -> None:
+        if not isinstance(node, h5py.Dataset):
+            return
+        if _opaque(node.dtype):
+            raise bad(
+                f"{path}: {name}",
+                f"values of type {node.dtype}, which is opaque",
+                "numbers or strings",
+                "remove or convert them",
+            )
+        if node.external or node.is_virtual:
+            raise bad(f"{path}: {name}", "values in other files", "values in this file", "write them into it")
+
+    def visit_link(name: str, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            links.append((name, link.filename))  # h5py does not let an error through here
+
+    links: list[tuple[str, str]] = []
+    file.visititems(visit)
+    file.visititems_links(visit_link)
+    for name, target in links:
+        raise bad(f"{path}: {name}", f"a link to {target}", "values in this file", "write them into it")
+
+
+def _opaque(dtype: np.dtype) -> bool:
+    if dtype.names:
+        return any(_opaque(dtype[name]) for name in dtype.names)
+    return dtype.base.kind == "V" and not dtype.base.names
 
 
 @contextmanager
 def reading(where: object) -> Iterator[None]:
-    """Turn HDF5's errors while reading into one line: the file is cut short or damaged."""
+    """Turn what goes wrong while a file is read into one line: it is cut short or damaged."""
     try:
         yield
     except GdeError:
         raise
-    except (OSError, RuntimeError, KeyError) as e:
-        reason = str(e).strip("'\"").splitlines()[0][:160]
+    except DAMAGE as e:
+        told = isinstance(e, OSError | RuntimeError | KeyError | ValueError)  # others speak of Python, not of the file
+        reason = ((str(e).strip("'\"") if told else "").splitlines() or [type(e).__name__])[0][:160]
         found = f"a truncated file ({reason})" if "truncated" in reason else f"a damaged file ({reason})"
         raise bad(where, found, "a whole .h5ad file", "fetch or write it again") from e
 
@@ -75,8 +106,10 @@ def unknown(where: str, name: str, known: Sequence[str]) -> GdeError:
 
 
 def text(values: Any) -> np.ndarray:
-    """Strings of an HDF5 array as objects of type str; other arrays unchanged."""
+    """Strings of an HDF5 array (n,) as objects of type str; other arrays unchanged."""
     values = np.asarray(values)
+    if values.ndim != 1:
+        raise ValueError(f"an array of shape {values.shape} where a list of values is wanted")
     if values.dtype.kind == "S" or (
         values.dtype.kind == "O" and len(values) and any(isinstance(v, bytes) for v in values)
     ):
@@ -92,7 +125,9 @@ def index(frame: Any, path: Path) -> np.ndarray:
             raise bad(
                 f"{path}: {frame.name}", f"an array of {frame.dtype}", "a table", "write it with AnnData.write_h5ad"
             )
-        return text(frame["index" if "index" in fields else "_index" if "_index" in fields else fields[0]])
+        return _names(
+            frame["index" if "index" in fields else "_index" if "_index" in fields else fields[0]], frame, path
+        )
     name = frame.attrs.get("_index", "_index")
     name = name.decode() if isinstance(name, bytes) else name
     if name not in frame:
@@ -100,7 +135,15 @@ def index(frame: Any, path: Path) -> np.ndarray:
             f"{path}: {frame.name}", f"no index column '{name}'", "row names", "write the file with AnnData.write_h5ad"
         )
     node = frame[name]
-    return text(node["values"][:] if hasattr(node, "keys") else node[:])
+    return _names(node["values"][:] if hasattr(node, "keys") else node[:], frame, path)
+
+
+def _names(values: Any, frame: Any, path: Path) -> np.ndarray:
+    """Row names: strings or whole numbers, nothing else."""
+    values = text(values)
+    if values.dtype.kind not in "iuOU" or (values.dtype.kind == "O" and not all(isinstance(v, str) for v in values)):
+        raise bad(f"{path}: {frame.name}", f"row names of type {values.dtype}", "strings", "write the file again")
+    return values
 
 
 def column(f: Any, frame: str, name: str, path: Path) -> np.ndarray:
@@ -108,6 +151,8 @@ def column(f: Any, frame: str, name: str, path: Path) -> np.ndarray:
     with reading(path):
         node, where = f[frame], f"{path}: {frame}"
         if hasattr(node, "dtype"):
+            if not node.dtype.names:
+                raise bad(where, f"an array of {node.dtype}", "a table", "write it with AnnData.write_h5ad")
             if name not in node.dtype.names:
                 raise unknown(where, name, [n for n in node.dtype.names if n not in ("index", "_index")])
             values, key = node[name], f"uns/{name}_categories"
@@ -128,8 +173,12 @@ def column(f: Any, frame: str, name: str, path: Path) -> np.ndarray:
             categories = categories["values"] if hasattr(categories, "keys") else categories
             return _categories(node["codes"][:], text(categories[:]), where)
         if "values" in node and "mask" in node:
-            values = text(node["values"][:]).astype(object)
-            values[node["mask"][:]] = None
+            values, mask = _plain(node["values"][:], where).astype(object), node["mask"][:]
+            if mask.dtype.kind != "b" or mask.shape != values.shape:
+                raise bad(
+                    where, f"a mask {mask.shape} of {mask.dtype}", "true or false for each value", "the file is damaged"
+                )
+            values[mask] = None
             return values
         raise bad(
             where,
@@ -151,6 +200,9 @@ def columns(path: Path) -> list[str]:
 
 
 def _categories(codes: np.ndarray, categories: np.ndarray, where: str) -> np.ndarray:
+    if codes.dtype.kind not in "iu" or codes.ndim != 1:
+        raise bad(where, f"codes of type {codes.dtype}", "whole numbers", "the file is damaged")
+    categories = _plain(categories, where)
     if len(codes) and (codes.max() >= len(categories) or codes.min() < -1):
         raise bad(where, "codes without a category", f"codes below {len(categories)}", "the file is damaged")
     values = np.append(categories.astype(object), None)  # code -1 is a missing value

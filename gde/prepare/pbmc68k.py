@@ -32,6 +32,7 @@ def bundled_file() -> Path:
     return path
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store at `out`; cfg may override DEFAULTS. `data` is 'release' for the file of known digest only."""
-    prepare_h5ad({**DEFAULTS, **cfg, "path": str(bundled_file())}, out, name=name, seed=seed)
+    cfg = {**DEFAULTS, **cfg, "path": str(bundled_file())}
+    prepare_h5ad(cfg, out, name=name, seed=seed, provenance=provenance)

@@ -20,7 +20,7 @@ TRAINING_SETS, TRAINING_POINTS = 256, 256
 SHAPE = {"dim", "rank", "categories", "trials"}  # parameters that every set of a store shares
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write validation and test sets of cfg (of a family's kind) at `out`, test_size points each.
 
     Columns of groups: law ('strict': the training law; 'paper': published_law, test only, as many sets), index (within
@@ -82,7 +82,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
             "mean": mean,
             "scale": scale,
         }
-        writer.finish(meta, truth=truth)
+        writer.finish(meta, truth=truth, provenance=provenance)
 
 
 def standardisation(family: Any, seed: int) -> tuple[list[float], list[float]]:

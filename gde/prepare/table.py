@@ -7,7 +7,7 @@ from gde.prepare.tabular import Table
 from gde.prepare.write import KNOWN, source_of, write_features
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from cfg (kind table), reading the file in chunks of rows.
 
     Features are scaled without clipping, so that `inverse` gives the table's own units back. GdeError names file, row,
@@ -30,4 +30,4 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
         "groupby": list(cfg["groupby"]),
         "labels": list(cfg.get("labels") or []),
     }
-    write_features(Path(out), assignment, table.chunks, table.features, steps, meta, seed=seed)
+    write_features(Path(out), assignment, table.chunks, table.features, steps, meta, seed=seed, provenance=provenance)

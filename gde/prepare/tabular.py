@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
-from gde.prepare.hdf5 import check_exists, looks_like_html, unknown
+from gde.errors import GdeError, bad
+from gde.foreign import kind_of, looks_like_html, other_file
+from gde.prepare.hdf5 import DAMAGE, check_exists, unknown
 
 CHUNK_VALUES = 8_000_000
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
@@ -30,6 +31,8 @@ class Table:
         check_exists(path)
         if looks_like_html(path):
             raise bad(path, "an HTML page", "a table", "fetch the file itself, not the page about it")
+        if "pickle" in kind_of(path):
+            raise other_file(path, "a table: CSV, TSV or Parquet", "")
         suffixes = [s.lower() for s in path.suffixes]
         self.gzipped = bool(suffixes) and suffixes[-1] == ".gz"
         kind = suffixes[-2] if self.gzipped and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
@@ -42,6 +45,7 @@ class Table:
                 "rename the file for its format",
             )
         self.delimiter = DELIMITERS.get(kind, ",")
+        self.rows: int | None = None  # of a file of text, counted while its header is read
         self.transposed = self._transposed() if transpose else None
         names = list(self.transposed.columns) if transpose else self._header()
         twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
@@ -75,6 +79,7 @@ class Table:
         table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=self.others)
         if len(table) == 0:
             raise bad(self.path, "no rows", "a header and at least one row", "fetch or write the file again")
+        self._check_rows(len(table))
         return table
 
     def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -89,8 +94,17 @@ class Table:
                 raise self._cell(start + row, self.features[column], f"{x[row, column]:g}", "a finite number")
             yield start, x
             start += len(x)
+        self._check_rows(start)
+
+    def _check_rows(self, n: int) -> None:
+        """Two readers must see the same rows: they would not if the file changed, or a quote swallowed lines."""
+        if self.rows is not None and n != self.rows:
+            found, expected = f"{n} rows", f"{self.rows} as when its header was read"
+            raise bad(self.path, found, expected, "leave the file as it is while it is read; check its quotes")
 
     def _numbers(self, values: pd.Series, name: str, start: int) -> np.ndarray:
+        if values.dtype.kind in "mM":
+            raise self._cell(start, name, f"'{values.iloc[0]}', a time", "a number")
         if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
             return values.to_numpy(dtype=np.float64, na_value=np.nan)
         out = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -140,7 +154,7 @@ class Table:
                         yield part.reset_index(drop=True)
         except (pd.errors.ParserError, pd.errors.ParserWarning) as e:
             raise self._ragged(str(e)) from e
-        except (EOFError, OSError, zlib.error, UnicodeDecodeError) as e:
+        except (*DAMAGE, EOFError, zlib.error) as e:
             raise self._damaged(e) from e
 
     def _read_parquet(self, columns: list[str]) -> Iterator[pd.DataFrame]:
@@ -149,10 +163,17 @@ class Table:
 
         try:
             with pq.ParquetFile(self.path) as file:
+                for name in columns:
+                    kind = file.schema_arrow.field(name).type
+                    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
+                        found, expected = f"values of type {kind}", "numbers or text"
+                        raise bad(f"{self.path}: column {name}", found, expected, "convert the column, or leave it out")
                 for batch in file.iter_batches(batch_size=self.step, columns=columns):
                     part = batch.to_pandas()
                     yield part[columns]
-        except (pa.ArrowException, OSError) as e:
+        except GdeError:
+            raise
+        except (pa.ArrowException, *DAMAGE) as e:
             raise self._damaged(e) from e
 
     def _open_text(self) -> Any:
@@ -167,16 +188,18 @@ class Table:
             try:
                 with pq.ParquetFile(self.path) as file:
                     return list(file.schema_arrow.names)
-            except (pa.ArrowException, OSError) as e:
+            except (pa.ArrowException, *DAMAGE) as e:
                 raise self._damaged(e) from e
         try:
             with self._open_text() as f:
-                rows = csv.reader(f, delimiter=self.delimiter)
+                rows = self._fields(f)
                 header = next(rows, [])
+                self.rows = 0
                 # pandas would take a first field without a header for row names, and pads short rows silently.
                 for number, fields in enumerate(rows, 1):
                     if fields and len(fields) != len(header):
                         raise self._ragged(f"{len(fields)} fields in row {number}, {len(header)} in the header")
+                    self.rows += bool(fields)
         except (EOFError, OSError, zlib.error, UnicodeDecodeError, csv.Error) as e:
             raise self._damaged(e) from e
         if len(header) < 2:
@@ -188,6 +211,13 @@ class Table:
             )
         return header
 
+    def _fields(self, f: Any) -> Iterator[list[str]]:
+        """The fields of every line. A NUL ends a value for some readers and is part of it for others."""
+        for number, fields in enumerate(csv.reader(f, delimiter=self.delimiter, strict=True)):
+            if any("\0" in field for field in fields):
+                raise bad(f"{self.path}: row {number}", "a NUL byte", "text", "the file is damaged, or in UTF-16")
+            yield fields
+
     def _transposed(self) -> pd.DataFrame:
         """The file turned round: rows are samples, columns features and groups, all text."""
         if self.parquet:
@@ -195,10 +225,9 @@ class Table:
 
             try:
                 table = pd.read_parquet(self.path)
-            except (pa.ArrowException, OSError) as e:
+                return table.set_index(table.columns[0]).T.rename(columns=str)
+            except (pa.ArrowException, *DAMAGE) as e:
                 raise self._damaged(e) from e
-            index = table.columns[0]
-            return table.set_index(index).T.rename(columns=str)
         header = self._header()
         twice = sorted({n for n in header if header.count(n) > 1})
         if twice:
@@ -206,7 +235,8 @@ class Table:
                 self.path, f"the sample '{twice[0]}' {header.count(twice[0])} times", "distinct samples", "rename one"
             )
         with self._open_text() as f:
-            rows = [row for row in csv.reader(f, delimiter=self.delimiter) if row]
+            rows = [row for row in self._fields(f) if row]
+        self.rows = None
         cells = np.array([row[1:] for row in rows[1:]], dtype=object).reshape(len(rows) - 1, len(header) - 1)
         return pd.DataFrame(cells.T, columns=[row[0] for row in rows[1:]], index=header[1:], copy=False)
 

@@ -46,6 +46,7 @@ def write_features(
     meta: dict,
     *,
     seed: int,
+    provenance: dict | None = None,
 ) -> None:
     """Fit a FeaturePipeline on the training samples, then write all assigned samples, transformed, to a store at `out`.
 
@@ -81,4 +82,4 @@ def write_features(
             "mean": moments.mean.tolist(),
             "scale": moments.sd().tolist(),
         }
-        writer.finish(meta, features=features)
+        writer.finish(meta, features=features, provenance=provenance)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from gde.errors import bad
 from gde.sets import families
 from gde.sets.mixer import DirichletMixer
 from gde.sets.random import ShardRandom
@@ -23,7 +24,19 @@ FIT_SAMPLES = 16_384
 def make_family(store: SetStore) -> Any | None:
     """The synthetic family of a simulated store with its training law; None for real data."""
     family = store.meta.get("family")
-    return family and families.build(family["kind"], **family["params"])
+    if family is None:
+        return None
+    try:
+        built = families.build(family["kind"], **family["params"])
+    except (KeyError, TypeError, ValueError) as e:
+        found, expected = f"a family that cannot be ({e})", "kind and params as prepare wrote them"
+        raise bad(store.path / "meta.json", found, expected, "make the set store again") from e
+    if [built.dim] != store.meta["sample_shape"]:
+        found = f"a family of {built.dim} dimensions"
+        raise bad(
+            store.path / "meta.json", found, f"samples of {store.meta['sample_shape']}", "make the set store again"
+        )
+    return built
 
 
 def make_sampler(

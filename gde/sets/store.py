@@ -1,7 +1,6 @@
 """Set store: the samples of many groups on disk, sorted by group and read through a memory map."""
 
 import difflib
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.io import SUMS, read_json, read_sums, verify_sums
-from gde.sets.layout import FORMAT
+from gde.sets.check import check_groups, check_meta, check_samples
+from gde.sets.layout import FORMAT, store_digest
 from gde.sets.permute import spread
 
 _AGAIN = "the set store is damaged: make it again with the prepare rule"
@@ -25,7 +25,7 @@ class SetStore:
     groups : group (name), start, stop, split, then labels and covariates; index 0..G-1
     meta   : kind, dim, sample_shape, data, feature_names, mean, scale, ... (meta.json)
     fields : field name -> memory map (rows, ...); the numeric vectors are `x` (rows, *sample_shape)
-    digest : SHA-256 of the store's SHA256SUMS, the identity of its content
+    digest : the identity of its content (`gde.sets.layout.store_digest`)
     """
 
     def __init__(self, path: Path, groups: pd.DataFrame, meta: dict, fields: dict[str, np.memmap], digest: str):
@@ -40,27 +40,31 @@ class SetStore:
         Raises GdeError naming the file that is missing, damaged or does not fit the others.
         """
         path = Path(path)
-        sums = verify_sums(path) if verify else read_sums(path)
+        again = f"make it again with the prepare rule (`snakemake --force {path}`)"
+        sums = verify_sums(path, again) if verify else read_sums(path, again)
         for name in ("groups.parquet", "meta.json", "x.npy"):
             if name not in sums:
                 raise bad(path / name, f"not listed in {SUMS}", "a file of every set store", _AGAIN)
         meta = read_json(path / "meta.json")
-        if meta.get("format") != FORMAT:
+        if isinstance(meta, dict) and meta.get("format") != FORMAT:
             raise bad(path / "meta.json", f"format {meta.get('format')}", f"format {FORMAT}", "make the store again")
         try:
             groups = pd.read_parquet(path / "groups.parquet")
         except Exception as e:  # pyarrow raises several unrelated types for a damaged file
             raise bad(path / "groups.parquet", f"unreadable ({e})", "a Parquet table", _AGAIN) from e
+        check_meta(path / "meta.json", meta)
+        check_groups(path / "groups.parquet", groups)
         fields = {}
         for file in (path / name for name in sums if name.endswith(".npy") and "/" not in name):
             try:
-                fields[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False)
+                fields[file.stem] = np.lib.format.open_memmap(file, mode="r")  # no archive, no object
             except (OSError, ValueError, EOFError) as e:
                 raise bad(file, f"unreadable ({e})", "a whole .npy file", _AGAIN) from e
-            if len(fields[file.stem]) != groups["stop"].max():
-                found, expected = len(fields[file.stem]), groups["stop"].max()
-                raise bad(file, f"{found} rows", f"{expected} as in groups.parquet", _AGAIN)
-        return cls(path, groups, meta, fields, hashlib.sha256((path / SUMS).read_bytes()).hexdigest())
+            shape, expected = fields[file.stem].shape, groups["stop"].max()
+            if not shape or shape[0] != expected:
+                raise bad(file, f"{shape[0] if shape else 'no'} rows", f"{expected} as in groups.parquet", _AGAIN)
+        check_samples(path / "x.npy", fields["x"], meta)
+        return cls(path, groups, meta, fields, store_digest(path))
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -80,9 +84,14 @@ class SetStore:
         if not file.is_file():
             raise bad(file, "no such file", "the true parameters of a simulated store", "this store is of real data")
         try:
-            return load_file(file)
-        except SafetensorError as e:
+            truth = load_file(file)
+        except (SafetensorError, OSError, KeyError, ValueError) as e:
             raise bad(file, f"unreadable ({e})", "a whole safetensors file", _AGAIN) from e
+        for name, value in truth.items():
+            if value.shape[:1] != (len(self),) or not value.isfinite().all():
+                found = f"values of shape {tuple(value.shape)}"
+                raise bad(f"{file}: {name}", found, f"finite ones for each of {len(self)} groups", _AGAIN)
+        return truth
 
     def select(self, split: str | None = None, **columns: Any) -> np.ndarray:
         """Row positions in `groups` (int64) of a split whose columns equal the given value, or one of a list."""

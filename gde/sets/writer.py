@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.io import atomic_dir, write_json
-from gde.sets.layout import FORMAT, SPLITS
+from gde.sets.layout import FORMAT, PROVENANCE, SPLITS
 
 _CHUNK = 1 << 24  # bytes held at a time when written rows are read again
 
@@ -128,8 +128,15 @@ class StoreWriter:
         self._x[place[by_place]] = cast[order[by_place]]
         self._filled = filled
 
-    def finish(self, meta: dict[str, Any], truth: dict[str, Tensor] | None = None, features: Any = None) -> None:
-        """Write the rest: meta.json, groups.parquet, truth (leading axis G) and `features.save(<store>/features)`.
+    def finish(
+        self,
+        meta: dict[str, Any],
+        truth: dict[str, Tensor] | None = None,
+        features: Any = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        """Write the rest: meta.json, groups.parquet, truth (leading axis G), `features.save(<store>/features)` and
+        provenance.json (with the digest of meta["source"]), which is no part of the store's digest.
 
         `mean` and `scale` (per feature, over train rows; scale is the standard deviation, 1 for a constant feature)
         are computed when `meta` has none. Raises GdeError when a group has fewer rows than its size.
@@ -158,6 +165,10 @@ class StoreWriter:
         if features is not None:
             (self._tmp / "features").mkdir()
             features.save(self._tmp / "features")
+        if provenance is not None:
+            source = meta.get("source")
+            inputs = {source["file"]: source["sha256"]} if source else {}
+            write_json(self._tmp / PROVENANCE, provenance | {"inputs": inputs})
         self._finished = True
 
     def _moments(self) -> tuple[list[float], list[float]]:

@@ -1,5 +1,7 @@
 """YAML with line numbers: numbers are numbers, no key is lost, and marks survive merging."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,8 @@ def read(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("2e-4", 2e-4), ("1E3", 1000.0), ("-.5", -0.5), ("3.", 3.0), ("10_000", 10000), ("+7", 7), ("007", 7),
+        ("2e-4", 2e-4), ("1E3", 1000.0), ("-.5", -0.5), ("3.", 3.0), ("10_000", 10000),
+        ("5_", "5_"), ("1__0", "1__0"), ("+7", 7), ("007", 7),
         ("true", True), ("on", "on"), ("no", "no"), ("~", None), ("", None), ("2020-01-01", "2020-01-01"),
         ("'5'", "5"), (".inf", float("inf")), ("1e", "1e"), ("[1, 2e1]", [1, 20.0]), ("{b: 1}", {"b": 1}),
     ],
@@ -49,6 +52,18 @@ def test_marks(tmp_path):
         ("a: &a [*a]", "found an alias that contains itself"),
         (b"a: \xff\xfe", "found bytes that are not UTF-8"),
         ("a: !!int x", "found 'x', expected a value of type int"),
+        ("a: !!bool 5", "found '5', expected a value of type bool"),
+        ("a: !!null 5", "found '5', expected a value of type null"),
+        ("a: " + "1" * 5000, "expected a value of type int"),
+        ("a: !mine:int 5", "x.yaml:1: a: found the tag !mine:int"),
+        ("a:\n  b: !!python/object/apply:os.system [x]", "x.yaml:2: a.b: found the tag"),
+        ("a: !!set {b: 1}", "x.yaml:1: a: found the tag"),
+        ("a: &a {b: *a}", "found an alias that contains itself"),
+        ("a: " + "[" * 50_000, "found more than 50 levels"),
+        (
+            "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+            "found more than 100000 values",
+        ),
     ],
 )
 def test_refusals(tmp_path, text, message):
@@ -61,6 +76,13 @@ def test_refusals(tmp_path, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(GdeError, match="found no such file"):
         read_yaml(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: os.mkfifo(p), lambda p: p.symlink_to(p)])
+def test_what_is_no_file(tmp_path, make):
+    make(tmp_path / "x.yaml")
+    with pytest.raises(GdeError, match=r"x\.yaml: found a (directory|named pipe|symbolic link)"):
+        read_yaml(tmp_path / "x.yaml", "x.yaml")
 
 
 def test_merge_by_key_and_by_kind(tmp_path):

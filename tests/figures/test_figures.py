@@ -1,8 +1,10 @@
 """Figures: the same bytes for the same input, labelled axes, nothing drawn from a damaged table."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from gde.errors import GdeError
 from gde.evaluate import family, samples
 from gde.evaluate.tables import write_tables
 from gde.figures.style import style
-from gde.io import read_json, write_json
+from gde.integrity import check_seal, read_sealed_json, write_sealed_json
+from gde.io import write_sums
 
 spec = importlib.util.spec_from_file_location("fakes", Path(__file__).parents[1] / "evaluate" / "fakes.py")
 fakes = importlib.util.module_from_spec(spec)
@@ -47,9 +50,10 @@ def results(tmp_path_factory):
         (here / "tables").mkdir()
         write_tables(here / "tables", tables)
         (here / "tables" / "loss.tsv").write_text(LOSS)
+        write_sums(here / "tables")
         budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
         head = {"experiment": name, "run": f"{name}-12345678", "data": store.meta["data"], "seed": 0, "device": "cpu"}
-        write_json(here / "metrics.json", head | {"budget": budget, "metrics": metrics})
+        write_sealed_json(here / "metrics.json", head | {"budget": budget, "metrics": metrics})
         out[name] = here
     return out
 
@@ -77,13 +81,15 @@ def test_drawn_twice_gives_the_same_bytes(results, tmp_path, data, name):
         made.append((svg.read_bytes(), png.read_bytes()))
     assert made[0] == made[1]
     assert made[0][1].startswith(b"\x89PNG") and b"<dc:date>" not in made[0][0]
+    check_seal(svg)
+    ET.fromstring(made[0][0])
 
 
 @pytest.mark.parametrize(("data", "name"), CASES)
 def test_every_figure_has_axis_labels(results, data, name):
     module = importlib.import_module(f"gde.figures.{name}")
     with style():
-        figure = module.draw(results[data] / "tables", read_json(results[data] / "metrics.json"))
+        figure = module.draw(results[data] / "tables", read_sealed_json(results[data] / "metrics.json"))
     axes = [ax for ax in figure.axes if ax.axison]
     assert figure.get_supxlabel() or any(ax.get_xlabel() for ax in axes)
     assert figure.get_supylabel() or any(ax.get_ylabel() for ax in axes)
@@ -101,25 +107,34 @@ def test_a_table_with_nan_is_refused(results, tmp_path, name):
         if h.startswith(("pc_", "x_", "w2", "mean_", "sd", "loss", "coverage"))
     )
     cells[index] = "nan"
-    (tmp_path / f"{name}.tsv").write_text("\n".join([*source[:2], "\t".join(cells), *source[3:]]) + "\n")
+    tables = tmp_path / "tables"
+    shutil.copytree(results["mvn"] / "tables", tables)
+    (tables / f"{name}.tsv").write_text("\n".join([*source[:2], "\t".join(cells), *source[3:]]) + "\n")
+    write_sums(tables)
     with pytest.raises(GdeError, match=rf"{name}\.tsv: row 2.*finite number"):
-        figures.draw(name, tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+        figures.draw(name, tables, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
     assert not list(tmp_path.glob("*.svg")) and not list(tmp_path.glob("*.png"))
 
 
 def test_a_missing_table_and_an_unknown_figure_are_named(results, tmp_path):
-    with pytest.raises(GdeError, match=r"geometry\.tsv: found no such file"):
-        figures.draw("geometry", tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+    tables = tmp_path / "tables"
+    shutil.copytree(results["mvn"] / "tables", tables)
+    (tables / "geometry.tsv").unlink()
+    for listed in (True, False):
+        with pytest.raises(GdeError, match=r"geometry\.tsv: found no such file"):
+            figures.draw("geometry", tables, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+        if listed:
+            write_sums(tables)
     with pytest.raises(GdeError, match="'geometri'"):
         figures.draw("geometri", tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(("figure", "metric"), [("clt", "clt/slope"), ("coverage", "clt/coverage")])
 def test_what_was_not_evaluated_is_said(results, tmp_path, figure, metric):
-    result = read_json(results["mvn"] / "metrics.json")
+    result = read_sealed_json(results["mvn"] / "metrics.json")
     del result["metrics"][metric]
-    write_json(tmp_path / "metrics.json", result)
-    figures.draw(figure, tmp_path, tmp_path / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
+    write_sealed_json(tmp_path / "metrics.json", result)
+    figures.draw(figure, results["mvn"] / "tables", tmp_path / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
     assert (tmp_path / "a.svg").stat().st_size > 0
 
 

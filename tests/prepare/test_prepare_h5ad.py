@@ -306,6 +306,38 @@ def opaque_column(f):
     f["obs/donor"] = np.zeros(240, dtype="V4")
 
 
+def short_column(f):
+    codes = f["obs/donor/codes"][:-1]
+    del f["obs/donor/codes"]
+    f["obs/donor/codes"] = codes
+
+
+def fractional_columns(f):
+    indices = f["X/indices"][:] + 0.5
+    del f["X/indices"]
+    f["X/indices"] = indices
+
+
+def beyond_32_bits(f):
+    indices = f["X/indices"][:].astype("i8")
+    indices[3] += 2**32
+    del f["X/indices"]
+    f["X/indices"] = indices
+
+
+def values_of_no_file(f):
+    shape, dtype = f["X/data"].shape, f["X/data"].dtype
+    layout = h5py.VirtualLayout(shape, dtype)
+    layout[:] = h5py.VirtualSource("nowhere.h5", "x", shape)
+    del f["X/data"]
+    f.create_virtual_dataset("X/data", layout)
+
+
+def linked(f):
+    del f["obs"]
+    f["obs"] = h5py.ExternalLink("other.h5", "/obs")
+
+
 def wrong_shape(f):
     del f["X"]
     f["X"] = np.zeros((239, 30), np.float32)
@@ -319,10 +351,28 @@ def wrong_shape(f):
         (cut_values, ["pointers that do not fit"]),
         (wild_columns, ["column numbers outside the matrix"]),
         (strings, ["values of type |S1"]),
-        (opaque_column, ["obs.donor", "values of type |V4"]),
+        (opaque_column, ["obs/donor", "values of type |V4, which is opaque"]),
         (wrong_shape, ["shape (239, 30)", "(240, 30)"]),
+        (short_column, ["obs.donor", "values of shape (239,)", "240, one for each cell"]),
+        (fractional_columns, ["indices of type float64", "whole numbers"]),
+        (beyond_32_bits, ["column numbers outside the matrix"]),
+        (values_of_no_file, ["X/data", "values in other files"]),
+        (linked, ["a link to other.h5"]),
     ],
-    ids=["no-obs", "no-x", "cut-values", "wild-columns", "strings", "opaque-column", "wrong-shape"],
+    ids=[
+        "no-obs",
+        "no-x",
+        "cut-values",
+        "wild-columns",
+        "strings",
+        "opaque-column",
+        "wrong-shape",
+        "short-column",
+        "fractional-columns",
+        "beyond-32-bits",
+        "values-of-no-file",
+        "linked",
+    ],
 )
 def test_damaged_insides_are_refused(cells, write, out, edit, parts):
     path = write(cells)

@@ -123,9 +123,12 @@ GOOD = "a,b,c,donor,sex\n" + ROWS
         ("data.xlsx", GOOD, ["the ending '.xlsx'"]),
         ("data.parquet", GOOD, ["truncated or damaged"]),
         ("data.csv", GOOD.encode() + b"\xff\xfe,1,1,d1,f\n", ["truncated or damaged"]),
+        ("data.csv", GOOD.replace("\n3,", "\n3\0,"), ["row 4: found a NUL byte"]),
+        ("data.csv", GOOD.replace("\n3,", '\n"3"3,'), ["truncated or damaged"]),
+        ("data.csv", b"\x80\x04cos\nsystem\n.", ["a Python pickle", "gde never loads pickles"]),
     ],
     ids=["empty", "header-only", "html", "twice", "short", "long", "no-index-name", "cut", "unknown", "delimiter",
-         "cut-gzip", "not-gzip", "ending", "not-parquet", "bytes"],
+         "cut-gzip", "not-gzip", "ending", "not-parquet", "bytes", "nul", "quote", "pickle"],
 )  # fmt: skip
 def test_wrong_files_are_refused(tmp_path, out, name, content, parts):
     path = text(tmp_path, content, name)

@@ -1,0 +1,86 @@
+"""Every mistake of a configuration at once, and all that can be resolved in spite of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from gde.config.cells import ResolvedGrid, resolve_grid
+from gde.config.load import Tree, from_snakemake, merge, read_yaml
+from gde.config.resolve import (
+    EXPERIMENTS,
+    check_settings,
+    complete,
+    list_experiments,
+    overrides,
+    read_experiment,
+    shown,
+    validate,
+    with_kinds,
+)
+from gde.errors import GdeError
+
+
+@dataclass
+class Findings:
+    """What a configuration holds, as far as it is right, and every problem in it.
+
+    settings : {experiments, preset, seed, accelerator, grids}.   experiments, grids : by name, resolved.
+    """
+
+    settings: dict[str, Any]
+    experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    grids: dict[str, ResolvedGrid] = field(default_factory=dict)
+    problems: list[GdeError] = field(default_factory=list)
+
+    def add(self, *problems: GdeError) -> None:
+        """Keep problems that are not known yet: a mistake in a file shows again in each of its presets."""
+        known = set(map(str, self.problems))
+        self.problems += {str(p): p for p in problems if str(p) not in known}.values()
+
+
+def find_all(config: Mapping[str, Any] | None, root: Path = Path(), configfiles: Sequence[str | Path] = ()) -> Findings:
+    """Resolve every experiment and grid and collect what is wrong; arguments as of `gde.config.resolve`.
+
+    config : None reads config/config.yaml. A grid shows its first mistake only. GdeError without config/experiments.
+    """
+    names, problems = list_experiments(root)
+    files = []
+    for file in configfiles:
+        try:
+            files.append(read_yaml(root / file, shown(file, root)))
+        except GdeError as e:
+            problems.append(e)
+    if config is None:
+        config = reduce(merge, files, Tree({})).data
+    tree = from_snakemake(dict(config), files)
+    checked, wrong = check_settings(tree, names)
+    found = Findings(checked)
+    found.add(*problems, *wrong)
+    for name in names:
+        resolved, wrong = examine(name, checked, tree, root)
+        found.add(*wrong)
+        if resolved is not None and not wrong:
+            found.experiments[name] = resolved
+    for name, grid in checked["grids"].items():
+        try:
+            found.grids[name] = resolve_grid(name, grid, checked, tree, root)
+        except GdeError as e:
+            found.add(e)
+    return found
+
+
+def examine(name: str, checked: dict[str, Any], tree: Tree, root: Path) -> tuple[dict[str, Any] | None, list[GdeError]]:
+    """An experiment, resolved, or None; and all that is wrong in its file, its presets and its overrides."""
+    file = EXPERIMENTS / f"{name}.yaml"
+    try:
+        base, presets, problems = read_experiment(root / file, str(file))
+        over = overrides(name, tree)
+    except GdeError as e:
+        return None, [e]
+    chosen = reduce(merge, over, merge(base, presets[checked["preset"]]))
+    problems = problems + validate(with_kinds(chosen))[1]
+    if problems:
+        return None, problems
+    return complete(name, chosen, checked["seed"], checked["preset"]), []
