@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +32,12 @@ class StoreWriter:
         sample_shape: tuple[int, ...] | list[int],
         dtype: str = "float32",
         seed: int,
-        fields: Mapping[str, str] | None = None,
     ):
-        """`groups` has the columns group, split, size and any labels; its row order is the store's order.
-
-        fields : further numbers of each sample, name -> dtype, e.g. the code of a cell's type; `write` wants them too.
-        """
+        """`groups` has the columns group, split, size and any labels; its row order is the store's order."""
         self.path = Path(path)
         self.groups = self._check(groups.reset_index(drop=True))
         self.sample_shape = tuple(int(s) for s in sample_shape)
         self.dtype = np.dtype(dtype)
-        if wrong := {"x", "place"} & (fields or {}).keys():
-            raise ValueError(
-                f"StoreWriter: found a field {wrong.pop()!r}, expected neither x nor place"
-            )
-        self._dtypes = {name: np.dtype(kind) for name, kind in (fields or {}).items()}
         self._sizes = self.groups.pop("size").to_numpy(np.int64)
         stops = np.cumsum(self._sizes)
         self._starts = stops - self._sizes
@@ -86,7 +76,6 @@ class StoreWriter:
         try:
             rows = int(self._sizes.sum())
             self._x = self._map("x.npy", self.dtype, (rows, *self.sample_shape))
-            self._fields = {name: self._map(f"{name}.npy", kind, (rows,)) for name, kind in self._dtypes.items()}
             self._place = self._map("place.npy", np.dtype(np.int64), (rows,))
             for start, size in zip(self._starts, self._sizes, strict=True):
                 self._place[start : start + size] = start + self._rng.permutation(size)
@@ -103,20 +92,15 @@ class StoreWriter:
             os.posix_fallocate(f.fileno(), 0, file.stat().st_size)
         return map_
 
-    def write(self, rows: np.ndarray, group: np.ndarray | int, **fields: np.ndarray) -> None:
+    def write(self, rows: np.ndarray, group: np.ndarray | int) -> None:
         """Append rows (m, *sample_shape); `group` (m,) or a number: the position of each row's group in `groups`.
 
-        fields : (m,) each, those that the store was begun with.
         Raises GdeError for a number that is not finite, a row too many and values that the dtype cannot hold.
         """
         rows = np.asarray(rows)
         group = np.broadcast_to(np.asarray(group, np.int64), (len(rows),))
         if rows.shape[1:] != self.sample_shape:
             raise bad(self.path, f"samples of shape {rows.shape[1:]}", f"{self.sample_shape}", "check the features")
-        if fields.keys() != self._dtypes.keys() or any(np.shape(v) != (len(rows),) for v in fields.values()):
-            found = ", ".join(f"{k} {np.shape(v)}" for k, v in fields.items()) or "none"
-            expected = f"{', '.join(self._dtypes) or 'none'}, one number per row"
-            raise bad(self.path, f"fields {found} beside {len(rows)} rows", expected, "give those of the constructor")
         if len(group) and not (group.min() >= 0 and group.max() < len(self.groups)):
             raise bad(self.path, f"group number {group.max()}", f"0..{len(self.groups) - 1}", "check the group codes")
         with np.errstate(over="ignore", invalid="ignore"):
@@ -142,19 +126,10 @@ class StoreWriter:
         place = self._place[np.repeat(first, count) + np.arange(len(rows))]
         by_place = np.argsort(place)
         self._x[place[by_place]] = cast[order[by_place]]
-        for name, values in fields.items():
-            self._fields[name][place[by_place]] = np.asarray(values)[order[by_place]]
         self._filled = filled
 
-    def finish(
-        self,
-        meta: dict[str, Any],
-        truth: dict[str, Tensor] | None = None,
-        features: Any = None,
-        vectors: Any = None,
-    ) -> None:
-        """Write the rest: meta.json, groups.parquet, truth (leading axis G), `features.save(<store>/features)` and
-        `vectors.save(<store>)`, which describe conditions (`gde.sets.vectors`).
+    def finish(self, meta: dict[str, Any], truth: dict[str, Tensor] | None = None, features: Any = None) -> None:
+        """Write the rest: meta.json, groups.parquet, truth (leading axis G) and `features.save(<store>/features)`.
 
         `mean` and `scale` (per feature, over train rows; scale is the standard deviation, 1 for a constant feature)
         are computed when `meta` has none. Raises GdeError when a group has fewer rows than its size.
@@ -168,10 +143,9 @@ class StoreWriter:
         own = {"format": FORMAT, "sample_shape": list(self.sample_shape), "dim": int(np.prod(self.sample_shape))}
         if "mean" not in meta or "scale" not in meta:
             own["mean"], own["scale"] = self._moments()
-        for map_ in (self._x, *self._fields.values()):
-            map_.flush()
+        self._x.flush()
         (self._tmp / "place.npy").unlink()
-        del self._x, self._fields, self._place, map_
+        del self._x, self._place
         write_json(self._tmp / "meta.json", meta | own)
         self.groups.to_parquet(self._tmp / "groups.parquet")
         if truth is not None:
@@ -184,8 +158,6 @@ class StoreWriter:
         if features is not None:
             (self._tmp / "features").mkdir()
             features.save(self._tmp / "features")
-        if vectors is not None:
-            vectors.save(self._tmp)
         self._finished = True
 
     def _moments(self) -> tuple[list[float], list[float]]:
