@@ -9,36 +9,31 @@ from gde.sets.store import SetStore
 
 def has(store: SetStore, name: str) -> bool:
     """Whether samples have the annotation `name`, each its own or all of a group the same."""
-    return name != "x" and (name in store.fields or name in store.groups)
+    return name in store.groups or name in _own(store)
 
 
 def codes(store: SetStore, name: str) -> tuple[np.ndarray, list[str]]:
-    """Code of every sample (rows,) int64, -1 where unknown, and the categories' names.
+    """Code of every sample (rows,) int64, -1 where unknown, and the categories' names, sorted.
 
-    A field of the store, else a column of its groups. GdeError when there is neither.
+    A column of the store's samples, else of its groups. GdeError when there is neither.
     """
-    if name != "x" and name in store.fields:
-        names = (store.meta.get("categories") or {}).get(name)
-        values = np.asarray(store.fields[name])
-        if names is None:
-            found, place = np.unique(values, return_inverse=True)
-            return place.astype(np.int64), [str(v) for v in found]
-        return values.astype(np.int64), [str(n) for n in names]
-    if name not in store.groups:
-        known = [*(f for f in store.fields if f != "x"), *store.groups.columns]
-        raise bad(store.path, f"no {name!r}", f"one of {', '.join(known)}", "name an annotation of the samples")
-    column = store.groups[name]
-    text = column.astype(str).where(column.notna())
-    code, names = pd.factorize(text, sort=True)
-    return np.repeat(code.astype(np.int64), store.sizes)[_by_row(store)], [str(n) for n in names]
+    own = _own(store)
+    if name not in own and name not in store.groups:
+        known = ", ".join(dict.fromkeys([*own.columns, *store.groups.columns]))
+        raise bad(store.path, f"no {name!r}", f"one of {known}", "name an annotation of the samples")
+    column = own[name] if name in own else store.groups[name]
+    code, names = pd.factorize(column.astype(str).where(column.notna()), sort=True)
+    if name not in own:
+        code = np.repeat(code, store.sizes)[_by_row(store)]
+    return code.astype(np.int64), [str(n) for n in names]
 
 
 def numbers(store: SetStore, name: str) -> np.ndarray:
-    """A number of every sample (rows,) float64. GdeError when the store has no such field."""
-    if name == "x" or name not in store.fields:
-        known = [f for f in store.fields if f != "x"]
-        raise bad(store.path, f"no field {name!r}", f"one of {', '.join(known) or 'none'}", "prepare the store with it")
-    return np.asarray(store.fields[name], dtype=float)
+    """A number of every sample (rows,) float64. GdeError when the samples have no such column."""
+    if name not in store.samples:
+        found, known = f"no {name!r}", f"one of {', '.join(store.samples.columns)}"
+        raise bad(store.path, found, known, "name a column of the samples")
+    return store.samples[name].to_numpy(dtype=float)
 
 
 def rows_of(store: SetStore, group: int) -> slice:
@@ -55,8 +50,11 @@ def composition(store: SetStore, groups: np.ndarray, code: np.ndarray, n: int) -
     return out / np.maximum(out.sum(1, keepdims=True), 1)
 
 
+def _own(store: SetStore) -> pd.DataFrame:
+    """The store's table of samples, an empty one where it has none."""
+    return store.samples if (store.path / "samples.parquet").is_file() else pd.DataFrame()
+
+
 def _by_row(store: SetStore) -> np.ndarray:
     """Order that turns values listed group by group into values listed by row."""
-    return np.argsort(
-        np.concatenate([np.arange(rows_of(store, g).start, rows_of(store, g).stop) for g in range(len(store))])
-    )
+    return np.argsort(np.concatenate([np.r_[rows_of(store, g)] for g in range(len(store))]))

@@ -1,20 +1,16 @@
 """Vectors that describe conditions (genes, drugs), by name: what lets an unseen condition be predicted."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from gde.errors import bad
-from gde.io import read_json, write_json
 
 if TYPE_CHECKING:
     from gde.sets.store import SetStore
-
-TENSORS, NAMES = "vectors.safetensors", "vectors.json"
 
 
 @dataclass(frozen=True)
@@ -43,24 +39,18 @@ class Vectors:
         order = np.random.default_rng(seed).permutation(len(self.names))
         return Vectors(self.names, self.table[order], f"{self.source}, shuffled")
 
-    def save(self, directory: str | os.PathLike) -> None:
-        """Write vectors.safetensors and vectors.json into a directory that exists."""
-        from safetensors.numpy import save_file
-
-        directory = Path(directory)
-        save_file({"vectors": np.ascontiguousarray(self.table, np.float32)}, directory / TENSORS)
-        write_json(directory / NAMES, {"names": self.names, "source": self.source})
+    def frame(self) -> pd.DataFrame:
+        """The table `vectors` of a set store: condition, source, v0, v1, ...."""
+        values = pd.DataFrame(self.table, columns=[f"v{i}" for i in range(self.table.shape[1])])
+        values.insert(0, "condition", self.names)
+        values.insert(1, "source", self.source)
+        return values
 
 
 def load_vectors(store: "SetStore") -> Vectors | None:
-    """The vectors that a store was prepared with, None without. GdeError names a file that is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    if not (store.path / NAMES).is_file():
+    """The vectors that a store was prepared with (`Vectors.frame` as its table `vectors`), None without."""
+    if not (store.path / "vectors.parquet").is_file():
         return None
-    meta, file = read_json(store.path / NAMES), store.path / TENSORS
-    try:
-        return Vectors(list(meta["names"]), load_file(file)["vectors"], meta["source"])
-    except (FileNotFoundError, SafetensorError, KeyError, TypeError) as e:
-        raise bad(file, f"unreadable ({e})", "the vectors of the store", "make the store again") from e
+    frame = store.table("vectors")
+    table = frame.drop(columns=["condition", "source"]).to_numpy(np.float32)
+    return Vectors(frame["condition"].astype(str).tolist(), table, str(frame["source"].iloc[0]))

@@ -17,19 +17,20 @@ def store(tmp_path):
     group = np.sort(rng.integers(3, size=90))[rng.permutation(90)]
     groups = pd.DataFrame({"group": ["a", "b", "c"], "split": ["train", "test", "test"], "batch": ["x", "y", None]})
     groups["size"] = np.bincount(group)
-    number = np.arange(90)
-    fields = {"kind": "int32", "spot": "float32"}
-    with StoreWriter(tmp_path / "s", groups=groups, sample_shape=(1,), seed=1, fields=fields) as writer:
+    number, source = np.arange(90), np.empty(90, int)
+    kind = np.array([None, "one", "two", "zero"], object)[number % 4]
+    samples = pd.DataFrame({"kind": kind, "spot": number / 2})
+    with StoreWriter(tmp_path / "s", groups=groups, sample_shape=(1,), seed=1) as writer:
         for part in np.array_split(number, 4):
-            writer.write(part[:, None], group[part], kind=part % 4 - 1, spot=part / 2)
-        writer.finish({"kind": "test", "data": "simulated", "categories": {"kind": ["zero", "one", "two"]}})
+            source[writer.write(part[:, None], group[part])] = part
+        writer.finish({"kind": "test", "data": "simulated"}, tables={"samples": samples.iloc[source]})
     return SetStore.open(tmp_path / "s")
 
 
-def test_fields_follow_their_samples(store):
+def test_annotations_follow_their_samples(store):
     number = np.asarray(store.x)[:, 0]
     code, names = codes(store, "kind")
-    assert names == ["zero", "one", "two"]
+    assert names == ["one", "two", "zero"]
     np.testing.assert_array_equal(code, number.astype(int) % 4 - 1)
     np.testing.assert_array_equal(numbers(store, "spot"), number / 2)
 
@@ -51,19 +52,8 @@ def test_compositions_are_shares_of_the_known(store):
 
 
 def test_what_is_not_there_is_named(store):
-    assert has(store, "kind") and has(store, "batch") and not has(store, "well") and not has(store, "x")
+    assert has(store, "kind") and has(store, "batch") and not has(store, "well") and not has(store, "split2")
     with pytest.raises(GdeError, match="no 'well', expected one of kind, spot, group"):
         codes(store, "well")
-    with pytest.raises(GdeError, match="no field 'batch', expected one of kind, spot"):
+    with pytest.raises(GdeError, match="no 'batch', expected one of kind, spot"):
         numbers(store, "batch")
-
-
-@pytest.mark.parametrize("fields", [{}, {"kind": np.zeros(2)}, {"kind": np.zeros(3), "other": np.zeros(3)}])
-def test_a_writer_wants_the_fields_it_was_begun_with(tmp_path, fields):
-    groups = pd.DataFrame({"group": ["a"], "split": ["test"], "size": [3]})
-    with (
-        pytest.raises(GdeError, match=r"fields .* beside 3 rows, expected kind, one number per row"),
-        StoreWriter(tmp_path / "s", groups=groups, sample_shape=(1,), seed=0, fields={"kind": "int32"}) as writer,
-    ):
-        writer.write(np.zeros((3, 1)), 0, **fields)
-    assert not (tmp_path / "s").exists()

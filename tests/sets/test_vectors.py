@@ -140,7 +140,7 @@ def world(tmp_path_factory):
     x = mean[:, None] + 0.3 * rng.normal(size=(len(mean), 60, 4))
     with StoreWriter(path, groups=table.assign(size=60), sample_shape=(4,), seed=0) as writer:
         writer.write(x.reshape(-1, 4), np.repeat(np.arange(len(mean)), 60))
-        writer.finish({"kind": "test", "data": "simulated"}, vectors=vectors)
+        writer.finish({"kind": "test", "data": "simulated"}, tables={"vectors": vectors.frame()})
     return SetStore.open(path), effect
 
 
