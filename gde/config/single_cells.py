@@ -1,6 +1,6 @@
 """Single-cell data sets with a design: clones over days, perturbed genes, donors."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,17 +15,20 @@ HVG = "highly variable genes kept, chosen on training cells; null = all"
 SCALE = "centre and scale genes (clipped at 10), fitted on training cells"
 PCS = "principal components that samples are made of, fitted on training cells; null = genes"
 SMALL = "groups with fewer cells are left out, and counted"
+MISSING = "genes without a vector: refuse = an error that lists them; mean = the mean vector, which tells nothing"
+Missing = Literal["refuse", "mean"]
 Values = Literal["counts", "normalised", "lognorm"]
 
 
 class LineageTracing(Section):
     """Clones followed over days, in the layout of Weinreb et al. 2020."""
 
+    sources: ClassVar[tuple[str, ...]] = ("lineage_tracing",)  # data sets of resources/sources.yaml that it reads
     kind: Literal["lineage_tracing"] = Field(
         description="clones followed over days (LARRY, Weinreb et al. 2020); a group is a clone on a day"
     )
     folder: str = Field(
-        "resources/larry", min_length=1, description="directory of the four files, named as in the release"
+        "resources/lineage_tracing", min_length=1, description="directory of the four files, named as in the release"
     )
     values: Values = Field("normalised", description=VALUES)
     by_well: bool = Field(False, description="a group is a clone on a day in a well, to compare sister cells")
@@ -62,6 +65,25 @@ class HoldOut(Section):
         return self
 
 
+class VectorFile(Section):
+    """Vectors of genes from a file, e.g. GenePT."""
+
+    kind: Literal["file"] = Field(description="a file of vectors, by gene symbol")
+    path: str = Field(min_length=1, description=".npz (names, vectors), .parquet, .csv, .tsv or .h5ad; never a pickle")
+    n_pcs: Count | None = Field(None, description="principal components of the file's vectors; null = as they are")
+    missing: Missing = Field("refuse", description=MISSING)
+
+
+class Coexpression(Section):
+    """Vectors of genes from the control cells."""
+
+    kind: Literal["coexpression"] = Field(
+        description="principal components of a gene's correlations with expressed genes, over control cells"
+    )
+    n_pcs: Count = Field(64, description="principal components")
+    missing: Missing = Field("mean", description=f"{MISSING}; missing are genes that are not measured in all lines")
+
+
 class PerturbSeq(Section):
     """A screen of perturbed genes in one or more cell lines."""
 
@@ -84,10 +106,9 @@ class PerturbSeq(Section):
     n_hvg: Count | None = Field(2000, description=HVG)
     scale: bool = Field(False, description=SCALE)
     n_pcs: Count | None = Field(None, description=PCS)
-    coexpression: Count | None = Field(
-        64,
-        description="length of the gene embeddings made from co-expression in control cells (`genes/coexpression`); "
-        "null = none",
+    vectors: Annotated[VectorFile | Coexpression, Field(discriminator="kind")] | None = Field(
+        Coexpression(kind="coexpression"),
+        description="what describes a gene, so that one that was not trained can be predicted; null = nothing",
     )
     min_size: Count = Field(20, description=SMALL)
     split: HoldOut = Field(HoldOut(), description="what is held out")

@@ -16,7 +16,7 @@ from gde.prepare.write import KNOWN, source_of, write_features
 BATCH = "batch"  # what the batch column is called in the store
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the .h5ad file cfg['path'].
 
     groups : donor, the labels, batch, further groupby columns, composition/<cell type>. samples : cell, donor, batch,
@@ -31,14 +31,14 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
         wanted = [*columns_needed(layout), *([cfg["cell_type"]] if cfg["cell_type"] else [])]
         table = cells.columns(list(dict.fromkeys(wanted)))
         assignment = groups_of(table, cfg, layout, f"{path}: obs", cells.obs_names)
-        source = source_of(path)
+        file = source_of(path)
         steps = {key: cfg[key] for key in ("values", "n_hvg", "scale", "n_pcs")}
         meta = {
             "name": name,
             "kind": cfg["kind"],
-            "data": KNOWN.get(source["sha256"], "user"),
+            "data": KNOWN.get(file["sha256"], "user"),
             "source": {
-                **source,
+                **file,
                 **options,
                 "values": cfg["values"],
                 "cells": len(cells),
@@ -52,7 +52,9 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
         named = {"cell": cells.obs_names, "donor": table[cfg["donor"]].astype(str)}
         named |= {key: table[cfg[key]].astype(str) for key in (BATCH, "cell_type") if cfg[key]}
         samples = pd.DataFrame(named)
-        write_features(out, assignment, cells.chunks, cells.var_names, steps, meta, seed=seed, samples=samples)
+        source = cells.chunks, cells.var_names, steps, meta
+        told = {"samples": samples, "provenance": provenance}
+        write_features(out, assignment, *source, seed=seed, **told)
 
 
 def as_groups(cfg: dict) -> dict:

@@ -33,7 +33,7 @@ COLUMNS = {
 SPRING = {"SPRING-x": "spring_x", "SPRING-y": "spring_y"}
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the four files of the release in cfg['folder'].
 
     groups : clone, day, well ('1', or '1+2' where a group spans wells), composition/<cell type>. samples : cell,
@@ -63,7 +63,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
             "name": name,
             "kind": cfg["kind"],
             "data": KNOWN.get(source["counts"]["sha256"], "user"),
-            "source": {**source, "values": cfg["values"], "cells": len(table), "genes": len(genes)},
+            "sources": [{"holds": key, **value} for key, value in source.items()],
             "units": units(cfg["values"], cfg["scale"], cfg["n_pcs"]),
             "groupby": groupby(cfg),
             "labels": ["day"],
@@ -75,7 +75,9 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
             },
             "gene_duplicates": joined.duplicates,
         }
-        write_features(out, assignment, joined.chunks, joined.var_names, steps, meta, seed=seed, samples=kept)
+        source = joined.chunks, joined.var_names, steps, meta
+        told = {"samples": kept, "provenance": provenance}
+        write_features(out, assignment, *source, seed=seed, **told)
 
 
 def groupby(cfg: dict) -> list[str]:

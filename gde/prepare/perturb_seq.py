@@ -20,7 +20,7 @@ from gde.prepare.write import origin, source_of, write_features
 CONTROL = "control"  # the column that tells
 
 
-def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the .h5ad files in cfg['files'], in three passes over each.
 
     groups : gene, cell_line, control (bool), protocol (see `hold_out`), gem_groups (how many), target_expression and
@@ -43,7 +43,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
         samples.insert(0, "cell", joined.obs_names)
         where = ", ".join(str(path) for path in files.values())
         assignment = groups_of(samples, cfg, where)
-        observer = Targets(samples, assignment, joined.var_names, cfg["values"], coexpression=cfg["coexpression"])
+        observer = Targets(samples, assignment, joined.var_names, cfg["values"], vectors=cfg["vectors"])
         steps = {key: cfg[key] for key in ("values", "n_hvg", "scale", "n_pcs")}
         sources = {line: source_of(path) for line, path in files.items()}
         sizes = {line: {"cells": len(parts[line]), "genes": len(parts[line].var_names)} for line in files}
@@ -51,7 +51,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
             "name": name,
             "kind": cfg["kind"],
             "data": origin(list(sources.values())),
-            "source": {line: {**sources[line], **sizes[line], **screens[line].names} for line in files},
+            "sources": [{"line": k, **sources[k], **sizes[k], **screens[k].names} for k in files],
             "units": units(cfg["values"], cfg["scale"], cfg["n_pcs"]),
             "groupby": ["gene", "cell_line"],
             "labels": ["gene"],
@@ -59,9 +59,9 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int) -> None:
             "genes": {**{line: size["genes"] for line, size in sizes.items()}, "joined": len(joined.var_names)},
             "gene_duplicates": joined.duplicates,
         }
-        write_features(
-            out, assignment, joined.chunks, joined.var_names, steps, meta, seed=seed, samples=samples, observer=observer
-        )
+        source = joined.chunks, joined.var_names, steps, meta
+        told = {"samples": samples, "observer": observer, "provenance": provenance}
+        write_features(out, assignment, *source, seed=seed, **told)
 
 
 def _samples(line: str, screen, control: str) -> pd.DataFrame:

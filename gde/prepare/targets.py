@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from gde.errors import bad
 from gde.features import logarithm
 from gde.prepare.groups import Assignment
+from gde.prepare.vectors import match, read_vectors
+from gde.sets.vectors import Vectors
 
 PARTNERS = 2000  # genes whose correlations describe a target: those of highest mean in controls
 
@@ -18,8 +21,8 @@ class Targets:
     For each group of a gene that is measured: target_expression, its mean in the group, and control_expression, that
     in the control cells of the same gem groups, weighted as the group's cells are (cells of gem groups without controls
     count in neither); both log1p per 10,000 as configured, NaN where nothing is measured.
-    Table genes/coexpression (gene, e1..ek): principal components of the correlations, over control cells and within
-    cell lines, of every measured target with the PARTNERS most expressed genes.
+    Table vectors (`gde.sets.vectors`), for every perturbed gene: from a file, or the principal components of the
+    correlations, over control cells and within cell lines, of measured targets with the PARTNERS most expressed genes.
     """
 
     def __init__(
@@ -29,9 +32,9 @@ class Targets:
         names: list[str],
         values: str,
         *,
-        coexpression: int | None,
+        vectors: dict | None,
     ):
-        self.values, self.names, self.k = values, names, coexpression
+        self.values, self.names, self.vectors = values, names, vectors
         self.row, self.groups = assignment.row, assignment.groups
         place = {name: i for i, name in enumerate(names)}
         self.target_of = np.array([place.get(g, -1) for g in samples["gene"]], np.int64)  # column of each cell's target
@@ -46,6 +49,7 @@ class Targets:
         self.partners: np.ndarray | None = None
         self.cross: dict[int, _Cross] = {}
         self.samples = samples
+        self.from_file = self._from_file()  # at once: what is missing is to be said before hours of reading
 
     def add(self, start: int, x: Any) -> None:
         """Rows x (n, genes) from row `start` on."""
@@ -65,7 +69,7 @@ class Targets:
         one_hot = sp.csr_matrix((np.ones(len(batch)), (batch, np.arange(len(batch)))), (len(self.batches), len(batch)))
         self.sum += one_hot @ y
         self.count += np.bincount(batch, minlength=len(self.batches))
-        if self.k is not None:
+        if self.vectors is not None and self.vectors["kind"] == "coexpression":
             self._cross(x[controls], y, total[controls], self.line[here][controls])
 
     def _cross(self, x: Any, y: np.ndarray, total: np.ndarray, line: np.ndarray) -> None:
@@ -81,7 +85,7 @@ class Targets:
         return np.asarray(logarithm(x, self.values, lambda: total), dtype=np.float64)
 
     def finish(self) -> tuple[dict[str, np.ndarray], dict[str, pd.DataFrame]]:
-        """Columns for the groups; the co-expression table. Adds the column `total` to the table of samples."""
+        """Columns for the groups; the table of vectors. Adds the column `total` to the table of samples."""
         self.samples["total"] = self.total
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self.sum / self.count[:, None]  # (batches, targets), NaN without controls
@@ -95,24 +99,39 @@ class Targets:
                 "target_expression": np.bincount(row, weights=self.own[counted], minlength=size) / n,
                 "control_expression": np.bincount(row, weights=reference[counted], minlength=size) / n,
             }
-        tables = {}
-        if self.k is not None and self.cross:
-            tables["genes/coexpression"] = self._embedding()
-        return columns, tables
+        vectors = self._vectors()
+        return columns, {} if vectors is None else {"vectors": vectors.frame()}
 
-    def _embedding(self) -> pd.DataFrame:
-        parts = [c.correlation() * c.n for c in self.cross.values()]
-        correlation = sum(parts) / sum(c.n for c in self.cross.values())
+    def _from_file(self) -> Vectors | None:
+        if self.vectors is None or self.vectors["kind"] != "file":
+            return None
+        path, n_pcs = self.vectors["path"], self.vectors["n_pcs"]
+        return match(read_vectors(path), self._wanted(), where=path, n_pcs=n_pcs, missing=self.vectors["missing"])[0]
+
+    def _wanted(self) -> list[str]:
+        return sorted(set(self.groups["gene"][~self.groups["control"]]))
+
+    def _vectors(self) -> Vectors | None:
+        """Those of all perturbed genes, as configured. GdeError when some are missing and may not be."""
+        if self.vectors is None or self.vectors["kind"] == "file":
+            return self.from_file
+        return match(self._coexpression(), self._wanted(), where="dataset.vectors", missing=self.vectors["missing"])[0]
+
+    def _coexpression(self) -> Vectors:
+        if not self.cross:
+            found, remedy = "no perturbed gene that is measured in control cells", "give a file, or set vectors: null"
+            raise bad("dataset.vectors", found, "some", remedy)
+        n = sum(c.n for c in self.cross.values())
+        correlation = sum(c.correlation() * (c.n / n) for c in self.cross.values())
         # A target's correlation of 1 with itself says nothing about its programme.
         correlation[self.targets[:, None] == self.partners[None, :]] = 0
         correlation -= correlation.mean(0)
-        k = min(self.k, *correlation.shape)
+        k = min(self.vectors["n_pcs"], *correlation.shape)
         left, size, right = np.linalg.svd(correlation, full_matrices=False)
         largest = np.abs(right[:k]).argmax(1)
         scores = left[:, :k] * size[:k] * np.sign(right[np.arange(k), largest])
-        table = pd.DataFrame(scores.astype(np.float32), columns=[f"e{i + 1}" for i in range(k)])
-        table.insert(0, "gene", [self.names[t] for t in self.targets])
-        return table
+        names = [self.names[t] for t in self.targets]
+        return Vectors(names, scores.astype(np.float32), f"coexpression of {n} control cells")
 
 
 class _Cross:

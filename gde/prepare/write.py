@@ -66,6 +66,7 @@ def write_features(
     seed: int,
     samples: pd.DataFrame | None = None,
     observer: Observer | None = None,
+    provenance: dict | None = None,
 ) -> None:
     """Fit a FeaturePipeline on the training samples, then write all assigned samples, transformed, to a store at `out`.
 
@@ -111,4 +112,4 @@ def write_features(
             "mean": moments.mean.tolist(),
             "scale": moments.sd().tolist(),
         }
-        writer.finish(meta, features=features, tables=tables)
+        writer.finish(meta, features=features, tables=tables, provenance=provenance)
