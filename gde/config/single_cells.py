@@ -90,8 +90,8 @@ class PerturbSeq(Section):
     kind: Literal["perturb_seq"] = Field(
         description="a Perturb-seq screen (Replogle et al. 2022 and others); a group is a perturbed gene in a cell line"
     )
-    files: Annotated[dict[str, str], Field(min_length=1)] = Field(
-        description="cell line: its .h5ad file; genes are those that all files have"
+    files: dict[str, str | None] = Field(
+        description="cell line: its .h5ad file; genes are those that all files have. An override leaves one out by null"
     )
     gene: str = Field("auto", description="column of obs with the perturbed gene; auto = `gene`, else `perturbation`")
     control: str = Field("auto", description="its value for control cells; auto = `non-targeting`, else `control`")
@@ -115,9 +115,12 @@ class PerturbSeq(Section):
 
     @model_validator(mode="after")
     def possible(self):
-        unknown = [line for line in self.split.lines or () if line not in self.files]
+        lines = [line for line, file in self.files.items() if file]
+        if not lines:
+            refuse("files", self.files, "one file or more", "give a file for a cell line")
+        unknown = [line for line in self.split.lines or () if line not in lines]
         if unknown:
-            refuse("split.lines", unknown[0], f"one of {', '.join(self.files)}", "name cell lines as in files")
+            refuse("split.lines", unknown[0], f"one of {', '.join(lines)}", "name cell lines as in files")
         if self.split.lines and not self.split.genes:
             refuse("split.lines", self.split.lines, "null where no genes are named", "name genes, or remove lines")
         return self

@@ -17,10 +17,17 @@ def lineage_files(dataset: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(Path(dataset["folder"]).expanduser() / name) for key, name in LINEAGE.items()}
 
 
+def screen_files(dataset: Mapping[str, Any]) -> dict[str, str]:
+    """The file of each cell line of a screen; those set to null are left out."""
+    return {line: str(Path(file).expanduser()) for line, file in dataset["files"].items() if file}
+
+
 def input_files(dataset: Mapping[str, Any]) -> dict[str, str]:
     """Key of the data set's settings -> file, for every file it is made from; {} for simulated and bundled ones."""
     if dataset["kind"] == "lineage_tracing":
         return {f"folder ({key})": file for key, file in lineage_files(dataset).items()}
     if dataset["kind"] == "perturb_seq":
-        return {f"files.{line}": file for line, file in dataset["files"].items()}
+        files = {f"files.{line}": file for line, file in screen_files(dataset).items()}
+        vectors = dataset["vectors"] or {}
+        return files | ({"vectors.path": vectors["path"]} if "path" in vectors else {})
     return {"path": dataset["path"]} if "path" in dataset else {}

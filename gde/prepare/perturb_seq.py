@@ -13,6 +13,7 @@ from gde.prepare.counts import JoinedCells
 from gde.prepare.groups import Assignment, name_groups
 from gde.prepare.h5ad import units
 from gde.prepare.hold_out import hold_out
+from gde.prepare.inputs import screen_files
 from gde.prepare.screen import read_screen
 from gde.prepare.targets import Targets
 from gde.prepare.write import origin, source_of, write_features
@@ -28,7 +29,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     Controls are called as in the first file. Memory is bounded by a chunk of cells, whatever the size of the files.
     """
     out = Path(out)
-    files = {line: Path(file).expanduser() for line, file in cfg["files"].items()}
+    files = {line: Path(file) for line, file in screen_files(cfg).items()}
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -77,7 +78,7 @@ def groups_of(samples: pd.DataFrame, cfg: dict, where: str) -> Assignment:
     size = np.bincount(code, minlength=len(names))
     kept = np.flatnonzero(size >= cfg["min_size"])
     table = samples.iloc[first[kept]].reset_index(drop=True)
-    for line in cfg["files"]:
+    for line in screen_files(cfg):
         if not table[CONTROL][table["cell_line"] == line].any():
             n = int((samples[CONTROL] & (samples["cell_line"] == line)).sum())
             found = f"{n} control cells in {line}"
