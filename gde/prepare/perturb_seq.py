@@ -55,7 +55,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "sources": [{"line": k, **sources[k], **sizes[k], **screens[k].names} for k in files],
             "units": units(cfg["values"], cfg["scale"], cfg["n_pcs"]),
             "groupby": ["gene", "cell_line"],
-            "labels": ["gene"],
+            "labels": [],
             "control": control,
             "genes": {**{line: size["genes"] for line, size in sizes.items()}, "joined": len(joined.var_names)},
             "gene_duplicates": joined.duplicates,
