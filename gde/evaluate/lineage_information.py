@@ -45,7 +45,7 @@ def compare(
             found[source] = result = estimate(x, y, rng, k=k, permutations=permutations)
             null = result.null
             rows.append(
-                {"source": source, "view": metric, "dim_early [1]": x.shape[1], "dim_late [1]": y.shape[1],
+                {"source": source, "part": metric, "dim_early [1]": x.shape[1], "dim_late [1]": y.shape[1],
                  "n_clones [1]": len(x), "bits [bits]": result.bits, "low [bits]": result.ci[0],
                  "high [bits]": result.ci[1], "null_mean [bits]": null.mean(),
                  "null_low [bits]": np.quantile(null, 0.025), "null_high [bits]": np.quantile(null, 0.975),

@@ -61,7 +61,7 @@ def test_a_model_that_reads_nothing_knows_nothing(world):
     for name in ("information/projection", "information/embedding", "fate/r2"):
         assert metrics[name]["ci"][0] < 0.15, name
     assert metrics["information/projection"]["value"] < 0.2
-    own = tables["information"].set_index(["source", "view"])
+    own = tables["information"].set_index(["source", "part"])
     assert own.loc[("gde", "projection"), "p_value [1]"] > 0.02
 
 
