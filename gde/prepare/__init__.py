@@ -11,4 +11,7 @@ REGISTRY = {
     "table": "gde.prepare.table:prepare",
     "digits": "gde.prepare.digits:prepare",
     "pbmc68k": "gde.prepare.pbmc68k:prepare",
+    "lineage_tracing": "gde.prepare.lineage_tracing:prepare",
+    "perturb_seq": "gde.prepare.perturb_seq:prepare",
+    "donors": "gde.prepare.donors:prepare",
 }

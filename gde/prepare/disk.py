@@ -1,4 +1,4 @@
-"""Sparse matrices whose values lie on disk: row slices in memory one at a time, any order of entries turned row-wise."""
+"""Sparse matrices whose values lie on disk: row slices in memory one at a time, from entries in any order."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -42,7 +42,8 @@ class Header:
             try:
                 rows, columns, self.entries = (int(n) for n in line.split())
             except ValueError as e:
-                raise bad(f"{path}: line {self.lines}", f"'{line.strip()[:60]}'", "rows columns entries", "check it") from e
+                found = repr(line.strip()[:60])
+                raise bad(f"{path}: line {self.lines}", found, "rows columns entries", "check the file") from e
             first = f.readline().rstrip("\r\n")
         self.shape = (rows, columns)
         if min(rows, columns, self.entries) < 0 or max(rows, columns) >= 2**31:
@@ -72,10 +73,11 @@ def damage(path: Path) -> Iterator[None]:
 
 
 def read_matrix_market(path: Path, scratch: Path) -> DiskRows:
-    """The matrix of a file as rows on disk: values float32, in a new directory below `scratch` (20 bytes per entry at most).
+    """The matrix of a file as rows on disk, values float32, in a new directory below `scratch`.
 
-    One pass over the text; where entries do not come row by row (R and scipy write by column), two more over binary
-    numbers. Memory stays near 0.5 GB whatever the size. Raises GdeError for what is not a whole coordinate file.
+    At most 20 bytes an entry on disk. One pass over the text; where entries do not come row by row (R and scipy write
+    by column), two more over binary numbers. Memory stays near 0.5 GB whatever the size. Raises GdeError for what is
+    not a whole coordinate file.
     """
     path = Path(path)
     header = Header(path)

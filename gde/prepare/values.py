@@ -15,7 +15,7 @@ LINEAR = ("counts", "normalised")  # values whose sums mean something
 
 
 class ValueCheck:
-    """Checks chunks of a matrix of `values` 'counts', 'normalised', 'lognorm' or 'scaled'; errors name row and column."""
+    """Checks chunks of a matrix of `values` counts, normalised, lognorm or scaled; errors name row and column."""
 
     def __init__(self, where: object, values: str, row_names: Sequence[str], column_names: Sequence[str]):
         self.where, self.values = where, values

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.io import atomic_dir, write_json
-from gde.sets.layout import FORMAT, SPLITS
+from gde.sets.layout import FORMAT, PROVENANCE, SPLITS
 
 _CHUNK = 1 << 24  # bytes held at a time when written rows are read again
 
@@ -138,8 +138,10 @@ class StoreWriter:
         truth: dict[str, Tensor] | None = None,
         features: Any = None,
         tables: dict[str, pd.DataFrame] | None = None,
+        provenance: dict[str, Any] | None = None,
     ) -> None:
-        """Write the rest: meta.json, groups.parquet, truth (leading axis G) and `features.save(<store>/features)`.
+        """Write the rest: meta.json, groups.parquet, truth (leading axis G), `features.save(<store>/features)` and
+        provenance.json (with the digests of meta's sources), which is no part of the store's digest.
 
         tables : further ones, name -> content of <store>/<name>.parquet; `samples` has a row for each row of x.
         `mean` and `scale` (per feature, over train rows; scale is the standard deviation, 1 for a constant feature)
@@ -175,6 +177,10 @@ class StoreWriter:
         if features is not None:
             (self._tmp / "features").mkdir()
             features.save(self._tmp / "features")
+        if provenance is not None:
+            sources = [meta["source"]] if meta.get("source") else meta.get("sources", [])
+            inputs = {source["file"]: source["sha256"] for source in sources}
+            write_json(self._tmp / PROVENANCE, provenance | {"inputs": inputs})
         self._finished = True
 
     def _moments(self) -> tuple[list[float], list[float]]:

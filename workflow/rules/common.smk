@@ -4,6 +4,7 @@ from gde import digest
 from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
+from gde.prepare.inputs import input_files
 from gde.script import EXIT, export_package, say
 
 export_package()
@@ -64,18 +65,16 @@ def sets_of(wildcards):
     return f"results/sets/{CELLS[name].store if name in CELLS else name}"
 
 
-def user_file(wildcards):
-    """The file that a set store is made from, if it is a user's."""
-    dataset = resolved_of(wildcards)["dataset"]
-    if "path" not in dataset:
-        return []
-    if not Path(dataset["path"]).is_file():
-        file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
-        where = f"{file}: dataset.path"
-        remedy = "correct the path; it is relative to the working directory"
-        say(bad(where, f"no file {dataset['path']!r}", "an existing file", remedy))
-        sys.exit(EXIT)
-    return dataset["path"]
+def user_files(wildcards):
+    """The files that a set store is made from, if they are a user's."""
+    files = input_files(resolved_of(wildcards)["dataset"])
+    for key, name in files.items():
+        if not Path(name).is_file():
+            file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
+            remedy = "correct the path; it is relative to the working directory"
+            say(bad(f"{file}: dataset.{key}", f"no file {name!r}", "an existing file", remedy))
+            sys.exit(EXIT)
+    return list(files.values())
 
 
 def outputs(experiment):

@@ -1,6 +1,6 @@
 rule prepare:
     input:
-        user_file,
+        user_files,
     output:
         directory("results/sets/{store}"),
     log:
