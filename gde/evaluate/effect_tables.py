@@ -28,19 +28,29 @@ def gene_table(store: Any, parts: list[Part], genes: Callable, names: list[str] 
              "n_samples [1]": store.sizes[effects.rows], "shift_size": np.linalg.norm(truth, axis=1),
              "shift_size_predicted": np.linalg.norm(predicted, axis=1)}
         )  # fmt: skip
-        own = own_gene(effects, names)
-        status = np.full(len(head), "not measured", dtype=object)
-        target, target_predicted = np.zeros(len(head)), np.zeros(len(head))
-        target[own[:, 0]], target_predicted[own[:, 0]] = truth[tuple(own.T)], predicted[tuple(own.T)]
-        status[own[:, 0]] = "measured"
-        head = head.assign(status=status, target_gene=target, target_gene_predicted=target_predicted)
-        head["fraction_left_log1p"] = np.exp(target)  # of 1 + expression per 10,000
+        head = pd.concat([head, own_shift(store, effects, truth, predicted, names)], axis=1)
         frames.append(pd.concat([head, scores.dropna(axis=1)], axis=1))
     table = pd.concat(frames, ignore_index=True, join="inner")  # some baselines exist in one protocol only
     units = {c: f"{c} [1]" for c in table if c not in ("group", "label", "part", "status") and "[" not in c}
     for name in ("shift_size", "shift_size_predicted", "target_gene", "target_gene_predicted"):
         units[name] = f"{name} {EXPRESSION}"
     return table.rename(columns=units)
+
+
+def own_shift(store: Any, effects: Effects, truth, predicted, names: list[str] | None) -> pd.DataFrame:
+    """Shift of the perturbed gene itself, and whether it is `measured`, `predicted` too (a feature of the samples), or
+    neither; 0 where it is not. Preparation may have measured it though it is no feature."""
+    n = len(effects.rows)
+    status, target, guess = np.full(n, "not measured", dtype=object), np.zeros(n), np.zeros(n)
+    if {"target_expression", "control_expression"} <= set(store.groups):
+        own, control = (store.groups[f"{c}_expression"].to_numpy()[effects.rows] for c in ("target", "control"))
+        known = np.isfinite(own) & np.isfinite(control)
+        status[known], target[known] = "measured", (own - control)[known]
+    own = own_gene(effects, names)
+    at, gene = own.T
+    status[at], guess[at] = "predicted", predicted[at, gene]
+    target[at] = truth[at, gene]
+    return pd.DataFrame({"status": status, "target_gene": target, "target_gene_predicted": guess})
 
 
 def chosen(effects: Effects, shown: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from gde.figures.style import CYCLE, GREY, MARKERS, categories, new, note
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """Left: one dot for each clone and cell type. Right: divergence by what was looked at; line: the mean composition."""
+    """Left: one dot for each clone and cell type. Right: divergence by what is looked at; line: mean composition."""
     if (why := left_out(tables, "fate", "fate")) is not None:
         return note(why)
     table, _ = read_table(tables, "fate")
@@ -27,7 +27,7 @@ def draw(tables: Path, result: dict) -> Figure:
     left.set_title(f"R² {r2['value']:.2f}  [{r2['ci'][0]:.2f}, {r2['ci'][1]:.2f}]".replace("-", "−"))
     js = result["metrics"]["fate/js"]
     values = {"gde": js["value"], **js["baselines"]}
-    for i, (name, value) in enumerate(values.items()):
+    for i, value in enumerate(values.values()):
         right.plot(value, i, MARKERS[i], color=CYCLE[i], ms=7)
     right.plot(js["ci"], [0, 0], color=CYCLE[0], lw=3, alpha=0.5)
     right.axvline(js["chance"], color=GREY, lw=1.2)
