@@ -12,7 +12,13 @@ import torch
 from gde.errors import bad
 from gde.io import atomic_dir, read_json, write_json
 
-REGISTRY = {"family": "gde.evaluate.family:evaluate", "samples": "gde.evaluate.samples:evaluate"}
+REGISTRY = {
+    "family": "gde.evaluate.family:evaluate",
+    "samples": "gde.evaluate.samples:evaluate",
+    "lineage": "gde.evaluate.lineage:evaluate",
+    "perturbation": "gde.evaluate.perturbation:evaluate",
+    "donors": "gde.evaluate.donors:evaluate",
+}
 
 
 def run(

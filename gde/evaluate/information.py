@@ -18,6 +18,7 @@ TREE_DIMENSIONS = 10  # of both sides together: beyond, a tree looks at nearly e
 BLOCK = 4_000_000  # distances held at a time
 HALVES = 60
 NORMAL = 1.959964
+JITTER = 1e-10
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ def ksg(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     """Pointwise mutual information (n,), bits, of paired points x (n, p), y (n, q); the estimate is its mean.
 
     Chebyshev distance: psi(k) + psi(n) - psi(n_x) - psi(n_y), where n_x counts the points closer in x than the k-th
-    neighbour in (x, y), the point itself included. Where k neighbours coincide with a point, k and the counts are those
-    of the coinciding ones (Gao et al. 2017), so that discrete values and repeated points are allowed.
+    neighbour in (x, y), the point itself included. Equal distances would bias the counts: points are moved by 1e-10 of
+    their spread, independently in x and y, so that discrete values and repeated points are allowed.
     ValueError for fewer than k + 2 points or unequal numbers of them.
     """
-    x, y = _points(x), _points(y)
+    x, y = _points(x, 0), _points(y, 1)
     n = len(x)
     if len(y) != n or n < k + 2:
         raise ValueError(f"ksg: found {n} and {len(y)} points, expected as many of both and at least {k + 2}")
@@ -53,12 +54,12 @@ def ksg(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     parts = []
     for rows in _blocks(n):
         parts.append(_counts(cdist(x[rows], x, "chebyshev"), cdist(y[rows], y, "chebyshev"), k))
-    return _bits(*map(np.concatenate, zip(*parts, strict=True)), n)
+    return _bits(k, *map(np.concatenate, zip(*parts, strict=True)), n)
 
 
 def most(n: int, k: int = NEIGHBOURS) -> float:
-    """What the estimator says of two equal sides: no estimate from n pairs is larger, in bits."""
-    return float((digamma(n) - digamma(k)) / np.log(2))
+    """What the estimator says of two sides that are functions of each other: none from n pairs is larger, in bits."""
+    return float((digamma(n) - digamma(k + 1)) / np.log(2))  # only the k-th neighbour is counted on one of the sides
 
 
 def estimate(
@@ -77,7 +78,7 @@ def estimate(
     repeat pairs, and a repeated pair is its own nearest neighbour.
     """
     pointwise = ksg(x, y, k)
-    again = _again(_points(x), _points(y), k)
+    again = _again(_points(x, 0), _points(y, 1), k)
     n, half = len(pointwise), len(pointwise) // 2
     spread = []
     for _ in range(halves if half >= k + 2 else 0):
@@ -113,42 +114,34 @@ def _again(x: np.ndarray, y: np.ndarray, k: int) -> Callable[[np.ndarray, np.nda
     if x.shape[1] + y.shape[1] <= TREE_DIMENSIONS or len(x) ** 2 > 2 * BLOCK:
         return lambda i, j: ksg(x[i], y[j], k)
     dx, dy = (cdist(p, p, "chebyshev") for p in (x, y))
-    return lambda i, j: _bits(*_counts(dx[np.ix_(i, i)], dy[np.ix_(j, j)], k), len(i))
+    return lambda i, j: _bits(k, *_counts(dx[np.ix_(i, i)], dy[np.ix_(j, j)], k), len(i))
 
 
-def _points(x: np.ndarray) -> np.ndarray:
+def _points(x: np.ndarray, side: int) -> np.ndarray:
     """(n, p) float64 in units of the root mean square distance from the mean: both sides then weigh alike."""
     x = np.asarray(x, dtype=float).reshape(len(x), -1)
     x = x - x.mean(0)
-    return x / (np.sqrt(np.square(x).mean()) or 1.0)
+    noise = np.random.default_rng(side).standard_normal(x.shape)
+    return x / (np.sqrt(np.square(x).mean()) or 1.0) + JITTER * noise
 
 
 def _by_tree(x: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
     both = np.concatenate([x, y], 1)
     tree, tree_x, tree_y = cKDTree(both), cKDTree(x), cKDTree(y)
-    radius = tree.query(both, k + 1, p=np.inf)[0][:, k]
-    apart = radius > 0
-    closer = np.where(apart, np.nextafter(radius, 0), 0.0)  # strictly closer; equal points where k of them coincide
+    closer = np.nextafter(tree.query(both, k + 1, p=np.inf)[0][:, k], 0)  # strictly
     n_x, n_y = (
         t.query_ball_point(points, closer, p=np.inf, return_length=True) for t, points in ((tree_x, x), (tree_y, y))
     )
-    same = np.full(len(x), k)
-    if not apart.all():
-        own = both[~apart]
-        same[~apart] = tree.query_ball_point(own, np.zeros(len(own)), p=np.inf, return_length=True) - 1
-    return _bits(same, n_x, n_y, len(x))
+    return _bits(k, n_x, n_y, len(x))
 
 
-def _counts(dx: np.ndarray, dy: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Neighbours k, n_x, n_y (m,) of m points whose distances to all n points are dx, dy (m, n)."""
-    joint = np.maximum(dx, dy)
-    radius = np.partition(joint, k, axis=1)[:, k, None]
-    apart = radius[:, 0] > 0
-    n_x, n_y = (np.where(apart, (d < radius).sum(1), (d == 0).sum(1)) for d in (dx, dy))
-    return np.where(apart, k, (joint == 0).sum(1) - 1), n_x, n_y
+def _counts(dx: np.ndarray, dy: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """n_x, n_y (m,) of m points whose distances to all n points are dx, dy (m, n)."""
+    radius = np.partition(np.maximum(dx, dy), k, axis=1)[:, k, None]
+    return (dx < radius).sum(1), (dy < radius).sum(1)
 
 
-def _bits(k: np.ndarray, n_x: np.ndarray, n_y: np.ndarray, n: int) -> np.ndarray:
+def _bits(k: int, n_x: np.ndarray, n_y: np.ndarray, n: int) -> np.ndarray:
     return (digamma(k) + digamma(n) - digamma(n_x) - digamma(n_y)) / np.log(2)
 
 
