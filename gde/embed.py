@@ -154,7 +154,8 @@ def stream(model: GDE, chunks: Callable[[], Iterator[tuple[Tensor, Tensor]]], si
 
 
 def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str, Any]) -> "anndata.AnnData":
-    """Embeddings as AnnData: X (g, l), layers['se'], obs = the columns of `groups` plus n_samples, uns['gde']."""
+    """Embeddings as AnnData: X (g, l) and the same as obsm['X_gde'], where scanpy looks for embeddings; layers['se'],
+    obs = the columns of `groups` plus n_samples, uns['gde']."""
     import anndata
 
     obs = groups.drop(columns=["start", "stop"]).assign(n_samples=(groups["stop"] - groups["start"]).to_numpy())
@@ -162,7 +163,7 @@ def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str,
     if not names.is_unique:
         names = names + "/" + obs["law"]
     obs.index = names.astype(str).to_numpy()
-    result = anndata.AnnData(z, obs=obs, layers={"se": se}, uns={"gde": provenance})
+    result = anndata.AnnData(z, obs=obs, layers={"se": se}, obsm={"X_gde": z.copy()}, uns={"gde": provenance})
     result.var_names = [f"z{i}" for i in range(z.shape[1])]
     return result
 
@@ -263,21 +264,10 @@ def anndata_store(
     All groups are of split test; a name is the values of `groupby` joined with '|'. Raises GdeError for missing
     columns, missing genes and values the preprocessing does not fit.
     """
-    from gde.prepare.cells import read_cells
-    from gde.prepare.groups import RESERVED, as_text, name_groups
     from gde.sets.writer import StoreWriter
 
-    if model.features is None:
-        raise bad("model", "no preprocessing", "a model trained on an h5ad", "use GDE.embed with a tensor (b, n, d)")
-    columns = [groupby] if isinstance(groupby, str) else list(groupby or [])
-    if taken := [c for c in columns if c in RESERVED and columns != ["group"]]:
-        raise bad("groupby", f"the column name {taken[0]!r}", f"none of {', '.join(RESERVED)}", "rename the column")
     source = {"layer": layer, "use_raw": use_raw}
-    with read_cells(data, **source, values=model.features.cfg["values"]) as cells:
-        table, where, names = cells.columns(columns), f"{cells.where}: obs", cells.obs_names
-    if not columns:
-        columns, table = ["all"], pd.DataFrame({"all": np.full(len(names), "all", object)})
-    code, groups, first = name_groups(as_text(table, columns, where, names), columns, where)
+    table, code, groups, first, _ = group_cells(model, data, groupby, **source)
     groups = table.iloc[first].assign(group=groups, split="test", size=np.bincount(code)).reset_index(drop=True)
     with TemporaryDirectory() as scratch:
         path, start = Path(scratch) / "sets", 0
@@ -293,6 +283,32 @@ def _run_of(embeddings: "anndata.AnnData") -> str:
     """The run that embeddings were made with; empty where they do not say."""
     about = embeddings.uns.get("gde")
     return str(about.get("run", "")) if isinstance(about, dict) else ""
+
+
+def group_cells(
+    model: GDE,
+    data: "anndata.AnnData | str | Path",
+    groupby: str | list[str] | None,
+    *,
+    layer: str | None,
+    use_raw: bool,
+) -> tuple[pd.DataFrame, np.ndarray, list[str], np.ndarray, np.ndarray]:
+    """The columns `groupby` of every cell, the group number (n,) of each, the groups' names, the first cell of each
+    group, and the cells' names. Errors as `anndata_store`."""
+    from gde.prepare.cells import read_cells
+    from gde.prepare.groups import RESERVED, as_text, name_groups
+
+    if model.features is None:
+        raise bad("model", "no preprocessing", "a model trained on an h5ad", "use GDE.embed with a tensor (b, n, d)")
+    columns = [groupby] if isinstance(groupby, str) else list(groupby or [])
+    if taken := [c for c in columns if c in RESERVED and columns != ["group"]]:
+        raise bad("groupby", f"the column name {taken[0]!r}", f"none of {', '.join(RESERVED)}", "rename the column")
+    with read_cells(data, layer=layer, use_raw=use_raw, values=model.features.cfg["values"]) as cells:
+        table, where, names = cells.columns(columns), f"{cells.where}: obs", cells.obs_names
+    if not columns:
+        columns, table = ["all"], pd.DataFrame({"all": np.full(len(names), "all", object)})
+    code, groups, first = name_groups(as_text(table, columns, where, names), columns, where)
+    return table, code, groups, first, np.asarray(names)
 
 
 @torch.no_grad()
