@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gde.embed import embed_anndata, group_cells
+from gde.embed import embed_anndata
 from gde.model import GDE
+from gde.prepare.query import group_cells
 
 if TYPE_CHECKING:
     import anndata

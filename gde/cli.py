@@ -184,7 +184,8 @@ def load_model(word: str) -> Any:
 
 
 def embed(args: argparse.Namespace) -> None:
-    from gde.embed import embed_anndata, write_anndata
+    from gde.anndata_io import write_anndata
+    from gde.embed import embed_anndata
 
     model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
     if args.cells:
@@ -235,7 +236,8 @@ def compare_two(args: argparse.Namespace) -> None:
 
 
 def sample(args: argparse.Namespace) -> None:
-    from gde.embed import read_anndata, sample_anndata, write_samples
+    from gde.anndata_io import read_anndata
+    from gde.embed import sample_anndata, write_samples
 
     model = load_model(args.model)
     result = sample_anndata(model, read_anndata(args.embeddings), args.n, args.seed)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tiny
 
+from gde.anndata_io import write_anndata
 from gde.cell_export import embed_cells
-from gde.embed import embed_anndata, write_anndata
+from gde.embed import embed_anndata
 from gde.errors import GdeError
 
 

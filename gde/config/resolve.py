@@ -235,7 +235,7 @@ def with_kinds(tree: Tree) -> Tree:
     family = isinstance(dataset, dict) and dataset.get("kind") in FAMILIES
     defaults = {"encoder": "resnet", "generator": "flow", "objective": "reconstruction"}
     kind = dataset.get("kind") if isinstance(dataset, dict) else None
-    defaults["evaluation"] = "family" if family else EVALUATION_OF.get(kind, "samples")
+    defaults["evaluation"] = "family" if family else EVALUATION_OF.get(str(kind), "samples")
     for section, kind in defaults.items():
         value = data.get(section, {})
         if isinstance(value, dict) and "kind" not in value:

@@ -55,7 +55,7 @@ def _npz(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _h5ad(path: Path) -> tuple[list[str], np.ndarray]:
-    from gde.embed import read_anndata
+    from gde.anndata_io import read_anndata
 
     with open_hdf5(path):
         pass

@@ -96,7 +96,10 @@ class SetStore:
     @cached_property
     def samples(self) -> pd.DataFrame:
         """What is known of single samples, one row for each row of `x`. GdeError when the store has no such table."""
-        return self.table("samples")
+        table = self.table("samples")
+        if len(table) != len(self.x):
+            raise bad(self.path / "samples.parquet", f"{len(table)} rows", f"{len(self.x)} as in x.npy", _AGAIN)
+        return table
 
     def table(self, name: str) -> pd.DataFrame:
         """A further table of the store, `<name>.parquet`. GdeError when there is none of that name."""

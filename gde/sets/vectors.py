@@ -52,5 +52,9 @@ def load_vectors(store: "SetStore") -> Vectors | None:
     if not (store.path / "vectors.parquet").is_file():
         return None
     frame = store.table("vectors")
-    table = frame.drop(columns=["condition", "source"]).to_numpy(np.float32)
-    return Vectors(frame["condition"].astype(str).tolist(), table, str(frame["source"].iloc[0]))
+    try:
+        table = frame.drop(columns=["condition", "source"]).to_numpy(np.float32)
+        return Vectors(frame["condition"].astype(str).tolist(), table, str(frame["source"].iloc[0]))
+    except (LookupError, TypeError, ValueError) as e:
+        found, expected = f"a table without vectors ({e})", "condition, source and a column for each number"
+        raise bad(store.path / "vectors.parquet", found, expected, "make the set store again") from e
