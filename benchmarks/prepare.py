@@ -105,7 +105,7 @@ def compare(kind: str, cells: int, genes: int, folder: Path, routes: list[str]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=sorted(FULL))
     parser.add_argument("--cells", type=int, nargs="+")
     parser.add_argument("--genes", type=int)

@@ -86,6 +86,9 @@ def swaps(path: tuple, value) -> list[tuple[str, object, str]]:
     if isinstance(value, bool):
         return [("text for a switch", "yes", INVALID), ("number for a switch", 1, INVALID),
                 ("null for a switch", None, INVALID), ("list for a switch", [value], INVALID)]  # fmt: skip
+    if value is None:
+        return [("mapping for a value", {"a": 1}, INVALID), ("not a number", float("nan"), INVALID),
+                ("switch for a value", True, INVALID)]  # fmt: skip
     if isinstance(value, str):
         other = VALID if text else INVALID
         if path[-2:] == ("split", "by"):  # a column's name, which only the data can tell

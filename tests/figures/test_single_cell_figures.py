@@ -11,7 +11,7 @@ from gde.evaluate import donors as donor_evaluation
 from gde.evaluate import lineage, perturbation
 from gde.evaluate.tables import write_tables
 from gde.figures.style import style
-from gde.io import read_json, write_json
+from gde.integrity import read_sealed_json, write_sealed_json
 
 HERE = Path(__file__).parents[1] / "evaluate"
 for name in ("fakes", "cells"):
@@ -31,8 +31,9 @@ def written(here: Path, found) -> Path:
     (here / "tables" / "loss.tsv").write_text(LOSS)
     for metric in metrics.values():
         metric["published"] = None
-    head = {"experiment": "t", "run": "t-12345678", "data": "simulated", "seed": 0, "device": "cpu", "budget": {}}
-    write_json(here / "metrics.json", head | {"metrics": metrics})
+    budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
+    head = {"experiment": "t", "run": "t-12345678", "data": "simulated", "seed": 0, "device": "cpu", "budget": budget}
+    write_sealed_json(here / "metrics.json", head | {"metrics": metrics})
     return here
 
 
@@ -73,7 +74,7 @@ def test_drawn_twice_gives_the_same_bytes(results, tmp_path, kind, name):
 def test_every_figure_has_axis_labels(results, kind, name):
     module = importlib.import_module(f"gde.figures.{name}")
     with style():
-        figure = module.draw(results[kind] / "tables", read_json(results[kind] / "metrics.json"))
+        figure = module.draw(results[kind] / "tables", read_sealed_json(results[kind] / "metrics.json"))
     axes = [ax for ax in figure.axes if ax.axison]
     assert axes, "only a note"
     assert figure.get_supxlabel() or any(ax.get_xlabel() for ax in axes)
@@ -84,6 +85,6 @@ def test_every_figure_has_axis_labels(results, kind, name):
 def test_what_was_left_out_is_said(results, name):
     module = importlib.import_module(f"gde.figures.{name}")
     with style():
-        figure = module.draw(results["gaps"] / "tables", read_json(results["gaps"] / "metrics.json"))
+        figure = module.draw(results["gaps"] / "tables", read_sealed_json(results["gaps"] / "metrics.json"))
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert any(text.startswith("not evaluated: ") for text in texts)
