@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from gde.canonical import canonical_digest
 from gde.config import run_id, training_slice
 from gde.io import SUMS, read_json, read_sums, sha256_file
+from gde.prepare.inputs import input_files
 from gde.sets.layout import PROVENANCE, store_digest
 
 SAME, CHANGED, ABSENT = "same", "changed", "absent"
@@ -39,7 +40,10 @@ def links(unit: Path) -> Iterator[Finding]:
 
 
 def store_links(store: Path) -> Iterator[Finding]:
-    """The files a set store was made from: the user's, or those of resources/sources.yaml."""
+    """The files a set store was made from: the user's, or those of resources/sources.yaml.
+
+    The record calls a store's only file by its name, and several by the keys of the settings.
+    """
     from gde.pins import Digests, difference, read_pins
     from gde.sources import TABLE, files_of
 
@@ -47,9 +51,9 @@ def store_links(store: Path) -> Iterator[Finding]:
         return
     record = read_json(store / PROVENANCE)
     recorded = record["inputs"]
-    if path := record["dataset"].get("path"):
-        expected = recorded.get(Path(path).name)
-        file = Path(path).expanduser()
+    for key, path in input_files(record["dataset"]).items():
+        expected = recorded.get(key, recorded.get(Path(path).name))
+        file = Path(path)
         found = sha256_file(file) if file.is_file() else None
         yield link(f"{store} from {path}", found, expected, f"restore the file, or snakemake {store}")
     if not TABLE.is_file():

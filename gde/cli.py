@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns; one embedding per combination")
     sub.add_argument("--layer", help="layer to read instead of X")
     sub.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
+    sub.add_argument("--cells", action="store_true", help="a row per cell, with the embedding of its group in obsm")
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
     sub = command(compare_two, "compare-groups", "are the distributions of two groups different? a permutation test")
@@ -183,10 +184,18 @@ def load_model(word: str) -> Any:
 
 
 def embed(args: argparse.Namespace) -> None:
-    from gde.embed import embed_anndata, write_anndata
+    from gde.anndata_io import write_anndata
+    from gde.embed import embed_anndata
 
-    model = load_model(args.model)
-    result = embed_anndata(model, args.data, args.groupby, layer=args.layer, use_raw=args.use_raw)
+    model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
+    if args.cells:
+        from gde.cell_export import embed_cells
+
+        result = embed_cells(model, args.data, args.groupby, **options)
+        write_anndata(result, args.out)
+        print(f"{args.out}: {result.n_obs} cells with the embedding of their group in obsm['X_gde']")
+        return
+    result = embed_anndata(model, args.data, args.groupby, **options)
     write_anndata(result, args.out)
     print(f"{args.out}: {result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']")
 
@@ -227,7 +236,8 @@ def compare_two(args: argparse.Namespace) -> None:
 
 
 def sample(args: argparse.Namespace) -> None:
-    from gde.embed import read_anndata, sample_anndata, write_samples
+    from gde.anndata_io import read_anndata
+    from gde.embed import sample_anndata, write_samples
 
     model = load_model(args.model)
     result = sample_anndata(model, read_anndata(args.embeddings), args.n, args.seed)

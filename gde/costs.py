@@ -9,11 +9,13 @@ from typing import Any
 
 from gde.config.datasets import FAMILIES
 from gde.io import canonical_json, read_json
+from gde.prepare.inputs import input_files
 
 FLOAT = 4  # bytes
 SCALARS = ("normal", "poisson")  # families of one feature
 MOST_SAMPLES = 500  # that the workflow generates of a set
 BUNDLED = {"digits": (1797, 64), "pbmc68k": (700, 765)}  # rows, features before PCA
+H5AD = ("h5ad", "donors")  # kinds of one such file
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.M | re.S)
 RUNTIME = re.compile(r"^ +runtime=(?:lambda wildcards, attempt: )?(\d+)( \* attempt)?,", re.M)
 GPU = re.compile(r"^ +gpu=(?!0,)", re.M)
@@ -23,16 +25,16 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
     """Bytes that an experiment will write: its set store, checkpoints and model, embeddings and samples.
 
     store : where the set store is, or will be.   trains : whether the training is still to be done.
-    A user's file counts with its size where its head does not tell more; None where a size is unknown before the data
-    are read.
+    A user's files count with their sizes where a head does not tell more; None where a size is unknown before the
+    data are read.
     """
     rows, features = shape(resolved, store)
     data = resolved["dataset"]
-    file = Path(data.get("path", "")).expanduser()
     if rows is not None and features is not None:
         values = rows * features * FLOAT
     else:
-        values = file.stat().st_size if file.is_file() else None
+        files = [Path(file) for file in input_files(data).values()]
+        values = sum(f.stat().st_size for f in files) if files and all(f.is_file() for f in files) else None
     out = {"set store": 0 if (store / "SHA256SUMS").is_file() else values, "checkpoints and model": None}
     if not trains:
         out["checkpoints and model"] = 0
@@ -66,7 +68,7 @@ def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None
     if kind in FAMILIES:
         rows = (test_sets(data) + data["validation_sets"]) * data["test_size"]
         return rows, 1 if kind in SCALARS else data.get("dim") or data["categories"]
-    rows, columns = BUNDLED[kind] if kind in BUNDLED else h5ad_shape(data) if kind == "h5ad" else (None, None)
+    rows, columns = BUNDLED[kind] if kind in BUNDLED else h5ad_shape(data) if kind in H5AD else (None, None)
     chosen = [n for n in (columns, data.get("n_hvg"), data.get("n_pcs")) if n is not None]
     if kind == "table" and data.get("features"):
         chosen.append(len(data["features"]))

@@ -201,7 +201,8 @@ def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What computes the metrics."""
     metrics = registered("gde.evaluate", resolved["evaluation"]["kind"])
     family = _family(resolved)
-    return ["gde.evaluate", metrics, *model_modules(resolved), *family, *_distances(family)]
+    heads = ["gde.objectives.heads"] if resolved["evaluation"]["kind"] == "perturbation" else []
+    return ["gde.evaluate", metrics, *heads, *model_modules(resolved), *family, *_distances(family)]
 
 
 def figure_modules(name: str) -> list[str]:

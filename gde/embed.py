@@ -1,6 +1,5 @@
 """Embeddings of whole groups of any size, exactly, with a standard error for each."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -9,20 +8,18 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
+from gde.anndata_io import read_anndata, to_anndata, write_anndata
 from gde.errors import bad
-from gde.integrity import SEAL, SEAL_TEXT, check_seal, seal
-from gde.io import atomic_path, sha256_file
+from gde.io import sha256_file
 from gde.model import GDE
 from gde.sets.store import SetStore
 
 if TYPE_CHECKING:
     import anndata
 
-log = logging.getLogger(__name__)
 ROWS_AT_ONCE = 65_536  # larger groups are streamed stage by stage
 PIECE = 4096  # rows of a chunk that go through the stages together: few enough to stay in a processor's cache
 FOLDS = 16
@@ -153,62 +150,6 @@ def stream(model: GDE, chunks: Callable[[], Iterator[tuple[Tensor, Tensor]]], si
     return torch.cat([encoder.readout(known) for known in pooled])
 
 
-def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str, Any]) -> "anndata.AnnData":
-    """Embeddings as AnnData: X (g, l), layers['se'], obs = the columns of `groups` plus n_samples, uns['gde']."""
-    import anndata
-
-    obs = groups.drop(columns=["start", "stop"]).assign(n_samples=(groups["stop"] - groups["start"]).to_numpy())
-    names = obs["group"] if obs["group"].is_unique else obs["group"] + "/" + obs["split"]
-    if not names.is_unique:
-        names = names + "/" + obs["law"]
-    obs.index = names.astype(str).to_numpy()
-    result = anndata.AnnData(z, obs=obs, layers={"se": se}, uns={"gde": provenance})
-    result.var_names = [f"z{i}" for i in range(z.shape[1])]
-    return result
-
-
-def read_anndata(path: Path, *, sealed: bool = False) -> "anndata.AnnData":
-    """Read an .h5ad written by gde, or with not `sealed` one that a user cut out of such a file.
-
-    GdeError names a file that is missing, damaged or edited.
-    """
-    import anndata
-
-    from gde.prepare.hdf5 import check_exists, open_hdf5
-
-    check_exists(Path(path))
-    whole = check_seal(path, required=sealed)  # first: HDF5 says less about a damaged file
-    with open_hdf5(Path(path)):  # says in one line what is wrong with a file that is no HDF5
-        pass
-    if not whole:
-        log.warning("%s: not written by gde, so it has no digest to be checked against", path)
-    try:
-        return anndata.read_h5ad(path)
-    except Exception as e:  # anndata's own errors have no type in common
-        remedy = "embed the data again, or write the file with AnnData.write_h5ad"
-        raise bad(path, f"no AnnData ({type(e).__name__})", "an .h5ad file written by gde", remedy) from e
-
-
-def write_anndata(data: "anndata.AnnData", out: Path) -> None:
-    """Write an .h5ad, whole or not at all, with its digest inside; text columns are stored as categories.
-
-    HDF5 makes it in memory, compressed: where a disk is full, HDF5 itself may end the process.
-    """
-    import anndata
-    import h5py
-
-    data.strings_to_categoricals()
-    with atomic_path(out) as tmp:
-        with h5py.File("memory", "w", driver="core", backing_store=False) as f:
-            f.attrs[SEAL] = np.bytes_(SEAL_TEXT)  # first, so that it stands at the start of a file that was cut
-            anndata.io.write_elem(f, "/", data, dataset_kwargs={"compression": "gzip"})
-            if data.raw is None:
-                del f["raw"]  # a note that there is none, which older anndata cannot read; write_h5ad leaves it out
-            f.flush()
-            tmp.write_bytes(f.id.get_file_image())
-        seal(tmp)
-
-
 def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.device) -> None:
     """Embed every group of a store and write `out` (see `to_anndata`)."""
     model, store = GDE.load(model_dir, device=device), SetStore.open(store_dir)
@@ -263,21 +204,11 @@ def anndata_store(
     All groups are of split test; a name is the values of `groupby` joined with '|'. Raises GdeError for missing
     columns, missing genes and values the preprocessing does not fit.
     """
-    from gde.prepare.cells import read_cells
-    from gde.prepare.groups import RESERVED, as_text, name_groups
+    from gde.prepare.query import group_cells
     from gde.sets.writer import StoreWriter
 
-    if model.features is None:
-        raise bad("model", "no preprocessing", "a model trained on an h5ad", "use GDE.embed with a tensor (b, n, d)")
-    columns = [groupby] if isinstance(groupby, str) else list(groupby or [])
-    if taken := [c for c in columns if c in RESERVED and columns != ["group"]]:
-        raise bad("groupby", f"the column name {taken[0]!r}", f"none of {', '.join(RESERVED)}", "rename the column")
     source = {"layer": layer, "use_raw": use_raw}
-    with read_cells(data, **source, values=model.features.cfg["values"]) as cells:
-        table, where, names = cells.columns(columns), f"{cells.where}: obs", cells.obs_names
-    if not columns:
-        columns, table = ["all"], pd.DataFrame({"all": np.full(len(names), "all", object)})
-    code, groups, first = name_groups(as_text(table, columns, where, names), columns, where)
+    table, code, groups, first, _ = group_cells(model, data, groupby, **source)
     groups = table.iloc[first].assign(group=groups, split="test", size=np.bincount(code)).reset_index(drop=True)
     with TemporaryDirectory() as scratch:
         path, start = Path(scratch) / "sets", 0

@@ -13,7 +13,7 @@ from gde.foreign import check_file
 from gde.io import read_json, write_json
 
 STEPS = {"values", "n_hvg", "scale", "clip", "n_pcs"}
-VALUES = ("counts", "lognorm", "scaled")
+VALUES = ("counts", "normalised", "lognorm", "scaled")
 # The covariance of d features takes 8 d² bytes and its eigenvectors as much again: 6,000 features stay within 1 GB.
 MAX_PCA_FEATURES = 6000
 
@@ -22,8 +22,8 @@ class FeaturePipeline:
     """Counts to per-10k and log1p, a choice of genes, centring and scaling, principal components: each step optional.
 
     names : the input features used, in order (genes or columns); an input is matched by name, so more may be present.
-    cfg : values ('counts' | 'lognorm' | 'scaled'; tables are 'scaled', taken as they are), n_hvg (int | None),
-        scale (bool), clip (float | None; units of sd, default 10), n_pcs (int | None).
+    cfg : values ('counts' | 'normalised', logarithm only | 'lognorm' | 'scaled', both taken as they are; tables are
+        'scaled'), n_hvg (int | None), scale (bool), clip (float | None; units of sd, default 10), n_pcs (int | None).
     Per-10k totals run over every feature of the input, not only over those chosen.
     """
 
@@ -73,7 +73,7 @@ class FeaturePipeline:
             )
         raw, plain = Moments(len(names)), Moments(len(names))
         for x in chunks():
-            x = _lognorm(x, None) if cfg["values"] == "counts" else x
+            x = logarithm(x, cfg["values"])
             plain.add(x)
             if cfg["n_hvg"] is not None:
                 raw.add(_apply(np.expm1, x))
@@ -126,8 +126,7 @@ class FeaturePipeline:
         columns = self._select(names)
         every = len(columns) == len(names) and (columns == np.arange(len(names))).all()
         chosen = x if every else x[:, columns]
-        if self.cfg["values"] == "counts":
-            chosen = _lognorm(chosen, _totals(x))
+        chosen = logarithm(chosen, self.cfg["values"], lambda: _totals(x))
         y = chosen.toarray() if sp.issparse(chosen) else chosen
         y = np.asarray(y, dtype=np.float64)
         if "centre" in self.tensors:
@@ -237,6 +236,13 @@ def _totals(x: Any) -> np.ndarray:
     return np.asarray(x.sum(1, dtype=np.float64)).ravel()
 
 
+def logarithm(x: Any, values: str, total: Callable[[], np.ndarray] | None = None) -> Any:
+    """Rows x (n, features) as log-normalised expression; `total` gives the sums (n,) where x is not the whole row."""
+    if values == "counts":
+        return _lognorm(x, total and total())
+    return _apply(np.log1p, x) if values == "normalised" else x
+
+
 def _lognorm(x: Any, total: np.ndarray | None) -> Any:
     """log1p of counts per 10,000 of each row's total (n,); rows without counts stay zero."""
     if total is None:
@@ -246,4 +252,5 @@ def _lognorm(x: Any, total: np.ndarray | None) -> Any:
         x = x.tocsr()
         per_value = np.repeat(factor, np.diff(x.indptr))
         return sp.csr_matrix((np.log1p(x.data.astype(np.float64) * per_value), x.indices, x.indptr), shape=x.shape)
-    return np.log1p(np.asarray(x, dtype=np.float64) * factor[:, None])
+    y = np.multiply(x, factor[:, None], dtype=np.float64)
+    return np.log1p(y, out=y)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gde.config.load import read_yaml
 from gde.errors import GdeError, bad
+from gde.prepare.inputs import input_files
 
 SLURM_TOOLS = ("sbatch", "squeue", "scancel")
 PROFILES = (Path(), Path.home() / ".config/snakemake", Path("/etc/xdg/snakemake"))  # where Snakemake looks
@@ -35,11 +36,11 @@ def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterato
         except GdeError as e:
             yield e
             continue
-        path = dataset.get("path")
-        if path and os.path.normpath(path) not in listed and not (root / Path(path).expanduser()).is_file():
-            where = f"config/experiments/{name.partition('/')[0]}.yaml: dataset.path"
-            remedy = "correct the path; it is relative to the working directory"
-            yield bad(where, f"no file {path!r}", "an existing file", remedy)
+        for key, path in input_files(dataset).items():
+            if os.path.normpath(path) not in listed and not (root / path).is_file():
+                where = f"config/experiments/{name.partition('/')[0]}.yaml: dataset.{key}"
+                remedy = "correct the path; it is relative to the working directory"
+                yield bad(where, f"no file {path!r}", "an existing file", remedy)
 
 
 def unwritable(results: Path) -> Iterator[GdeError]:

@@ -15,6 +15,7 @@ from gde.config.datasets import Dataset
 from gde.config.errors import explain, kind_of, show, submodels
 from gde.config.load import Mark, read_yaml
 from gde.errors import GdeError, bad
+from gde.prepare.inputs import input_files
 
 RESOURCES = Path("resources")
 TABLE = RESOURCES / "sources.yaml"
@@ -115,9 +116,10 @@ def read_sources(root: Path = Path()) -> dict[str, Source]:
 def files_of(
     dataset: Mapping[str, Any], root: Path = Path(), table: Mapping[str, Source] | None = None
 ) -> list[Source]:
-    """The files of the table that a resolved `dataset` section reads: those its kind declares, and its own `path`.
+    """The files of the table that a resolved `dataset` section reads: those its kind declares, and those it names.
 
-    A kind declares data sets by the class attribute `sources` of its model in gde/config/datasets.py.
+    A kind that always reads the same files declares data sets by the class attribute `sources` of its model in
+    gde/config/datasets.py. Others name files (`gde.prepare.inputs`), which may be the table's or a user's.
     table : what read_sources(root) gave, if that is at hand.
     """
     table = read_sources(root) if table is None else table
@@ -126,8 +128,8 @@ def files_of(
     if missing := set(declared) - {s.dataset for s in table.values()}:
         raise bad(TABLE, f"no files of {', '.join(sorted(missing))}", f"what {dataset['kind']} reads", "restore them")
     out = [s for s in table.values() if s.dataset in declared]
-    path = os.path.normpath(dataset.get("path", ""))
-    return out + [s for p, s in table.items() if p == path and s not in out]
+    named = set(map(os.path.normpath, input_files(dataset).values()))
+    return out + [s for p, s in table.items() if p in named and s not in out]
 
 
 def downloads(resolved: Mapping[str, Any], root: Path = Path()) -> list[dict[str, Any]]:

@@ -26,7 +26,14 @@ from gde.nets.registry import resolve_kind
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
 from gde.processes import Processes
 from gde.sets.random import ShardRandom
-from gde.sets.source import head_sections, load_features, make_sampler, training_samples, validation_batch
+from gde.sets.source import (
+    describe_conditions,
+    head_sections,
+    load_features,
+    make_sampler,
+    training_samples,
+    validation_batch,
+)
 from gde.sets.store import SetStore
 from gde.training_log import TrainingLog
 
@@ -169,6 +176,7 @@ def build_models(config: dict[str, Any], store: SetStore, device: torch.device) 
         torch.manual_seed(config["seed"])
         config = config | head_sections(store, config)
         model = GDE(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store))
+        describe_conditions(model, store, config)
     model.to(device)
     if hasattr(model.encoder, "fit"):
         model.encoder.fit(model.standardise(training_samples(store, config, device=device)))

@@ -14,6 +14,7 @@ from gde.checkpoint import flatten_optimizer, load_checkpoint, save_checkpoint
 from gde.config import find_all, resolve, resolve_all
 from gde.config.findings import Findings
 from gde.errors import GdeError
+from gde.prepare.inputs import input_files
 
 ROOT = Path(__file__).resolve().parents[1]
 GPU_RULES = {"train", "embed", "sample", "evaluate", "cell"}
@@ -80,7 +81,8 @@ def test_all_mistakes_are_found_and_the_rest_is_resolved(project):
         "config/experiments/two.yaml:5: dataset.pth: found 'pth'",  # and not that `path` is missing
     ]
     assert set(findings.experiments) == {
-        "digits", "gmm", "gmm5", "multinomial", "mvn5", "mvn_lowrank", "normal", "pbmc68k", "poisson"
+        "digits", "donors", "essential_genes", "gmm", "gmm5", "lineage_tracing", "multinomial", "mvn5", "mvn_lowrank",
+        "normal", "pbmc68k", "poisson"
     }  # fmt: skip
     assert findings.settings["experiments"] == ["gmm"]
     assert findings.experiments["gmm"] == resolve("gmm", {}, ROOT)  # defaults take the place of what is wrong
@@ -272,7 +274,19 @@ def test_parameters_are_those_of_the_model(family_store):
 def test_every_experiment_has_an_estimate(preset, tmp_path):
     for name, resolved in resolve_all({"preset": preset}, ROOT).items():
         sizes = costs.disk(resolved, tmp_path, trains=True)
+        assert sizes["checkpoints and model"] > 0, name
+        if input_files(resolved["dataset"]):  # of files that are not here
+            assert sizes.pop("set store") is None and sizes.pop("embeddings and samples") is None, name
         assert all(size > 0 for size in sizes.values()), name
+
+
+def test_files_that_are_here_count_with_their_sizes(tmp_path):
+    (tmp_path / "a.h5ad").write_bytes(b"x" * 700)
+    (tmp_path / "b.h5ad").write_bytes(b"x" * 300)
+    files = {"A": f"{tmp_path}/a.h5ad", "B": f"{tmp_path}/b.h5ad"}
+    resolved = resolve("essential_genes", {}, ROOT)
+    resolved["dataset"] |= {"files": files}
+    assert costs.disk(resolved, tmp_path, trains=False)["set store"] == 1000
 
 
 def test_checkpoints_take_what_is_estimated(family_store, tmp_path):

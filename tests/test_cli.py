@@ -383,6 +383,14 @@ def test_embed_and_sample(project, run, word):
     assert sorted(os.listdir("out")) == ["x.h5ad", "z.h5ad"]
 
 
+def test_embed_cells(project, run):
+    status, out, _ = run("embed", "cells", "cells.h5ad", "--groupby", "donor", "--cells", "-o", "out/c.h5ad")
+    assert status == 0
+    assert "cells with the embedding of their group in obsm['X_gde']" in out
+    cells = ad.read_h5ad("out/c.h5ad")
+    assert cells.obsm["X_gde"].shape == (ad.read_h5ad("cells.h5ad").n_obs, 4)
+
+
 def test_embed_mistakes(project, refused):
     def embed(*arguments, parts):
         refused("embed", *arguments, "-o", "z.h5ad", parts=parts)

@@ -9,17 +9,8 @@ import tiny
 import torch
 
 from gde import encoders
-from gde.embed import (
-    JACKKNIFE_BELOW,
-    embed_anndata,
-    embed_store,
-    embed_to_h5ad,
-    read_anndata,
-    sample_anndata,
-    sample_to_h5ad,
-    to_anndata,
-    write_anndata,
-)
+from gde.anndata_io import read_anndata, to_anndata, write_anndata
+from gde.embed import JACKKNIFE_BELOW, embed_anndata, embed_store, embed_to_h5ad, sample_anndata, sample_to_h5ad
 from gde.errors import GdeError
 from gde.model import GDE
 

@@ -7,7 +7,7 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from gde.embed import read_anndata, write_anndata
+from gde.anndata_io import read_anndata, write_anndata
 from gde.errors import GdeError
 from gde.integrity import SEAL, SEAL_TEXT, audit, check_seal, digests, read_sealed_json, seal, write_sealed_json
 from gde.io import atomic_dir, sha256_file, verify_file, write_file_sum

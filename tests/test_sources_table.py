@@ -1,14 +1,17 @@
 """resources/sources.yaml: what is shipped is right, what is wrong is refused with file, line and key."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gde.config import resolve_all
 from gde.errors import GdeError
 from gde.io import sha256_file, write_json
 from gde.pins import check_file, check_inputs, read_pins
+from gde.prepare.inputs import input_files
 from gde.sources import PINS, downloads, files_of, read_sources
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,13 +52,18 @@ def write(tmp_path):
 
 
 def test_the_shipped_table():
-    """It is valid; no two files are the same; every file of a kind that is configured exists in it."""
+    """It is valid; no two files are the same; what is configured has its files in it; `all` downloads nothing."""
     table = read_sources(ROOT)
     assert len(table) > 30 and {s.access for s in table.values()} == {"open", "user", "bundled"}
     urls = [url for s in table.values() for url in s.urls]
     assert len(urls) == len(set(urls)) and all(url.startswith("https://") for url in urls)
-    for name, resolved in resolve_all({}, ROOT).items():
-        assert all(s.access == "bundled" for s in files_of(resolved["dataset"], ROOT)), f"{name} needs a download"
+    experiments = resolve_all({}, ROOT)
+    for name, resolved in experiments.items():
+        named = {os.path.normpath(file) for file in input_files(resolved["dataset"]).values()}
+        assert named <= {str(s.path) for s in files_of(resolved["dataset"], ROOT)}, name
+    for name in yaml.safe_load((ROOT / "config/config.yaml").read_text())["experiments"]:
+        sources = files_of(experiments[name]["dataset"], ROOT)
+        assert all(s.access == "bundled" for s in sources), f"{name} needs a download"
 
 
 def test_what_is_known_of_a_file(write):
@@ -122,6 +130,12 @@ def test_files_of_a_data_set(write):
     for path in ("resources/toy/a.csv", "./resources/toy//a.csv", "resources/x/../toy/a.csv"):
         assert [s.file for s in files_of({"kind": "table", "path": path}, root)] == ["a.csv"]
     assert files_of({"kind": "table", "path": "toy/a.csv"}, root) == []
+    screen = {"kind": "perturb_seq", "files": {"A": "resources/toy/a.csv", "B": "b.h5ad", "C": None}, "vectors": None}
+    assert [s.file for s in files_of(screen, root)] == ["a.csv"]
+    screen["vectors"] = {"kind": "file", "path": "resources/theirs/c.csv"}
+    assert [s.file for s in files_of(screen, root)] == ["a.csv", "c.csv"]
+    assert len(files_of({"kind": "lineage_tracing", "folder": "resources/lineage_tracing"}, ROOT)) == 4
+    assert files_of({"kind": "lineage_tracing", "folder": "mine"}, ROOT) == []
     with pytest.raises(GdeError, match="found no files of pbmc68k"):
         files_of({"kind": "pbmc68k"}, root)
 

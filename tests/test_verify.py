@@ -180,7 +180,7 @@ def test_results_of_a_run_that_is_not_published_any_more(project):
 
 
 def test_embeddings_that_were_made_anew_leave_other_samples(project):
-    from gde.embed import read_anndata, write_anndata
+    from gde.anndata_io import read_anndata, write_anndata
 
     z = read_anndata(Path("results/tiny/embeddings.h5ad"))
     z.X[0, 0] += 1

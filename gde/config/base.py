@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 LARGEST, LARGEST_SEED = 10**9, 2**63 - 1
+LONGEST_NAME = 4096  # as of a path
+PROSE = ("description", "source")  # any text
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -22,7 +24,7 @@ class Section(BaseModel):
 
     @model_validator(mode="after")
     def bounded(self):
-        """No number that only a slip can have made, and none that JSON cannot hold where any value may stand."""
+        """No number or name that only a slip can have made, nor one that JSON cannot hold where any may stand."""
         for key in type(self).model_fields:
             value, largest = getattr(self, key), LARGEST_SEED if key in ("seed", "bytes") else LARGEST
             if isinstance(value, int) and value > largest:
@@ -30,7 +32,19 @@ class Section(BaseModel):
             for name, inner in value.items() if isinstance(value, dict) else ():
                 if not _finite(inner):
                     refuse(f"{key}.{name}", inner, "a finite number", "correct it")
+            if key not in PROSE:
+                _check_names(key, value)
         return self
+
+
+def _check_names(key: str, value: Any) -> None:
+    """Names of files, columns and genes: one line, as it is shown."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    for name in [*inside, *value] if isinstance(value, dict) else inside:
+        if isinstance(name, str) and not name.isprintable():
+            refuse(key, name, "text without line breaks and control characters", "type it again")
+        if isinstance(name, str) and len(name) > LONGEST_NAME:
+            refuse(key, name, f"at most {LONGEST_NAME} characters", "shorten it")
 
 
 def _finite(value: Any) -> bool:

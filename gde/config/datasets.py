@@ -4,7 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gde.config.base import Count, HeldOut, Names, Positive, Section, Whole, refuse
+from gde.config.base import Count, HeldOut, Names, Positive, Section, refuse
+from gde.config.single_cells import Donors, LineageTracing, PerturbSeq
+from gde.config.split import Split
 
 FAMILIES = ("normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm")
 
@@ -156,29 +158,6 @@ class Gmm(HeldOut):
         return self
 
 
-class Split(Section):
-    """What is held out."""
-
-    by: str = Field(
-        "group",
-        min_length=1,
-        description="`group`: whole groups; `sample`: samples of every group (few groups); or a column whose values "
-        "stay together (donor, clone: where the leak is)",
-    )
-    fractions: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=3, max_length=3)] = Field(
-        [0.7, 0.1, 0.2], description="train, validation, test"
-    )
-    seed: Whole = Field(0, description="seed of the split, apart from the training seed")
-
-    @model_validator(mode="after")
-    def possible(self):
-        if abs(sum(self.fractions) - 1) > 1e-6:
-            refuse("fractions", self.fractions, "three numbers that sum to 1", "adjust one of them")
-        if self.fractions[0] == 0:
-            refuse("fractions", self.fractions, "a training share above 0", "raise the first number")
-        return self
-
-
 class H5ad(Section):
     """A user's AnnData file."""
 
@@ -187,8 +166,10 @@ class H5ad(Section):
     groupby: Names = Field(description="columns of obs that together name a group: one embedding each")
     layer: str | None = Field(None, description="layer to read instead of X")
     use_raw: bool = Field(False, description="read .raw instead of X")
-    values: Literal["counts", "lognorm", "scaled"] = Field(
-        "counts", description="what the numbers are: counts -> per 10,000 and log1p; lognorm and scaled are kept"
+    values: Literal["counts", "normalised", "lognorm", "scaled"] = Field(
+        "counts",
+        description="what the numbers are: counts -> per 10,000 and log1p; normalised (totals made equal already) -> "
+        "log1p; lognorm and scaled are kept",
     )
     labels: list[str] = Field([], description="further columns of obs to keep; the first one is scored and coloured by")
     n_hvg: Count | None = Field(2000, description="highly variable genes kept; null = all")
@@ -251,7 +232,9 @@ class Pbmc68k(Section):
 
 
 Family = Normal | Poisson | Multinomial | Mvn | MvnLowRank | Gmm
-Dataset = Annotated[Family | H5ad | Table | Digits | Pbmc68k, Field(discriminator="kind")]
+Dataset = Annotated[
+    Family | H5ad | Table | Digits | Pbmc68k | LineageTracing | PerturbSeq | Donors, Field(discriminator="kind")
+]
 
 
 def check_columns(section: H5ad | Table) -> None:

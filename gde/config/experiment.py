@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Positive, Section, Whole, refuse
 from gde.config.datasets import FAMILIES, Dataset
 from gde.config.encoders import Encoder, ResNet
-from gde.config.evaluation import METRICS, Evaluation
+from gde.config.evaluation import EVALUATION_OF, METRICS, Evaluation
 from gde.config.generators import Flow, Generator
 from gde.config.grids import Grid
 from gde.config.objectives import Objective, Reconstruction
@@ -73,13 +73,16 @@ class Experiment(Section):
     def consistent(self):
         family = self.dataset.kind in FAMILIES
         if family != (self.evaluation.kind == "family"):
-            expected = "family" if family else "samples"
+            expected = "family" if family else EVALUATION_OF.get(self.dataset.kind, "samples")
             refuse(
                 "evaluation.kind",
                 self.evaluation.kind,
                 f"{expected!r} for dataset {self.dataset.kind}",
                 "remove the key",
             )
+        if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
+            expected = "'perturbation' with the evaluation of that name"
+            refuse("objective.kind", self.objective.kind, expected, "it says which groups are controls of which")
         if family and self.mixer is not None:
             refuse("mixer", self.mixer.kind, "null for a simulated family", "a mixer mixes the groups of real data")
         context = getattr(self.objective, "context", 0)

@@ -50,6 +50,11 @@ class Perturbation(Section):
     )
     within: list[str] = Field([], description="columns whose values a group and its control share")
     rank: Count = Field(16, description="numbers that describe a condition: the rank of its interaction with controls")
+    conditions: Literal["learned", "vectors", "shuffled_vectors"] = Field(
+        "learned",
+        description="what those numbers are: learned for each condition; a map of the vectors that the data set came "
+        "with, which also describes conditions never trained; or of each other's vectors, a control without skill",
+    )
     mean_weight: NonNegative = Field(1.0, description="weight of the squared error of the set mean")
     shift_weight: NonNegative = Field(0.5, description="weight of the squared error of the mean shift")
     isometry: NonNegative = Field(0.0, description=ISOMETRY)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gde.config.base import HeldOut
 from gde.config.datasets import FAMILIES
 from gde.config.errors import explain_all, kind_of, nearest, show, submodels, unknown
+from gde.config.evaluation import EVALUATION_OF
 from gde.config.experiment import Budget, Config, Experiment, Presets
 from gde.config.load import Tree, from_snakemake, merge, read_yaml
 from gde.errors import GdeError, bad
@@ -233,7 +234,8 @@ def with_kinds(tree: Tree) -> Tree:
     dataset = data.get("dataset")
     family = isinstance(dataset, dict) and dataset.get("kind") in FAMILIES
     defaults = {"encoder": "resnet", "generator": "flow", "objective": "reconstruction"}
-    defaults["evaluation"] = "family" if family else "samples"
+    kind = dataset.get("kind") if isinstance(dataset, dict) else None
+    defaults["evaluation"] = "family" if family else EVALUATION_OF.get(str(kind), "samples")
     for section, kind in defaults.items():
         value = data.get(section, {})
         if isinstance(value, dict) and "kind" not in value:

@@ -13,7 +13,13 @@ from gde.errors import bad
 from gde.integrity import write_sealed_json
 from gde.io import atomic_dir, read_json
 
-REGISTRY = {"family": "gde.evaluate.family:evaluate", "samples": "gde.evaluate.samples:evaluate"}
+REGISTRY = {
+    "family": "gde.evaluate.family:evaluate",
+    "samples": "gde.evaluate.samples:evaluate",
+    "lineage": "gde.evaluate.lineage:evaluate",
+    "perturbation": "gde.evaluate.perturbation:evaluate",
+    "donors": "gde.evaluate.donors:evaluate",
+}
 
 
 def run(

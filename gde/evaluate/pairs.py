@@ -9,6 +9,7 @@ from gde.errors import bad
 from gde.sets.random import seed_of
 
 MAX_GROUPS = 200
+FEWEST = 2  # groups
 MAX_CONTEXT = 10_000
 MAX_TARGET = 1_000  # exact OT costs about the cube
 
@@ -63,11 +64,16 @@ def held_out_pairs(store: Any, seed: int) -> Held:
         else:
             context, target = _take(context, MAX_CONTEXT, rng), target[:MAX_TARGET]
             pairs.append(Pair(names[row], row, context, target))
-    if len(pairs) < 2:
+    if len(pairs) < FEWEST:
         found = f"{len(pairs)} test groups with two samples to give and two to compare"
         remedy = "set dataset.split: {by: sample} or a larger test fraction, and prepare again"
         raise bad(store.path, found, "at least two", remedy)
     return Held(pairs, left_out, seen)
+
+
+def large_enough(store: Any) -> int:
+    """Test groups that can be cut into two halves of two samples or more."""
+    return int((store.sizes[store.select(split="test")] >= 4).sum())
 
 
 def _take(x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

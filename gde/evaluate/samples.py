@@ -39,6 +39,23 @@ def evaluate(
     """
     options = config["evaluation"]
     held = held_out_pairs(store, seed)
+    metrics, tables = reconstruct(model, store, held, options, seed)
+    labels, confusion, z = evaluate_labels(
+        model,
+        store,
+        held,
+        seed=seed,
+        repeats=options["repeats"],
+        set_size=config["training"]["set_size"],
+        resamples=options["bootstrap"],
+    )
+    return metrics | labels, tables | {"labels": confusion, "embedding": embedding_table(z)}
+
+
+def reconstruct(
+    model: Any, store: Any, held: Held, options: dict[str, Any], seed: int
+) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+    """The metrics of reconstruction and their tables."""
     rng = np.random.default_rng(seed_of(seed, "evaluate/bootstrap"))
     table = errors(model, held, seed)
     means = table.groupby("source", sort=False)[list(METRICS)].mean()
@@ -53,27 +70,16 @@ def evaluate(
             baselines={b: means.loc[b, name] for b in BASELINES},
             ceiling=means.loc["ceiling", name],
         )
-    labels, confusion, z = evaluate_labels(
-        model,
-        store,
-        held,
-        seed=seed,
-        repeats=options["repeats"],
-        set_size=config["training"]["set_size"],
-        resamples=options["bootstrap"],
-    )
     tables = {
         "reconstruction_errors": table.rename(
             columns={"w2": f"w2 {DATA}", "mmd": "mmd [1]", "energy": f"energy {DATA}", "n": "n_samples [1]"}
         ),
         "groups": group_table(held),
-        "labels": confusion,
-        "embedding": embedding_table(z),
         "reconstruction": points_table(model, held, seed),
     }
     if "image_shape" in store.meta:
         tables["images"] = image_table(model, held, store.meta["image_shape"], seed)
-    return metrics | labels, tables
+    return metrics, tables
 
 
 def errors(model: Any, held: Held, seed: int) -> pd.DataFrame:

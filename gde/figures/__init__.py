@@ -22,17 +22,32 @@ REGISTRY = {
         "labels",
         "loss",
         "metrics",
+        "information",
+        "spring",
+        "fate",
+        "days",
+        "perturbations",
+        "shifts",
+        "ranks",
+        "cells",
     )
+}
+OF_KIND = {
+    "samples": ("embedding", "reconstruction", "labels", "loss", "metrics"),
+    "lineage": ("embedding", "information", "spring", "fate", "days", "reconstruction", "loss", "metrics"),
+    "perturbation": ("perturbations", "shifts", "ranks", "cells", "loss", "metrics"),
+    "donors": ("embedding", "labels", "reconstruction", "loss", "metrics"),
 }
 
 
 def figures_of(resolved: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the figures of a resolved experiment: they follow from its data set and evaluation."""
     evaluation, dataset = resolved["evaluation"], resolved["dataset"]
-    if evaluation["kind"] == "samples":
-        return "embedding", "reconstruction", "labels", "loss", "metrics"
+    if evaluation["kind"] in OF_KIND:
+        return OF_KIND[evaluation["kind"]]
     if evaluation["kind"] != "family":
-        raise bad("evaluation.kind", repr(evaluation["kind"]), "family or samples", "choose one of them")
+        known = ", ".join(("family", *OF_KIND))
+        raise bad("evaluation.kind", repr(evaluation["kind"]), f"one of {known}", "choose one of them")
     own = {"poisson": ["poisson"], "multinomial": []}.get(dataset["kind"], ["interpolation"])
     if dataset["kind"] == "multinomial" and dataset["categories"] == 3:
         own.append("simplex")

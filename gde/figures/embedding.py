@@ -47,8 +47,10 @@ def _labels(table, units, result: dict) -> Figure:
     ax.set_ylabel(label("pc_2", units["pc_2"]))
     if len(look) <= MANY:
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="label", alignment="left", handletextpad=0.2)
-    accuracy = result["metrics"]["labels/accuracy"]
-    figure.suptitle(f"Embeddings of sub-sets of {table['group'].nunique()} groups", x=0.01, ha="left")
-    text = f"filled: held-out samples, open: context · balanced accuracy {accuracy['value']:.2f}"
-    ax.set_title(f"{text} (chance {accuracy['chance']:.2f})", fontsize=8, color=GREY)
+    what = "sub-sets of" if len(table) > table["group"].nunique() else "sets of"
+    figure.suptitle(f"Embeddings of {what} {table['group'].nunique()} groups", x=0.01, ha="left")
+    text = "filled: held out, open: context"
+    if (accuracy := result["metrics"].get("labels/accuracy")) is not None:
+        text += f" · accuracy {accuracy['value']:.2f} (chance {accuracy['chance']:.2f})"
+    ax.set_title(text, fontsize=8, color=GREY)
     return figure

@@ -5,14 +5,16 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gde.figures.read import read_table
-from gde.figures.style import GREY, new
+from gde.figures.read import left_out, read_table
+from gde.figures.style import GREY, new, note
 
 NAMED = 40  # labels that still fit on an axis
 
 
 def draw(tables: Path, result: dict) -> Figure:
     """Rows are true labels and sum to one; accuracy, chance and the pseudobulk baseline in the title."""
+    if (why := left_out(tables, "labels", "labels/auc")) is not None:
+        return note(why)
     table, _ = read_table(tables, "labels")
     names = sorted(set(table["label"]) | set(table["predicted"]))
     share = pd.crosstab(table["label"], table["predicted"], normalize="index")
@@ -37,7 +39,8 @@ def draw(tables: Path, result: dict) -> Figure:
     bar.set_label("share of held-out sub-sets", fontsize=8)
     bar.outline.set_visible(False)
     metric = result["metrics"]["labels/accuracy"]
-    ax.set_title(f"Balanced accuracy {metric['value']:.2f}", y=1.05)
+    donors = "labels/auc" in result["metrics"]  # there beside the AUC, and beside the share of the commonest label
+    ax.set_title(f"{'Accuracy' if donors else 'Balanced accuracy'} {metric['value']:.2f}", y=1.05)
     anchor = metric["baselines"]["pseudobulk_mean"]
     ax.annotate(f"chance {metric['chance']:.2f}, pseudobulk {anchor:.2f}", (0, 1), (0, 4),
                 xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=GREY)  # fmt: skip

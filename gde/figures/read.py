@@ -37,6 +37,20 @@ def read_table(tables: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
     return table, units
 
 
+def left_out(tables: Path, name: str, about: str) -> str | None:
+    """Why there is no table `name`, from the table of what was left out of the evaluation; None where it is there.
+
+    about : the beginning of the metrics that it belongs to.
+    """
+    if (tables / f"{name}.tsv").is_file() or not (tables / "left_out.tsv").is_file():
+        return None
+    table, _ = read_table(tables, "left_out")
+    own = table[table["group"].str.startswith(about)]
+    if own.empty:
+        return None
+    return "not evaluated: " + "; ".join(dict.fromkeys(own["status"]))
+
+
 def label(name: str, unit: str) -> str:
     """Axis label from a column's name and unit: 'pc_1' -> 'PC 1 (latent units, 63 % of variance)'."""
     shown = name.replace("pc_", "PC ").replace("_", " ") if name.startswith("pc_") else name.replace("_", " ")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from gde.figures.read import label, read_table
-from gde.figures.style import MODEL, TRUTH, equal_limits, new
+from gde.figures.read import label, left_out, read_table
+from gde.figures.style import MODEL, TRUTH, equal_limits, new, note
 
 BINS = 40
 
@@ -16,6 +16,8 @@ def draw(tables: Path, result: dict) -> Figure:
     """Small multiples, one set each: clouds in the plane, histograms on the line, or rows of images."""
     if (tables / "images.tsv").is_file():
         return _images(*read_table(tables, "images"))
+    if (why := left_out(tables, "reconstruction", "reconstruction")) is not None:
+        return note(why)
     table, units = read_table(tables, "reconstruction")
     table = table.rename(columns={"group": "set"})  # real groups have names, read as text even where they are digits
     coordinates = [c for c in table.columns if c[:2] in ("x_", "pc")]

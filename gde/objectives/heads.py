@@ -36,16 +36,31 @@ class MeanPredictor(nn.Module):
 
 
 class Conditions(nn.Module):
-    """One learned vector of length `size` for each condition, by name."""
+    """A vector of length `size` for each condition, by name: learned for each, or a map of given vectors.
 
-    def __init__(self, names: list[str], size: int):
+    vectors : their length, 0 for learned ones. The given ones are set once (`describe`) and saved with the model; the
+    map has a linear and a small non-linear part.
+    """
+
+    def __init__(self, names: list[str], size: int, *, vectors: int = 0):
         super().__init__()
         self.names = names
-        self.table = nn.Embedding(len(names), size)
+        if vectors:
+            self.register_buffer("given", torch.zeros(len(names), vectors))
+            self.linear, self.rest = nn.Linear(vectors, size), mlp([vectors, size, size])
+        else:
+            self.table = nn.Embedding(len(names), size)
+
+    def describe(self, vectors: Tensor) -> None:
+        """Set the given vectors (n, k), in the order of `names`."""
+        self.given.copy_(vectors)
 
     def forward(self, code: Tensor) -> Tensor:
         """code : (b,) int64.   returns (b, size)."""
-        return self.table(code)
+        if not hasattr(self, "given"):
+            return self.table(code)
+        vector = self.given[code]
+        return self.linear(vector) + self.rest(vector)
 
     def codes(self, condition: str | list[str], z: Tensor) -> Tensor:
         """Numbers (b,) of one condition, or of b of them. GdeError for a name that was not trained."""
@@ -54,7 +69,7 @@ class Conditions(nn.Module):
             raise bad("condition", f"{len(given)} conditions", f"1 or {len(z)}", "give one per embedding")
         for name in given:
             if name not in self.names:
-                raise bad("condition", repr(name), f"one of {', '.join(self.names)}", "only those were trained")
+                raise bad("condition", repr(name), f"one of {listed(self.names)}", "only those were trained")
         return torch.tensor([self.names.index(name) for name in given], device=z.device)
 
 
@@ -84,9 +99,9 @@ class Perturbation(nn.Module):
     """The embedding under a condition, z + O((A z + a) * c): the control's embedding z and the condition's vector c
     interact through `rank` products, instead of a tensor of all their products."""
 
-    def __init__(self, dim: int, latent_dim: int, *, rank: int, conditions: list[str]):
+    def __init__(self, dim: int, latent_dim: int, *, rank: int, conditions: list[str], vectors: int = 0):
         super().__init__()
-        self.conditions = Conditions(conditions, rank)
+        self.conditions = Conditions(conditions, rank, vectors=vectors)
         self.inward = nn.Linear(latent_dim, rank)
         self.outward = nn.Linear(rank, latent_dim, bias=False)
 
@@ -97,6 +112,11 @@ class Perturbation(nn.Module):
     def codes(self, condition: str | list[str], z: Tensor) -> Tensor:
         """Numbers of the conditions; GdeError for one that was not trained."""
         return self.conditions.codes(condition, z)
+
+
+def listed(names: list[str], shown: int = 20) -> str:
+    """The names, the first twenty and how many more where there are thousands."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 HEADS = {

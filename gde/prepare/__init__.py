@@ -15,6 +15,9 @@ REGISTRY = {
     "table": "gde.prepare.table:prepare",
     "digits": "gde.prepare.digits:prepare",
     "pbmc68k": "gde.prepare.pbmc68k:prepare",
+    "lineage_tracing": "gde.prepare.lineage_tracing:prepare",
+    "perturb_seq": "gde.prepare.perturb_seq:prepare",
+    "donors": "gde.prepare.donors:prepare",
 }
 
 

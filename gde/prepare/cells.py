@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
@@ -14,37 +15,57 @@ import scipy.sparse as sp
 from gde.errors import bad
 from gde.io import storage_errors
 from gde.prepare import hdf5
+from gde.prepare.disk import DiskRows, csc_to_csr
 from gde.prepare.values import ValueCheck
 
-# Values of one chunk if it were dense: 64 MB in float32, whatever the number of genes.
+# Values of one chunk if it were dense: 64 MB in float32, whatever the number of genes. Dense arrays stored in one piece
+# are read in smaller ones, whose temporaries the allocator reuses instead of asking the system for pages every time;
+# smaller pieces of HDF5 chunks would be unpacked again and again.
 CHUNK_VALUES = 16_000_000
-NNZ_PIECE = 4_000_000
+PIECE_VALUES = 2_000_000
+CHUNK = 4096  # rows
 
 
 class Cells:
     """A matrix of cells with names and obs columns; `chunks()` may be called again and again.
 
     where : what messages call it;  obs_names, var_names : list of str;  obs : callable giving one column by name.
+    var : the same for genes, None where there are only names.   unique : refuse gene names that stand there twice.
     """
 
     def __init__(
-        self, where: str, matrix: Any, obs_names: Sequence, var_names: Sequence, obs: Any, values: str, chunk: int
+        self,
+        where: str,
+        matrix: Any,
+        obs_names: Sequence,
+        var_names: Sequence,
+        obs: Any,
+        values: str,
+        chunk: int = CHUNK,
+        *,
+        var: Any = None,
+        unique: bool = True,
     ):
-        self.where, self.matrix, self._obs, self.values = where, matrix, obs, values
+        self.where, self.matrix, self.obs, self.var, self.values = where, matrix, obs, var, values
         self.obs_names, self.var_names = [str(n) for n in obs_names], [str(n) for n in var_names]
-        self.step = max(1, min(chunk, CHUNK_VALUES // max(len(self.var_names), 1)))
+        self._checked = False
+        sparse = sp.issparse(matrix) or isinstance(matrix, DiskRows)
+        values = CHUNK_VALUES if sparse or getattr(matrix, "chunks", None) else PIECE_VALUES
+        self.step = max(1, min(chunk, values // max(len(self.var_names), 1)))
         if matrix.shape != (len(self.obs_names), len(self.var_names)):
+            turned = matrix.shape == (len(self.var_names), len(self.obs_names))
             raise bad(
                 where,
                 f"a matrix of shape {tuple(matrix.shape)}",
                 f"({len(self.obs_names)}, {len(self.var_names)}) as obs and var say",
-                "write the file again",
+                "it is transposed: give cells in rows, genes in columns" if turned else "write the file again",
             )
         if 0 in matrix.shape:
             raise bad(
                 where, f"{matrix.shape[0]} cells and {matrix.shape[1]} genes", "at least one of each", "check the file"
             )
-        for kind, names, remedy in (("obs", self.obs_names, "obs_names"), ("var", self.var_names, "var_names")):
+        kinds = [("obs", self.obs_names, "obs_names"), ("var", self.var_names, "var_names")]
+        for kind, names, remedy in kinds if unique else kinds[:1]:
             index = pd.Index(names)
             if not index.is_unique:
                 twice = index[index.duplicated()][0]
@@ -61,7 +82,7 @@ class Cells:
 
     def columns(self, names: Sequence[str]) -> pd.DataFrame:
         """obs columns by name, in file order; GdeError suggests the nearest name."""
-        columns = {n: np.asarray(self._obs(n), dtype=object) for n in names}
+        columns = {n: np.asarray(self.obs(n), dtype=object) for n in names}
         for name, values in columns.items():
             if values.shape != (len(self),):
                 found, expected = f"values of shape {values.shape}", f"{len(self)}, one for each cell"
@@ -69,8 +90,11 @@ class Cells:
         return pd.DataFrame(columns)
 
     def chunks(self) -> Iterator[tuple[int, Any]]:
-        """(first row, rows (n, genes) float32, canonical CSR or dense); GdeError at the first bad value."""
-        check = ValueCheck(self.where, self.values, self.obs_names, self.var_names)
+        """(first row, rows (n, genes) float32, canonical CSR or dense); GdeError at the first bad value.
+
+        Values are checked until a pass has come to its end: what was good is not looked at again.
+        """
+        check = None if self._checked else ValueCheck(self.where, self.values, self.obs_names, self.var_names)
         for start in range(0, len(self), self.step):
             with hdf5.reading(self.where):
                 x = self.matrix[start : min(start + self.step, len(self))]
@@ -85,9 +109,12 @@ class Cells:
             else:
                 with np.errstate(over="ignore"):
                     x = np.asarray(x, dtype=np.float32)
-            check.add(start, x)
+            if check is not None:
+                check.add(start, x)
             yield start, x
-        check.finish()
+        if check is not None:
+            check.finish()
+            self._checked = True
 
 
 @contextmanager
@@ -97,8 +124,9 @@ def read_cells(
     layer: str | None = None,
     use_raw: bool = False,
     values: str,
-    chunk: int = 4096,
+    chunk: int = CHUNK,
     scratch: str | os.PathLike | None = None,
+    unique: bool = True,
 ) -> Iterator[Cells]:
     """Open an .h5ad path or an AnnData for reading in chunks; memory stays at a chunk, whatever the size.
 
@@ -110,7 +138,7 @@ def read_cells(
             "dataset", f"layer: {layer} together with use_raw: true", "one of them", "set layer: null or use_raw: false"
         )
     if hasattr(source, "obs_names"):
-        yield _from_anndata(source, layer, use_raw, values, chunk)
+        yield _from_anndata(source, layer, use_raw, values, chunk, unique)
         return
     path = Path(source)
     with hdf5.open_hdf5(path) as f, ExitStack() as stack:
@@ -121,10 +149,12 @@ def read_cells(
             node, var = _locate(f, path, layer, use_raw)
             matrix = _open_matrix(node, path, scratch, stack)
             obs_names, var_names = hdf5.index(f["obs"], path), hdf5.index(var, path)
-        yield Cells(str(path), matrix, obs_names, var_names, lambda n: hdf5.column(f, "obs", n, path), values, chunk)
+        frame = var.name.lstrip("/")
+        columns = [lambda n, at=at: hdf5.column(f, at, n, path) for at in ("obs", frame)]
+        yield Cells(str(path), matrix, obs_names, var_names, columns[0], values, chunk, var=columns[1], unique=unique)
 
 
-def _from_anndata(adata: Any, layer: str | None, use_raw: bool, values: str, chunk: int) -> Cells:
+def _from_anndata(adata: Any, layer: str | None, use_raw: bool, values: str, chunk: int, unique: bool) -> Cells:
     if use_raw and adata.raw is None:
         raise bad("AnnData", "no .raw", "an object with .raw", "set use_raw: false")
     if layer is not None and layer not in adata.layers:
@@ -138,12 +168,15 @@ def _from_anndata(adata: Any, layer: str | None, use_raw: bool, values: str, chu
     if sp.issparse(matrix) and matrix.format != "csr":
         matrix = matrix.tocsr()
 
-    def obs(name: str) -> np.ndarray:
-        if name not in adata.obs:
-            raise hdf5.unknown("AnnData: obs", name, list(adata.obs.columns))
-        return adata.obs[name].astype(object).to_numpy()
+    def of(kind: str, frame: pd.DataFrame, name: str) -> np.ndarray:
+        if name not in frame:
+            raise hdf5.unknown(f"AnnData: {kind}", name, list(frame.columns))
+        return frame[name].astype(object).to_numpy()
 
-    return Cells("AnnData", matrix, adata.obs_names, (adata.raw if use_raw else adata).var_names, obs, values, chunk)
+    genes = (adata.raw if use_raw else adata).var
+    columns = partial(of, "obs", adata.obs), partial(of, "var", genes)
+    names = adata.obs_names, genes.index
+    return Cells("AnnData", matrix, *names, columns[0], values, chunk, var=columns[1], unique=unique)
 
 
 def _locate(f: Any, path: Path, layer: str | None, use_raw: bool) -> tuple[Any, Any]:
@@ -193,61 +226,7 @@ def _open_matrix(node: Any, path: Path, scratch: str | os.PathLike | None, stack
     if node["indices"].shape != (stored,):
         raise bad(where, f"indices {node['indices'].shape} for {stored} values", "one each", "the file is damaged")
     if kind.startswith("csr"):
-        return _Rows(node["data"], node["indices"], indptr, shape)
+        return DiskRows(node["data"], node["indices"], indptr, shape)
     with storage_errors(Path(scratch or gettempdir())):
         tmp = stack.enter_context(TemporaryDirectory(dir=scratch, prefix=".gde-csr-"))
         return csc_to_csr(node["data"], node["indices"], indptr, shape, Path(tmp), where)
-
-
-class _Rows:
-    """Row slices of a CSR matrix whose values lie on disk (HDF5 data sets or memory maps)."""
-
-    def __init__(self, data: Any, indices: Any, indptr: np.ndarray, shape: tuple[int, int]):
-        self.data, self.indices, self.indptr, self.shape = data, indices, indptr, shape
-
-    def __getitem__(self, rows: slice) -> sp.csr_matrix:
-        lo, hi = self.indptr[rows.start], self.indptr[rows.stop]
-        pointers = self.indptr[rows.start : rows.stop + 1] - lo
-        columns = np.asarray(self.indices[lo:hi])
-        if columns.size and not 0 <= columns.min() <= columns.max() < self.shape[1]:  # before they are cut to 32 bits
-            raise ValueError(f"column numbers outside the matrix, beyond {self.shape[1]}")
-        parts = (np.asarray(self.data[lo:hi]), columns.astype(np.int32), pointers)
-        return sp.csr_matrix(parts, shape=(rows.stop - rows.start, self.shape[1]))
-
-
-def _map(file: Path, dtype: type, n: int) -> np.memmap:
-    """A new file of n numbers with its disk blocks reserved: a full disk is an error here, not a SIGBUS later."""
-    with file.open("wb") as f:
-        os.posix_fallocate(f.fileno(), 0, n * np.dtype(dtype).itemsize)
-    return np.memmap(file, dtype=dtype, mode="r+", shape=(n,))
-
-
-def csc_to_csr(data: Any, indices: Any, indptr: np.ndarray, shape: tuple[int, int], tmp: Path, where: str) -> _Rows:
-    """Rewrite a column-sorted sparse matrix (indptr (genes + 1,)) row-sorted in two files under `tmp`, in two passes.
-
-    Anonymous memory: 8 bytes a row and about 250 MB for a piece of stored values; the files hold 8 bytes per value.
-    """
-    n, nnz = shape[0], int(indptr[-1])
-    pieces = [(lo, min(lo + NNZ_PIECE, nnz)) for lo in range(0, nnz, NNZ_PIECE)]
-    per_row = np.zeros(n, dtype=np.int64)
-    for lo, hi in pieces:
-        rows = indices[lo:hi]
-        if rows.min() < 0 or rows.max() >= n:
-            raise bad(where, "row numbers outside the matrix", f"below {n}", "the file is damaged")
-        per_row += np.bincount(rows, minlength=n)
-    pointers = np.concatenate([[0], np.cumsum(per_row)])
-    if nnz == 0:
-        return _Rows(np.zeros(0, np.float32), np.zeros(0, np.int32), pointers, shape)
-    values, columns = _map(tmp / "data", np.float32, nnz), _map(tmp / "indices", np.int32, nnz)
-    following = pointers[:-1].copy()
-    for lo, hi in pieces:
-        rows = indices[lo:hi]
-        order = np.argsort(rows, kind="stable")
-        rows = rows[order]
-        count = np.bincount(rows, minlength=n)
-        rank = np.arange(hi - lo) - (np.cumsum(count) - count)[rows]  # place within the row, in this piece
-        target = following[rows] + rank
-        values[target] = data[lo:hi][order]
-        columns[target] = (np.searchsorted(indptr, np.arange(lo, hi), side="right") - 1)[order]
-        following += count
-    return _Rows(values, columns, pointers, shape)

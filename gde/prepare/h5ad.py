@@ -9,6 +9,7 @@ from gde.prepare.write import KNOWN, source_of, write_features
 
 UNITS = {
     "counts": "log1p of counts per 10,000",
+    "normalised": "log1p of normalised counts",
     "lognorm": "log-normalised expression as in the file",
     "scaled": "values as in the file",
 }

@@ -188,10 +188,12 @@ def column(f: Any, frame: str, name: str, path: Path) -> np.ndarray:
         )
 
 
-def columns(path: Path) -> list[str]:
-    """Names of the obs columns of an .h5ad file, in file order."""
+def columns(path: Path, frame: str = "obs") -> list[str]:
+    """Names of the columns of obs (or var) of an .h5ad file, in file order."""
     with open_hdf5(path) as f, reading(path):
-        node = f["obs"]
+        if frame not in f:
+            raise bad(path, f"no '{frame}' in the HDF5 file", "an .h5ad file", "write it with AnnData.write_h5ad")
+        node = f[frame]
         if hasattr(node, "dtype"):
             return [n for n in node.dtype.names if n not in ("index", "_index")]
         hidden = ("__categories", node.attrs.get("_index", "_index"))

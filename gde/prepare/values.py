@@ -10,16 +10,19 @@ from gde.errors import GdeError, bad
 
 # log1p of 10,000 counts per 10,000 is 9.2; other bases and targets stay far below this, counts and TPM far above.
 MAX_LOG = 50.0
+MIN_NORMALISED = 9.22
+LINEAR = ("counts", "normalised")  # values whose sums mean something
 
 
 class ValueCheck:
-    """Checks chunks of a matrix of `values` 'counts', 'lognorm' or 'scaled'; errors name `where`, row and column."""
+    """Checks chunks of a matrix of `values` counts, normalised, lognorm or scaled; errors name row and column."""
 
     def __init__(self, where: object, values: str, row_names: Sequence[str], column_names: Sequence[str]):
         self.where, self.values = where, values
         self.row_names, self.column_names = row_names, column_names
         self.fractional = False
         self.any = False
+        self.largest = 0.0
 
     def add(self, start: int, x: Any) -> None:
         """Check x (n, d), CSR or dense, whose first row is row `start` of the file; GdeError at the first fault."""
@@ -39,18 +42,27 @@ class ValueCheck:
             raise self._error(x, start, data < 0, f"no negative number with values: {self.values}", remedy)
         whole = data == np.rint(data)
         if self.values == "counts" and not whole.all():
-            remedy = "set values: lognorm if the data are log-normalised, or give the layer with raw counts"
+            remedy = (
+                "set values: lognorm if the data are log-normalised, values: normalised if only their totals were made "
+                "equal, or give the layer with raw counts"
+            )
             raise self._error(x, start, ~whole, "whole numbers with values: counts", remedy)
         if self.values == "lognorm" and data.max() > MAX_LOG:
             remedy = "set values: counts if these are counts, or apply log1p"
             raise self._error(x, start, data > MAX_LOG, f"at most {MAX_LOG:g} with values: lognorm", remedy)
         self.fractional |= not whole.all()
         self.any |= bool(data.any())
+        self.largest = max(self.largest, float(data.max()))
 
     def finish(self) -> None:
-        """After the last chunk. Raises GdeError when log-normalised values turn out to be whole numbers throughout."""
-        if self.values == "lognorm" and self.any and not self.fractional:
-            raise bad(self.where, "only whole numbers", "log-normalised values (values: lognorm)", "set values: counts")
+        """After the last chunk. Raises GdeError when normalised values turn out to be whole numbers throughout, or to
+        have no value that only a logarithm keeps so low."""
+        words = {"lognorm": "log-normalised values (values: lognorm)", "normalised": "fractions (values: normalised)"}
+        if self.values in words and self.any and not self.fractional:
+            raise bad(self.where, "only whole numbers", words[self.values], "set values: counts")
+        if self.values == "normalised" and self.any and self.largest < MIN_NORMALISED:
+            found, expected = f"no value above {self.largest:.3g}", "counts per 10,000 or so (values: normalised)"
+            raise bad(self.where, found, expected, "set values: lognorm if their logarithm has been taken")
 
     def _error(self, x: Any, start: int, wrong: np.ndarray, expected: str, remedy: str) -> GdeError:
         first = int(np.flatnonzero(wrong.ravel())[0])

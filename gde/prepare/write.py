@@ -1,10 +1,11 @@
 """From chunks of raw rows to a set store: transform, write, and record what standardises the features."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from gde.features import FeaturePipeline
 from gde.io import sha256_file
@@ -17,12 +18,29 @@ KNOWN = {
     "e71d41e737c941559b7c57c9243bdb3d2c889c2adfdf00e3422ac6b46783676f": "release",  # scanpy 10x_pbmc68k_reduced.h5ad
     "2fab08a3774880d93e1c108b808b42f0435da47222943f14246afaddbadaed2b": "excerpt",  # Norman 2019, K562
     "5f5624ec109758d715721f4969b5103ec15381b71b49ba15e8dcbfdcc178352f": "excerpt",  # McFaline-Figueroa 2023, A172
+    "bff4ad8381d2ef3e9f795b8fb541eedf9cfa4705de9f7c27269a98b53758a337": "excerpt",  # Weinreb 2020, counts
 }
 
 
 def source_of(path: Path) -> dict:
     """File name, bytes and SHA-256 of a source file, for meta.json."""
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def origin(sources: Sequence[dict]) -> str:
+    """What all of these files are: 'release', 'excerpt', or 'user' where one is unknown or they differ."""
+    kinds = {KNOWN.get(s["sha256"], "user") for s in sources}
+    return kinds.pop() if len(kinds) == 1 else "user"
+
+
+class Observer(Protocol):
+    """What else is to be learned from the rows while they pass."""
+
+    def add(self, start: int, x: Any) -> None:
+        """Every chunk of the source: its first row, rows (n, features) before any transformation."""
+
+    def finish(self) -> tuple[dict[str, np.ndarray], dict[str, pd.DataFrame]]:
+        """Columns (G,) for the groups, and tables for the store, by name."""
 
 
 def one_thread():
@@ -46,11 +64,14 @@ def write_features(
     meta: dict,
     *,
     seed: int,
+    samples: pd.DataFrame | None = None,
+    observer: Observer | None = None,
     provenance: dict | None = None,
 ) -> None:
     """Fit a FeaturePipeline on the training samples, then write all assigned samples, transformed, to a store at `out`.
 
     chunks() starts a pass over the source: (first row, rows (n, features)); rows of dropped groups are skipped.
+    samples : what is known of each row of the source; the store's rows keep it, as `SetStore.samples`.
     """
     row, train = assignment.row, assignment.train
 
@@ -63,8 +84,12 @@ def write_features(
     with one_thread():
         features = FeaturePipeline.fit(training, names, steps)
     moments = Moments(features.dim)
+    origin_row = np.empty(int((row >= 0).sum()), np.int64)  # the source's row of every row of the store
     with StoreWriter(out, groups=assignment.groups, sample_shape=(features.dim,), seed=seed) as writer:
         for start, x in chunks():
+            if observer is not None:
+                with one_thread():
+                    observer.add(start, x)
             here = row[start : start + x.shape[0]]
             kept = np.flatnonzero(here >= 0)
             if len(kept) == 0:
@@ -72,7 +97,12 @@ def write_features(
             with one_thread():
                 y = features.transform(x if len(kept) == x.shape[0] else x[kept], names)
             moments.add(y[train[start + kept]])
-            writer.write(y, here[kept])
+            origin_row[writer.write(y, here[kept])] = start + kept
+        with one_thread():
+            columns, tables = observer.finish() if observer is not None else ({}, {})
+        writer.groups = writer.groups.assign(**columns)
+        if samples is not None:
+            tables["samples"] = samples.iloc[origin_row]
         meta = {
             **meta,
             **assignment.meta(),
@@ -82,4 +112,4 @@ def write_features(
             "mean": moments.mean.tolist(),
             "scale": moments.sd().tolist(),
         }
-        writer.finish(meta, features=features, provenance=provenance)
+        writer.finish(meta, features=features, tables=tables, provenance=provenance)

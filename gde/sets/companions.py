@@ -10,6 +10,7 @@ import torch
 
 from gde.errors import bad
 from gde.sets.store import SetStore
+from gde.sets.vectors import Vectors, load_vectors
 
 SHOWN = 8  # values of a column listed in a message
 
@@ -90,13 +91,21 @@ class Successors:
 class Controls:
     """A set of a control of each group: where the column in `control` has the given value, and those in `within` agree.
 
-    The column's other values are the conditions. A held-out group is also matched with training controls, never the
-    other way round. Raises GdeError for unknown columns, a control value that no group has, and when no training group
-    has a control.
+    The column's other values are the conditions; with `vectors` all are known that the store has a vector for, also
+    those that do not train. A held-out group is also matched with training controls, never the other way round. Raises
+    GdeError for unknown columns, a control value that no group has, when no training group has a control, and for
+    vectors that the store lacks.
     """
 
     def __init__(
-        self, store: SetStore, *, split: str, control: dict[str, Any], within: Iterable[str] = (), rank: int = 16
+        self,
+        store: SetStore,
+        *,
+        split: str,
+        control: dict[str, Any],
+        within: Iterable[str] = (),
+        rank: int = 16,
+        conditions: str = "learned",
     ):
         ((name, value),) = control.items()
         names = column(store, name, f"objective.control.{name}")
@@ -111,8 +120,15 @@ class Controls:
         if not matched.any():
             found = f"no training group with a control ({name}: {value}) of equal {', '.join(within) or 'split'}"
             raise bad("objective.control", found, "one or more", "check objective.within, or the split")
+        self.vectors = None
         self.conditions = Codes(names, matched)
-        self.heads = {"mean_predictor": {}, "perturbation": {"rank": rank, "conditions": self.conditions.values}}
+        if conditions != "learned":
+            self.vectors = described(store, self.conditions.values, shuffled=conditions == "shuffled_vectors")
+            self.conditions = Codes(names, values=self.vectors.names)
+        head = {"rank": rank, "conditions": self.conditions.values}
+        if self.vectors is not None:
+            head["vectors"] = self.vectors.table.shape[1]
+        self.heads = {"mean_predictor": {}, "perturbation": head}
 
     def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
         """control {x (b, n, d), mask, valid (b,) bool: there is one, its condition trains}; condition (b,) int64."""
@@ -168,13 +184,26 @@ class Matches:
 class Codes:
     """Numbers for the values that a column has in the groups `known` (G,) bool.
 
-    values : those values, sorted as text; code (G,) int64: their position, -1 for others.
+    values : those values, sorted as text, or the ones given; code (G,) int64: their position, -1 for others.
     """
 
-    def __init__(self, names: pd.Series, known: np.ndarray):
-        self.values = sorted(names[known].dropna().unique())
+    def __init__(self, names: pd.Series, known: np.ndarray | None = None, *, values: list[str] | None = None):
+        self.values = sorted(names[known].dropna().unique()) if values is None else values
         index = {value: i for i, value in enumerate(self.values)}
         self.code = np.array([index.get(name, -1) for name in names], np.int64)
+
+
+def described(store: SetStore, trained: list[str], *, shuffled: bool) -> Vectors:
+    """The store's vectors; GdeError where it has none, or none for a condition that trains."""
+    vectors = load_vectors(store)
+    if vectors is None:
+        remedy = "prepare the data set with vectors, or set objective.conditions: learned"
+        raise bad("objective.conditions", "a data set without vectors", "vectors of its conditions", remedy)
+    lost = [name for name, row in zip(trained, vectors.rows(trained), strict=True) if row < 0]
+    if lost:
+        found = f"no vector for {len(lost)} of {len(trained)} conditions: {listed(lost)}"
+        raise bad("objective.conditions", found, "one for each", "prepare the data set with a vector for each")
+    return vectors.shuffled(0) if shuffled else vectors
 
 
 def column(store: SetStore, name: str, key: str) -> pd.Series:

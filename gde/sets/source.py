@@ -73,6 +73,13 @@ def head_sections(store: SetStore, config: dict[str, Any]) -> dict[str, Any]:
     return {} if companions is None else {"heads": companions.heads}
 
 
+def describe_conditions(model: Any, store: SetStore, config: dict[str, Any]) -> None:
+    """Give the model the vectors of its conditions, where the objective has them from the store."""
+    vectors = getattr(make_companions(store, config, "train"), "vectors", None)
+    if vectors is not None:
+        model.heads["perturbation"].conditions.describe(torch.from_numpy(vectors.table))
+
+
 def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.device) -> dict[str, Any]:
     """About 128 sets of validation groups, the same ones at every call, made as training sets are.
 

@@ -93,6 +93,24 @@ class SetStore:
                 raise bad(f"{file}: {name}", found, f"finite ones for each of {len(self)} groups", _AGAIN)
         return truth
 
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """What is known of single samples, one row for each row of `x`. GdeError when the store has no such table."""
+        table = self.table("samples")
+        if len(table) != len(self.x):
+            raise bad(self.path / "samples.parquet", f"{len(table)} rows", f"{len(self.x)} as in x.npy", _AGAIN)
+        return table
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A further table of the store, `<name>.parquet`. GdeError when there is none of that name."""
+        file = self.path / f"{name}.parquet"
+        if not file.is_file():
+            raise bad(file, "no such file", f"a store with a table of {name}", "this kind of data set has none")
+        try:
+            return pd.read_parquet(file)
+        except Exception as e:  # pyarrow raises several unrelated types for a damaged file
+            raise bad(file, f"unreadable ({e})", "a Parquet table", _AGAIN) from e
+
     def select(self, split: str | None = None, **columns: Any) -> np.ndarray:
         """Row positions in `groups` (int64) of a split whose columns equal the given value, or one of a list."""
         keep = np.ones(len(self), bool)

@@ -92,9 +92,10 @@ class StoreWriter:
             os.posix_fallocate(f.fileno(), 0, file.stat().st_size)
         return map_
 
-    def write(self, rows: np.ndarray, group: np.ndarray | int) -> None:
+    def write(self, rows: np.ndarray, group: np.ndarray | int) -> np.ndarray:
         """Append rows (m, *sample_shape); `group` (m,) or a number: the position of each row's group in `groups`.
 
+        returns (m,) int64, the row of the store that each one became.
         Raises GdeError for a number that is not finite, a row too many and values that the dtype cannot hold.
         """
         rows = np.asarray(rows)
@@ -127,17 +128,22 @@ class StoreWriter:
         by_place = np.argsort(place)
         self._x[place[by_place]] = cast[order[by_place]]
         self._filled = filled
+        written = np.empty(len(rows), np.int64)
+        written[order] = place
+        return written
 
     def finish(
         self,
         meta: dict[str, Any],
         truth: dict[str, Tensor] | None = None,
         features: Any = None,
+        tables: dict[str, pd.DataFrame] | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         """Write the rest: meta.json, groups.parquet, truth (leading axis G), `features.save(<store>/features)` and
-        provenance.json (with the digest of meta["source"]), which is no part of the store's digest.
+        provenance.json (with the digests of meta's sources), which is no part of the store's digest.
 
+        tables : further ones, name -> content of <store>/<name>.parquet; `samples` has a row for each row of x.
         `mean` and `scale` (per feature, over train rows; scale is the standard deviation, 1 for a constant feature)
         are computed when `meta` has none. Raises GdeError when a group has fewer rows than its size.
         """
@@ -162,12 +168,18 @@ class StoreWriter:
                 if len(value) != len(self.groups):
                     raise bad(self.path, f"truth {name!r} for {len(value)} groups", f"{len(self.groups)}", "one each")
             save_file({k: v.contiguous() for k, v in truth.items()}, self._tmp / "truth.safetensors")
+        for name, table in (tables or {}).items():
+            if name == "samples" and len(table) != self._sizes.sum():
+                raise bad(self.path, f"{len(table)} rows of samples", f"{self._sizes.sum()} as of x", "one each")
+            file = self._tmp / f"{name}.parquet"
+            file.parent.mkdir(exist_ok=True)
+            table.to_parquet(file, index=False)
         if features is not None:
             (self._tmp / "features").mkdir()
             features.save(self._tmp / "features")
         if provenance is not None:
-            source = meta.get("source")
-            inputs = {source["file"]: source["sha256"]} if source else {}
+            sources = [meta["source"]] if meta.get("source") else meta.get("sources", [])
+            inputs = {source.get("key", source["file"]): source["sha256"] for source in sources}
             write_json(self._tmp / PROVENANCE, provenance | {"inputs": inputs})
         self._finished = True
 

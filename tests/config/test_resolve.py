@@ -22,9 +22,12 @@ def test_every_key_is_explicit_and_plain(preset):
         assert Experiment.model_validate({k: v for k, v in resolved.items() if k not in ("name", "seed", "preset")})
 
 
+CELLS = ("lineage_tracing", "essential_genes", "donors")
+
+
 def test_repository_has_its_experiments():
     families = ["normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm", "mvn5", "gmm5"]
-    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits"])
+    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits", *CELLS])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,6 +22,8 @@ def test_every_key_of_every_file(tmp_path, name):
     project(tmp_path)
     original = data(name)
     for path in paths(original):
+        if path[-2:-1] in (("files",), ("control",)):
+            continue  # cell lines and columns, which only the data can tell
         wrong = typo(path[-1])
         file = write(tmp_path, name, renamed(original, path, wrong))
         message = refusal(tmp_path)

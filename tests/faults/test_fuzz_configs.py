@@ -17,11 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "config/experiments").glob("*.yaml"))
 CONFIG = Path("config/config.yaml")
 
-SIGNED = {"mean_low", "mean_high", "value", "values"}  # negative is as good as positive
+SIGNED = {"mean_low", "mean_high", "value", "values", "early", "late"}  # negative is as good as positive
 WHOLE = {"seed", "warmup", "geodesic_pairs", "exact_sets", "context", "keep_every", "coverage_replicates"}  # 0 is fine
 FRACTIONS_OK = {*SIGNED, "dataset.alpha.0"}  # numbers, though written without a point here
-NULLABLE = {"mixer", "n_pcs", "grad_clip", "presets", "evaluations", "generated"}
+NULLABLE = {"mixer", "n_pcs", "n_hvg", "vectors", "grad_clip", "presets", "evaluations", "generated"}
 FREE = {"description", "source"}  # any text
+# Names of files, columns and genes: which of them exist, only the data can tell.
+NAMED = {"path", "folder", "files", "genes", "donor", "labels", "batch", "cell_type", "within"}
 SAFE = {"steps", "latent_dim", "test_sets", "validation_sets", "validate_every", "log_every", "checkpoint_every"}
 LOOK_ALIKE = str.maketrans("aeopcxyi", "аеорсхуі")  # Cyrillic
 
@@ -70,7 +72,7 @@ def swaps(path: tuple, value) -> list[tuple[str, object, str]]:
     """(operator, new value, effect) for a value of a configuration; empty where the effect would be a guess."""
     key = next(k for k in reversed(path) if isinstance(k, str))
     text = key in FREE
-    free = "requires" in path  # compared with the resolved value, not checked
+    free = "requires" in path or path[:2] == ("objective", "control")  # compared with another value, not checked
     if isinstance(value, dict):
         out = [("text for a mapping", "abc", INVALID), ("list for a mapping", [1, [2]], INVALID)]
         out += [("number for a mapping", 7, INVALID)]
@@ -84,10 +86,17 @@ def swaps(path: tuple, value) -> list[tuple[str, object, str]]:
     if isinstance(value, bool):
         return [("text for a switch", "yes", INVALID), ("number for a switch", 1, INVALID),
                 ("null for a switch", None, INVALID), ("list for a switch", [value], INVALID)]  # fmt: skip
+    if value is None:
+        return [("mapping for a value", {"a": 1}, INVALID), ("not a number", float("nan"), INVALID),
+                ("switch for a value", True, INVALID)]  # fmt: skip
     if isinstance(value, str):
         other = VALID if text else INVALID
         if path[-2:] == ("split", "by"):  # a column's name, which only the data can tell
             return [("number for a text", 5, INVALID), ("empty text", "", INVALID)]
+        if names_of(path) & NAMED:
+            return [("number for a text", 5, INVALID), ("list for a text", [[value]], INVALID),
+                    ("line break", f"{value}\n", INVALID), ("very long text", "x" * 100_000, INVALID),
+                    ("control characters", "\x1b[31m\u2028\u202e", INVALID)]  # fmt: skip
         return [("look-alike letters", "а" + value.translate(LOOK_ALIKE), other),
                 ("other text", f"../{value}\n", other),
                 ("number for a text", 5, INVALID), ("list for a text", [[value]], INVALID),
@@ -116,7 +125,7 @@ def swaps(path: tuple, value) -> list[tuple[str, object, str]]:
 def typos(path: tuple, rng: random.Random) -> list[tuple[str, str, str]]:
     """(operator, new name of the key, effect)."""
     key = path[-1]
-    if not isinstance(key, str):
+    if not isinstance(key, str) or path[-2:-1] in (("files",), ("control",)):  # cell lines and columns: any name
         return []
     if len(path) == 2 and path[0] == "grids":
         return [("typo", key + "x", VALID), ("climbing name", f"../{key}", INVALID)]

@@ -14,8 +14,9 @@ import tiny
 import yaml
 from fuzz import INVALID, VALID, Case, Tally
 
+from gde.anndata_io import write_anndata
 from gde.cli import main
-from gde.embed import embed_anndata, write_anndata
+from gde.embed import embed_anndata
 from gde.errors import GdeError
 from gde.features import FeaturePipeline
 from gde.io import write_sums

@@ -20,8 +20,9 @@ import torch
 from fuzz import INVALID, SEED, UNKNOWN, VALID, Case, Tally, at, flip, paths, put
 from safetensors.torch import load_file, save_file
 
+from gde.anndata_io import read_anndata, write_anndata
 from gde.config.stored import check_resolved
-from gde.embed import embed_anndata, embed_store, read_anndata, sample_anndata, write_anndata
+from gde.embed import embed_anndata, embed_store, sample_anndata
 from gde.io import read_json, sha256_file, write_sums
 from gde.model import GDE
 from gde.prepare.h5ad import prepare as prepare_h5ad

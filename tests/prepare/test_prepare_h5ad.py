@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from prepare_data import SPLIT, h5ad_cfg, make_cells, refused
 
 from gde.features import FeaturePipeline
-from gde.prepare import REGISTRY, cells
+from gde.prepare import REGISTRY, disk
 from gde.prepare.h5ad import prepare
 from gde.sets.store import SetStore
 
@@ -77,7 +77,7 @@ def test_the_same_input_gives_the_same_bytes(cells, write, tmp_path):
 @pytest.mark.parametrize("where", ["X", "layer", "raw"])
 def test_storage_makes_no_difference(cells, write, tmp_path, form, where, monkeypatch):
     reference = store_of(write(cells), tmp_path / "a")
-    monkeypatch.setattr("gde.prepare.cells.NNZ_PIECE", 97)  # several pieces in a small matrix
+    monkeypatch.setattr("gde.prepare.disk.NNZ_PIECE", 97)  # several pieces in a small matrix
     monkeypatch.setattr("gde.prepare.cells.CHUNK_VALUES", 1000)
     other = cells.copy()
     other.X = form(cells.X)
@@ -93,9 +93,9 @@ def test_storage_makes_no_difference(cells, write, tmp_path, form, where, monkey
 
 
 def test_csc_is_turned_round_exactly(tmp_path, monkeypatch):
-    monkeypatch.setattr(cells, "NNZ_PIECE", 53)
+    monkeypatch.setattr(disk, "NNZ_PIECE", 53)
     x = sp.random(41, 17, 0.4, format="csc", random_state=0, dtype=np.float32)
-    rows = cells.csc_to_csr(x.data, x.indices, x.indptr.astype(np.int64), x.shape, tmp_path, "x")
+    rows = disk.csc_to_csr(x.data, x.indices, x.indptr.astype(np.int64), x.shape, tmp_path, "x")
     for start, stop in ((0, 41), (0, 1), (5, 30)):
         np.testing.assert_array_equal(rows[start:stop].toarray(), x[start:stop].toarray())
 

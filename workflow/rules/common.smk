@@ -7,6 +7,7 @@ from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
+from gde.prepare.inputs import input_files
 from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
 from gde.sources import ask_for, files_of, read_sources
@@ -116,15 +117,14 @@ def raw_files(wildcards):
             say(ask_for(source))
             sys.exit(EXIT)
     files = [str(source.path) for source in sources]
-    if "path" not in dataset or os.path.normpath(dataset["path"]) in files:
-        return files
-    if not Path(dataset["path"]).is_file():
-        file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
-        where = f"{file}: dataset.path"
-        remedy = "correct the path; it is relative to the working directory"
-        say(bad(where, f"no file {dataset['path']!r}", "an existing file", remedy))
-        sys.exit(EXIT)
-    return [*files, dataset["path"]]
+    own = {key: name for key, name in input_files(dataset).items() if os.path.normpath(name) not in files}
+    for key, name in own.items():
+        if not Path(name).is_file():
+            file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
+            remedy = "correct the path; it is relative to the working directory"
+            say(bad(f"{file}: dataset.{key}", f"no file {name!r}", "an existing file", remedy))
+            sys.exit(EXIT)
+    return [*files, *own.values()]
 
 
 def outputs(experiment):

@@ -1,0 +1,30 @@
+"""What is held out, in data sets whose samples come in groups."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from gde.config.base import Section, Whole, refuse
+
+
+class Split(Section):
+    """What is held out."""
+
+    by: str = Field(
+        "group",
+        min_length=1,
+        description="`group`: whole groups; `sample`: samples of every group (few groups); or a column whose values "
+        "stay together (donor, clone: where the leak is)",
+    )
+    fractions: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=3, max_length=3)] = Field(
+        [0.7, 0.1, 0.2], description="train, validation, test"
+    )
+    seed: Whole = Field(0, description="seed of the split, apart from the training seed")
+
+    @model_validator(mode="after")
+    def possible(self):
+        if abs(sum(self.fractions) - 1) > 1e-6:
+            refuse("fractions", self.fractions, "three numbers that sum to 1", "adjust one of them")
+        if self.fractions[0] == 0:
+            refuse("fractions", self.fractions, "a training share above 0", "raise the first number")
+        return self
