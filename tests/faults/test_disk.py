@@ -181,7 +181,7 @@ import sys
 from types import SimpleNamespace
 from gde.io import write_json
 from gde.script import job
-with job(SimpleNamespace(threads=1, log=["results/logs/x.log"], output=["results/x.json"])):
+with job(SimpleNamespace(threads=1, params=None, log=["results/logs/x.log"], output=["results/x.json"])):
     write_json("results/x.json", list(range(50_000)))
 """
 
