@@ -30,11 +30,11 @@ $(STAMP): requirements.lock pyproject.toml
 	echo "$$digest" > $(STAMP)
 
 test: env
-	$(ENV) python -m pytest -n 2 --dist loadgroup
+	$(ENV) python -m pytest -n 2
 
 # Kills, damage, full disks, bad servers, mutated inputs.
 test-faults: env
-	$(ENV) python -m pytest -n 2 --dist loadgroup tests/faults
+	$(ENV) python -m pytest -n 2 tests/faults
 
 # A real Slurm on this machine; needs Debian and root, else the tests are skipped.
 test-slurm: env

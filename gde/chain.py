@@ -78,7 +78,9 @@ def run_links(run: Path) -> Iterator[Finding]:
     own = run_id(record["config"], record["store"], record["code"])
     remedy = "its settings were edited, or the directory was renamed: restore it, or delete it and train again"
     yield link(f"{run} by its settings, store and code", run.name, own, remedy)
-    yield from store_of(run, record, run.parent.parent)
+    stores = store_digests(run.parent.parent / "sets")  # an earlier run's store may have been made anew since
+    yield link(f"{run} from {stores.get(record['store'], 'its set store')}",
+               record["store"] if record["store"] in stores else None, record["store"], "")  # fmt: skip
     if (run / "model" / "config.json").is_file():
         model = read_json(run / "model" / "config.json")
         found, expected = model["run"], record["run"]

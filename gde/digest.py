@@ -19,8 +19,8 @@ TOP = PACKAGE.name
 # Imports inside their functions are services to some callers (embedding, reading raw data, exact distances) and nothing
 # to the others: who uses one names it among the roots. Otherwise an edit of `gde.embed` would retrain everything.
 SERVICES = ("gde.model", "gde.objectives", "gde.sets.families", "gde.sets.source")
-# What records where a result came from never changes its numbers, and is in no digest.
-RECORDS = ("gde.provenance", "gde.canonical", "gde.digest", "gde.integrity", "gde.temporary")
+# What records where a result came from, or only refuses files, never changes its numbers, and is in no digest.
+RECORDS = ("gde.provenance", "gde.canonical", "gde.digest", "gde.integrity", "gde.temporary", "gde.foreign")
 
 
 def code_digest(roots: Iterable[str]) -> str:

@@ -13,14 +13,26 @@ import tiny
 
 from gde.sets.store import SetStore
 
+MAIN_JOB = ("test_end_to_end.py", "test_report.py")  # share one finished main job
+
 
 def pytest_collection_modifyitems(items):
-    """A file stays on one worker, so that what its tests share is made once; files that share the finished main job
-    stay together. Workflow tests start first: they are the longest."""
-    for item in items:
-        shared = {"test_end_to_end.py", "test_report.py"}
-        item.add_marker(pytest.mark.xdist_group("main job" if item.path.name in shared else str(item.path)))
+    """Workflow tests start first: they are the longest."""
     items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file stays on one worker, so that what its tests share is made once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "main job" if file.endswith(MAIN_JOB) else file
+
+    config.option.loadscopereorder = False  # the order above
+    return ByFile(config, log)
 
 
 @pytest.fixture

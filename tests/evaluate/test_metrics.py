@@ -96,10 +96,13 @@ def model_dir(tmp_path, monkeypatch):
 def test_run_writes_the_documented_form(tmp_path, model_dir):
     family_store(tmp_path / "store", "mvn", sets=8, size=200)
     resolved = config("family", clt=False)
+    kinds = {"dataset": "mvn", "encoder": "mean", "generator": "flow", "objective": "reconstruction"}
+    resolved |= {section: {"kind": kind} for section, kind in kinds.items()}
     resolved["published"] = {"geometry/w2_spearman": {"value": 0.9, "source": "s", "requires": {"name": "test"}}}
     evaluate.run(model_dir, tmp_path / "store", resolved, tmp_path / "metrics.json", tmp_path / "tables")
     result = json.loads((tmp_path / "metrics.json").read_text())
-    assert list(result) == ["experiment", "run", "data", "seed", "device", "budget", "metrics"]
+    about = ["experiment", "run", "data", "seed", "device", "budget", "provenance"]
+    assert list(result) == ["content_sha256", *about, "metrics"]
     assert result["run"] == "test-1a2b3c4d" and result["data"] == "simulated" and result["budget"]["steps"] == 2
     keys = ["value", "ci", "n", "higher_is_better", "target", "baselines", "chance", "ceiling", "published", "protocol"]
     assert all(list(m) == keys for m in result["metrics"].values())

@@ -178,8 +178,7 @@ def test_every_rule_is_complete():
     """
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
-            computes = (
-                ("runtime=", "code=") if file.name != "fetch.smk" else ("localrule: True", "downloads=1", "update(")
-            )
+            fetches = file.name == "fetch.smk"
+            computes = ("localrule: True", "downloads=1", "update(") if fetches else ("runtime=", "code=")
             for part in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", *computes, "script:"):
                 assert part in rule, f"{file.name}: rule {rule.split(':')[0]} has no {part}"

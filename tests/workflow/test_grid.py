@@ -191,14 +191,22 @@ def test_cells_are_runs_like_others(made, monkeypatch, capsys):
     assert main(["show", lines[0].split()[0]]) == 0
     assert "state: current" in capsys.readouterr().out
 
-    config = yaml.safe_load((root / "config/config.yaml").read_text()) | {"preset": "smoke", "accelerator": "cpu"}
+    file = root / "config/config.yaml"
+    before = file.read_text()
+    config = yaml.safe_load(before) | {"preset": "smoke", "accelerator": "cpu"}
     config["grids"]["mvn5"]["overrides"] = OVERRIDES
-    found = check(config, root, root / "results", "mvn5")
-    assert [r["experiment"] for r in found] == [f"grid/mvn5/{cell}" for cell in CELLS]
-    assert {r["action"] for r in found} == {"nothing"}
-    config["grids"]["mvn5"]["axes"]["seed"] = [99, 0]
-    found = check(config, root, root / "results", "mvn5")
-    assert [r["action"] for r in found[:2]] == ["train", "nothing"]
+    try:
+        file.write_text(yaml.safe_dump(config))
+        found = check(root, root / "results", grid="mvn5")
+        assert found.problems == []
+        assert [r["experiment"] for r in found.trainings] == [f"grid/mvn5/{cell}" for cell in CELLS]
+        assert {r["action"] for r in found.trainings} == {"nothing"}
+        config["grids"]["mvn5"]["axes"]["seed"] = [99, 0]
+        file.write_text(yaml.safe_dump(config))
+        found = check(root, root / "results", grid="mvn5")
+        assert [r["action"] for r in found.trainings[:2]] == ["train", "nothing"]
+    finally:
+        file.write_text(before)
     assert main(["check", "--grid", "mvn6"]) == 2
     assert "did you mean 'mvn5'?" in capsys.readouterr().err
 
