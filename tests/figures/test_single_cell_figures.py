@@ -12,6 +12,7 @@ from gde.evaluate import lineage, perturbation
 from gde.evaluate.tables import write_tables
 from gde.figures.style import style
 from gde.integrity import read_sealed_json, write_sealed_json
+from gde.io import write_sums
 
 HERE = Path(__file__).parents[1] / "evaluate"
 for name in ("fakes", "cells"):
@@ -29,6 +30,7 @@ def written(here: Path, found) -> Path:
     (here / "tables").mkdir(parents=True)
     write_tables(here / "tables", tables)
     (here / "tables" / "loss.tsv").write_text(LOSS)
+    write_sums(here / "tables")
     for metric in metrics.values():
         metric["published"] = None
     budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
