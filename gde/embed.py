@@ -239,7 +239,7 @@ def anndata_store(
 
 
 def group_cells(
-    model: GDE, data: "anndata.AnnData | str | Path", groupby: str | list[str] | None, *, layer: str | None, use_raw: bool
+    model: GDE, data: Any, groupby: str | list[str] | None, *, layer: str | None, use_raw: bool
 ) -> tuple[pd.DataFrame, np.ndarray, list[str], np.ndarray, np.ndarray]:
     """The columns `groupby` of every cell, the group number (n,) of each, the groups' names, the first cell of each
     group, and the cells' names. Errors as `anndata_store`."""

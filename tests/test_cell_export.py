@@ -30,7 +30,8 @@ def test_cells_have_the_embedding_of_their_group(world, groupby):
     assert (place >= 0).all()
     np.testing.assert_array_equal(cells.obsm["X_gde"], sets.X[place])
     np.testing.assert_array_equal(cells.obsm["X_gde_se"], sets.layers["se"][place])
-    np.testing.assert_array_equal(cells.obs["n_samples"], cells.obs.groupby("set", observed=True)["set"].transform("size"))
+    size = cells.obs.groupby("set", observed=True)["set"].transform("size")
+    np.testing.assert_array_equal(cells.obs["n_samples"], size)
 
 
 def test_scanpy_finds_the_embedding_of_sets_and_of_cells(world, tmp_path):
