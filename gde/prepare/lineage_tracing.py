@@ -66,7 +66,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "sources": [{"holds": key, **value} for key, value in source.items()],
             "units": units(cfg["values"], cfg["scale"], cfg["n_pcs"]),
             "groupby": groupby(cfg),
-            "labels": ["day"],
+            "labels": [],
             "cells": {
                 "total": len(table),
                 "with_clone": int((table["clone"] >= 0).sum()),

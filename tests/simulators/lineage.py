@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy.special import logsumexp
 
 from simulators.expression import Genes, depths
 from simulators.mtx import write_mtx, write_text
@@ -37,7 +36,7 @@ class LineageTruth:
         """Mutual information between the early and the late state of a clone."""
         return -0.5 * self.dims * float(np.log2(1 - self.rho**2))
 
-    def observed_bits(self, n_early: int, n_late: int, *, draws: int = 2000, inner: int = 2000, seed: int = 0) -> float:
+    def observed_bits(self, n_early: int, n_late: int, *, draws: int = 1000, inner: int = 1000, seed: int = 0) -> float:
         """Information between the mean early state of n_early cells and the fates of n_late cells, by Monte Carlo.
 
         What a perfect reader of the cells could know, since few cells tell their clone's state only roughly. Error of
@@ -51,9 +50,9 @@ class LineageTruth:
         shrink = 1 / (1 + SCATTER**2 / n_early)
         noise = rng.standard_normal((inner, self.dims))
         spread = np.sqrt(1 - self.rho**2 * shrink)  # sd of the late state given what was seen
-        marginal = logsumexp(fates @ log_probabilities(noise).T, axis=1)
+        marginal = log_sum(fates @ log_probabilities(noise).T, axis=1)
         given = [
-            logsumexp(log_probabilities(self.rho * shrink * s + spread * noise) @ f)
+            log_sum(log_probabilities(self.rho * shrink * s + spread * noise) @ f, axis=0)
             for s, f in zip(seen, fates, strict=True)
         ]
         return float(np.mean(np.array(given) - marginal) / np.log(2))
@@ -62,7 +61,13 @@ class LineageTruth:
 def log_probabilities(late: np.ndarray) -> np.ndarray:
     """Logarithms (n, fates) of the probabilities of the fates of clones in the states late (n, fates - 1)."""
     logits = SHARPNESS * np.concatenate([np.zeros((len(late), 1)), late], axis=1)
-    return logits - logsumexp(logits, axis=1, keepdims=True)
+    return logits - log_sum(logits, axis=1)[:, None]
+
+
+def log_sum(x: np.ndarray, axis: int) -> np.ndarray:
+    """log of the sum of exp(x) along an axis, without overflow."""
+    top = x.max(axis)
+    return top + np.log(np.exp(x - np.expand_dims(top, axis)).sum(axis))
 
 
 def probabilities(late: np.ndarray) -> np.ndarray:
