@@ -31,7 +31,8 @@ def written(here: Path, found) -> Path:
     (here / "tables" / "loss.tsv").write_text(LOSS)
     for metric in metrics.values():
         metric["published"] = None
-    head = {"experiment": "t", "run": "t-12345678", "data": "simulated", "seed": 0, "device": "cpu", "budget": {}}
+    head = {"experiment": "t", "run": "t-12345678", "data": "simulated", "seed": 0, "device": "cpu"}
+    head["budget"] = {"steps": 2, "seconds": 1.0, "samples_seen": 10}
     write_json(here / "metrics.json", head | {"metrics": metrics})
     return here
 
