@@ -1,6 +1,6 @@
 """Time and memory of preparing single cells, with the plain scanpy route beside it, each in a process of its own.
 
-python benchmarks/prepare.py [--only mtx|h5ad] [--cells 2000 4000] [--genes N] [--full] [--keep FOLDER] [--no-scanpy]
+python benchmarks/prepare.py [--quick] [--only mtx|h5ad] [--cells 2000 4000] [--genes N] [--full] [--no-scanpy]
 
 Files are simulated in the layouts of the releases (tests/simulators). Several --cells show how memory grows. --full is
 the size of the releases: 130,000 cells x 25,289 genes as MatrixMarket, 30,000 x 8,563 (1 GB) as dense .h5ad.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,11 +80,9 @@ def measured(route: str, kind: str, raw: Path, out: Path) -> dict[str, float]:
 
 def run(route: str, kind: str, raw: str, out: str) -> None:
     """In the process of `measured`: imports count in memory, not in time."""
-    import scanpy  # noqa: F401
-
-    import gde.prepare.lineage_tracing
-    import gde.prepare.perturb_seq  # noqa: F401
-
+    modules = {"ours": ["gde.prepare.lineage_tracing", "gde.prepare.perturb_seq"], "scanpy": ["scanpy"]}
+    for name in modules[route]:
+        import_module(name)
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
     {"ours": ours, "scanpy": plain}[route](kind, Path(raw), Path(out))
@@ -110,6 +109,7 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(FULL))
     parser.add_argument("--cells", type=int, nargs="+")
     parser.add_argument("--genes", type=int)
+    parser.add_argument("--quick", action="store_true", help="tiny files: does it run?")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--keep", type=Path, help="folder for the files; default: a temporary one")
     parser.add_argument("--no-scanpy", action="store_true")
@@ -120,6 +120,7 @@ def main() -> None:
     routes = ["ours"] if args.no_scanpy else ["ours", "scanpy"]
     for kind in [args.only] if args.only else sorted(FULL):
         sizes, genes = ([FULL[kind][0]], FULL[kind][1]) if args.full else SMALL[kind]
+        sizes, genes = ([1200], 3000) if args.quick else (sizes, genes)
         for cells in args.cells or sizes:
             with tempfile.TemporaryDirectory(dir=args.keep) as folder:
                 compare(kind, cells, args.genes or genes, Path(folder), routes)

@@ -1,6 +1,6 @@
 """Single-cell data sets with a design: clones over days, perturbed genes, donors."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,7 +23,6 @@ Values = Literal["counts", "normalised", "lognorm"]
 class LineageTracing(Section):
     """Clones followed over days, in the layout of Weinreb et al. 2020."""
 
-    sources: ClassVar[tuple[str, ...]] = ("lineage_tracing",)  # data sets of resources/sources.yaml that it reads
     kind: Literal["lineage_tracing"] = Field(
         description="clones followed over days (LARRY, Weinreb et al. 2020); a group is a clone on a day"
     )

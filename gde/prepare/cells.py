@@ -45,6 +45,7 @@ class Cells:
     ):
         self.where, self.matrix, self.obs, self.var, self.values = where, matrix, obs, var, values
         self.obs_names, self.var_names = [str(n) for n in obs_names], [str(n) for n in var_names]
+        self._checked = False
         self.step = max(1, min(chunk, CHUNK_VALUES // max(len(self.var_names), 1)))
         if matrix.shape != (len(self.obs_names), len(self.var_names)):
             turned = matrix.shape == (len(self.var_names), len(self.obs_names))
@@ -79,8 +80,11 @@ class Cells:
         return pd.DataFrame({n: np.asarray(self.obs(n), dtype=object) for n in names})
 
     def chunks(self) -> Iterator[tuple[int, Any]]:
-        """(first row, rows (n, genes) float32, canonical CSR or dense); GdeError at the first bad value."""
-        check = ValueCheck(self.where, self.values, self.obs_names, self.var_names)
+        """(first row, rows (n, genes) float32, canonical CSR or dense); GdeError at the first bad value.
+
+        Values are checked until a pass has come to its end: what was good is not looked at again.
+        """
+        check = None if self._checked else ValueCheck(self.where, self.values, self.obs_names, self.var_names)
         for start in range(0, len(self), self.step):
             with hdf5.reading(self.where):
                 x = self.matrix[start : min(start + self.step, len(self))]
@@ -93,9 +97,12 @@ class Cells:
                 x.sum_duplicates()
             else:
                 x = np.asarray(x, dtype=np.float32)
-            check.add(start, x)
+            if check is not None:
+                check.add(start, x)
             yield start, x
-        check.finish()
+        if check is not None:
+            check.finish()
+            self._checked = True
 
 
 @contextmanager
