@@ -232,4 +232,5 @@ def _lognorm(x: Any, total: np.ndarray | None) -> Any:
         x = x.tocsr()
         per_value = np.repeat(factor, np.diff(x.indptr))
         return sp.csr_matrix((np.log1p(x.data.astype(np.float64) * per_value), x.indices, x.indptr), shape=x.shape)
-    return np.log1p(np.asarray(x, dtype=np.float64) * factor[:, None])
+    y = np.multiply(x, factor[:, None], dtype=np.float64)
+    return np.log1p(y, out=y)

@@ -18,8 +18,11 @@ from gde.prepare import hdf5
 from gde.prepare.disk import DiskRows, csc_to_csr
 from gde.prepare.values import ValueCheck
 
-# Values of one chunk if it were dense: 64 MB in float32, whatever the number of genes.
+# Values of one chunk if it were dense: 64 MB in float32, whatever the number of genes. Dense arrays stored in one piece
+# are read in smaller ones, whose temporaries the allocator reuses instead of asking the system for pages every time;
+# smaller pieces of HDF5 chunks would be unpacked again and again.
 CHUNK_VALUES = 16_000_000
+PIECE_VALUES = 2_000_000
 CHUNK = 4096  # rows
 
 
@@ -46,7 +49,9 @@ class Cells:
         self.where, self.matrix, self.obs, self.var, self.values = where, matrix, obs, var, values
         self.obs_names, self.var_names = [str(n) for n in obs_names], [str(n) for n in var_names]
         self._checked = False
-        self.step = max(1, min(chunk, CHUNK_VALUES // max(len(self.var_names), 1)))
+        sparse = sp.issparse(matrix) or isinstance(matrix, DiskRows)
+        values = CHUNK_VALUES if sparse or getattr(matrix, "chunks", None) else PIECE_VALUES
+        self.step = max(1, min(chunk, values // max(len(self.var_names), 1)))
         if matrix.shape != (len(self.obs_names), len(self.var_names)):
             turned = matrix.shape == (len(self.var_names), len(self.obs_names))
             raise bad(

@@ -31,7 +31,8 @@ class Moments:
         else:
             x = np.asarray(x, dtype=np.float64)
             mean = x.mean(0)
-            m2 = ((x - mean) ** 2).sum(0)
+            centred = x - mean
+            m2 = np.einsum("ij,ij->j", centred, centred)
         delta = mean - self.mean
         total = self.n + n
         self.m2 += m2 + delta**2 * (self.n * n / total)
@@ -76,20 +77,22 @@ class Gram:
     def __init__(self, d: int):
         self.n = 0
         self.mean = np.zeros(d)
-        self.m2 = np.zeros((d, d))
+        self.m2 = np.zeros((d, d), order="F")  # its upper triangle
 
     def add(self, x: np.ndarray) -> None:
         """Add rows x (n, d), dense."""
+        from scipy.linalg.blas import dsyrk
+
         n = x.shape[0]
         if n == 0:
             return
-        x = np.asarray(x, dtype=np.float64)
-        mean = x.mean(0)
-        x = x - mean
+        mean = np.mean(x, axis=0, dtype=np.float64)
         delta = mean - self.mean
         total = self.n + n
-        self.m2 += x.T @ x
-        self.m2 += np.outer(delta, delta) * (self.n * n / total)
+        rows = np.empty((n + 1, x.shape[1]))
+        np.subtract(x, mean, out=rows[:-1])
+        rows[-1] = delta * np.sqrt(self.n * n / total)  # what moves the means together, as one more row
+        self.m2 = dsyrk(1.0, rows.T, beta=1.0, c=self.m2, overwrite_c=True)  # in place: no d x d temporaries
         self.mean += delta * (n / total)
         self.n = total
 
@@ -102,7 +105,7 @@ class Gram:
 
         d = len(self.mean)
         self.m2 /= max(self.n - 1, 1)
-        value, vector = eigh(self.m2, subset_by_index=(d - k, d - 1), overwrite_a=True, check_finite=False)
+        value, vector = eigh(self.m2, lower=False, subset_by_index=(d - k, d - 1), overwrite_a=True, check_finite=False)
         axes = vector.T[::-1]
         largest = np.abs(axes).argmax(1)
         axes = axes * np.sign(axes[np.arange(k), largest])[:, None]

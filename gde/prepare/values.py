@@ -43,8 +43,8 @@ class ValueCheck:
         whole = data == np.rint(data)
         if self.values == "counts" and not whole.all():
             remedy = (
-                "set values: normalised (totals already made equal) or lognorm (and logarithm taken) if they are, "
-                "or give the layer with raw counts"
+                "set values: lognorm if the data are log-normalised, values: normalised if only their totals were made "
+                "equal, or give the layer with raw counts"
             )
             raise self._error(x, start, ~whole, "whole numbers with values: counts", remedy)
         if self.values == "lognorm" and data.max() > MAX_LOG:
