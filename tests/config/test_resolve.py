@@ -24,7 +24,9 @@ def test_every_key_is_explicit_and_plain(preset):
 
 def test_repository_has_its_experiments():
     families = ["normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm", "mvn5", "gmm5"]
-    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits"])
+    assert experiment_names(ROOT) == sorted(
+        [*families, "pbmc68k", "digits", "lineage_tracing", "essential_genes", "donors"]
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
