@@ -57,6 +57,8 @@ def evaluate(
     if large_enough(store) >= FEWEST:
         found, table = reconstruct(model, store, held_out_pairs(store, seed), options, seed)
         metrics, tables = metrics | found, tables | table
+    else:
+        left.append(("reconstruction", "fewer than two held-out donors of four cells"))
     if not metrics:
         raise bad(store.path, "; ".join(f"{a}: {b}" for a, b in left), "held-out donors", "hold out more of them")
     tables["embedding"] = embedding_table(views["gde"], unit, names, tested, store)

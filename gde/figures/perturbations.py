@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gde.figures.read import read_table
 from gde.figures.style import BLUE, GREEN, GREY, ORANGE, new
@@ -33,6 +34,9 @@ def draw(tables: Path, result: dict) -> Figure:
             )
         left.set_ylim(-0.03, 1.05)
         left.set_xscale("log")
+        left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.xaxis.set_major_formatter("{x:g}")
+        left.xaxis.set_minor_formatter(NullFormatter())
         left.set_xlabel(f"size of the true shift ({units['shift_size']})")
         left.set_ylabel("squared correlation, true and predicted")
         left.legend(fontsize=7, loc="best")

@@ -36,6 +36,7 @@ def test_planted_labels_batches_replicates_and_order(store):
     assert metrics["replicates/nearest"]["value"] > 0.8 > metrics["replicates/nearest"]["baselines"]["composition"]
     assert metrics["trajectory/spearman"]["value"] > 0.6
     assert set(tables["labels"]["predicted"]) <= {"sick", "well"}
+    assert tables["left_out"]["group"].tolist() == ["reconstruction"]
 
 
 def test_permuted_labels_give_chance(tmp_path):
