@@ -222,7 +222,7 @@ case "${1:-}" in
     say "up: $(slurmctld -V), accounting=$ACCT memory=$MEM"
     ;;
   down)
-    ! alive "$RUN/slurmctld.pid" || { scancel --state=PENDING,RUNNING -u root || true; sleep 1; }
+    ! alive "$RUN/slurmctld.pid" || { scancel -u root || true; sleep 1; }
     stop_slurm
     stop "$RUN/mariadb.pid"
     stop "$RUN/munged.pid"
