@@ -52,7 +52,7 @@ def random_store(path: Path, gigabytes: float, groups: int = 200) -> SetStore:
             for start in range(0, size[g], 20_000):
                 writer.write(rng.standard_normal((min(20_000, size[g] - start), DIM), dtype=np.float32), g)
         writer.finish({"kind": "benchmark", "data": "simulated"})
-    return SetStore.open(path, verify=False)
+    return SetStore.open(path, verify=False)  # written a moment ago; hashing gigabytes is not what is timed
 
 
 def reference_batch(store: SetStore, step: int) -> torch.Tensor:

@@ -217,7 +217,7 @@ def anndata_store(
                 writer.write(rows, code[start : start + len(rows)])
                 start += len(rows)
             writer.finish({"kind": "query", "data": "user"})
-        yield SetStore.open(path, verify=False)
+        yield SetStore.open(path, verify=False)  # written a moment ago, by this process
 
 
 def _run_of(embeddings: "anndata.AnnData") -> str:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from gde.config import run_id, training_slice
 from gde.digest import code_digest, training_modules
-from gde.errors import bad
 from gde.group import find_place, joined_processes
 from gde.integrity import read_sealed_json, write_sealed_json
-from gde.io import atomic_dir, atomic_path, storage_errors, verify_sums
-from gde.lock import Held, Lock, patience
+from gde.io import atomic_dir, atomic_path, verify_sums
 from gde.provenance import provenance
+from gde.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     import torch
@@ -76,14 +75,8 @@ def one_writer(run_dir: Path, *, enabled: bool = True) -> Iterator[None]:
     if not enabled:
         yield
         return
-    lock = Lock(run_dir / "lock", patience=patience())
-    try:
-        with storage_errors(run_dir):
-            lock.acquire()
-    except Held as e:
-        remedy = "wait for it to end, or stop it (`gde jobs cancel`); its checkpoints are kept"
-        raise bad(run_dir, f"a training of this run in progress ({e})", "one writer", remedy) from None
-    with lock.held():
+    remedy = "wait for it to end, or stop it (`gde jobs cancel`); its checkpoints are kept"
+    with sole_writer(run_dir / "lock", run_dir, "a training of this run in progress", remedy):
         yield
 
 

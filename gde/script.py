@@ -11,9 +11,10 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from gde.errors import GdeError, bad
+from gde.errors import GdeError
 from gde.io import storage_errors
-from gde.lock import LOCKS, Held, Lock, patience
+from gde.lock import LOCKS
+from gde.sole_writer import sole_writer
 
 EXIT = 2
 TERMINATED = 143
@@ -47,14 +48,8 @@ def one_writer(output: Path) -> Iterator[None]:
     The lock stands outside what Snakemake deletes: results/gmm/model -> results/.locks/gmm+model.
     """
     first, *rest = output.parts
-    lock = Lock(Path(first, LOCKS, "+".join(rest)), patience=patience())
-    try:
-        with storage_errors(output):
-            lock.acquire()
-    except Held as e:
-        remedy = "wait for it to end, or stop it (`gde jobs cancel`)"
-        raise bad(output, f"a job in progress that writes it ({e})", "one writer", remedy) from None
-    with lock.held():
+    remedy = "wait for it to end, or stop it (`gde jobs cancel`)"
+    with sole_writer(Path(first, LOCKS, "+".join(rest)), output, "a job in progress that writes it", remedy):
         yield
 
 

@@ -53,8 +53,9 @@ def test_a_model_that_knows_the_shifts_scores_like_the_ceiling(world, monkeypatc
             within = 0.1 if name == "pearson2" else 0.3  # r2 of a perturbation that does nothing is noise over noise
             assert metric["value"] == pytest.approx(metric["ceiling"], abs=within), (protocol, name)
             assert metric["value"] > metric["baselines"]["train_mean"] + 0.2
-        noise = metrics[f"{protocol}/mse"]["ceiling"]  # from one division of few cells into halves
-        assert metrics[f"{protocol}/mse"]["value"] == pytest.approx(noise, rel=0.5)
+        error = metrics[f"{protocol}/mse"]
+        assert error["value"] == pytest.approx(error["ceiling"], rel=0.3)  # one division of few cells into halves
+        assert error["value"] < 0.2 * error["baselines"]["train_mean"]
         assert metrics[f"{protocol}/calibration"]["value"] == pytest.approx(1, abs=0.1)
         assert metrics[f"{protocol}/discrimination"]["value"] > 0.75  # four in ten do nothing and have no rank
         assert metrics[f"{protocol}/discrimination"]["baselines"]["train_mean"] == pytest.approx(0.5, abs=0.15)
