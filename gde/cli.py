@@ -5,14 +5,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from gde import commands
 from gde.config.base import LARGEST, LARGEST_SEED
-from gde.errors import GdeError, bad
-
-RESULTS = Path("results")
+from gde.errors import GdeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,26 +30,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = argparse.ArgumentParser(prog="gde", description="Embeddings of distributions: look at runs, use models.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(function: Any, name: str, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = subparsers.add_parser(name, help=text, description=text)
         sub.set_defaults(command=function)
         return sub
 
-    sub = command(list_runs, "list", "list runs, finished or not")
+    sub = command(commands.list_runs, "list", "list runs, finished or not")
     sub.add_argument("--name-contains", default="", metavar="TEXT", help="only experiments whose name contains TEXT")
     sub.add_argument(
         "--param", action="append", metavar="KEY=VALUE", help="only runs with this setting, e.g. latent_dim=64"
     )
 
-    sub = command(show_run, "show", "settings, budget and metrics of a run")
+    sub = command(commands.show_run, "show", "settings, budget and metrics of a run")
     sub.add_argument("run", help="experiment, run id or hash")
 
-    sub = command(compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
+    sub = command(commands.compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
 
-    sub = command(embed, "embed", "embed the groups of an .h5ad with a trained model")
+    sub = command(commands.embed, "embed", "embed the groups of an .h5ad with a trained model")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument("data", type=Path, help=".h5ad with the genes and the kind of values the model was trained on")
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns; one embedding per combination")
@@ -60,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--cells", action="store_true", help="a row per cell, with the embedding of its group in obsm")
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
-    sub = command(compare_two, "compare-groups", "are the distributions of two groups different? a permutation test")
+    sub = command(
+        commands.compare_two, "compare-groups", "are the distributions of two groups different? a permutation test"
+    )
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument("data", type=Path, metavar="DATA", help="set store (results/sets/<experiment>), or an .h5ad")
     sub.add_argument("groups", nargs=2, metavar="GROUP", help="names of two groups; of several columns, joined with |")
@@ -74,32 +74,36 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("--json", type=Path, help="also write the result there")
 
-    sub = command(sample, "sample", "generate samples of embedded distributions")
+    sub = command(commands.sample, "sample", "generate samples of embedded distributions")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
     sub.add_argument("-n", type=positive, default=500, help="samples per set (default 500)")
     sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
-    sub = command(check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand")
+    sub = command(
+        commands.check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand"
+    )
     sub.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: those of config/config.yaml")
     sub.add_argument("--grid", metavar="NAME", help="the cells of this grid instead")
     profile = os.environ.get("SNAKEMAKE_PROFILE")
     sub.add_argument("--profile", type=Path, default=profile, metavar="DIR", help="Snakemake profile that will be used")
 
-    sub = command(init_experiment, "init", "write a commented experiment file for an .h5ad")
+    sub = command(commands.init_experiment, "init", "write a commented experiment file for an .h5ad")
     sub.add_argument("data", type=Path, help=".h5ad")
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
 
-    sub = command(train, "train", "train a resolved experiment; what torchrun and srun call")
+    sub = command(commands.train, "train", "train a resolved experiment; what torchrun and srun call")
     sub.add_argument("config", type=Path, help="resolved experiment (JSON)")
     sub.add_argument("--sets", type=Path, required=True, help="its set store")
     sub.add_argument("--model", type=Path, required=True, help="where to publish the model")
-    sub.add_argument("--runs", type=Path, default=RESULTS / "runs")
+    sub.add_argument("--runs", type=Path, default=commands.RESULTS / "runs")
     sub.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto")
 
-    sub = command(verify_results, "verify", "re-hash results and what they were made from, or compare two directories")
+    sub = command(
+        commands.verify_results, "verify", "re-hash results and what they were made from, or compare two directories"
+    )
     sub.add_argument(
         "directories",
         nargs="*",
@@ -109,10 +113,12 @@ def parser() -> argparse.ArgumentParser:
         "none = all of results, two = do they hold the same?",
     )
 
-    sub = command(list_jobs, "jobs", "live jobs of the workflow here; `cancel` ends what a killed Snakemake left")
+    sub = command(
+        commands.list_jobs, "jobs", "live jobs of the workflow here; `cancel` ends what a killed Snakemake left"
+    )
     sub.add_argument("action", nargs="?", choices=["cancel"], help="end them, wait until they are gone, unlock")
 
-    sub = command(clean, "clean", "delete the checkpoints of finished runs; models, logs and metrics stay")
+    sub = command(commands.clean, "clean", "delete the checkpoints of finished runs; models, logs and metrics stay")
     sub.add_argument("--superseded", action="store_true", help="delete finished runs that are not current altogether")
     sub.add_argument("--dry-run", action="store_true", help="only say what would go")
     return top
@@ -130,204 +136,6 @@ def seed(text: str) -> int:
     if not 0 <= (value := int(text)) <= LARGEST_SEED:
         raise argparse.ArgumentTypeError(f"found {value}, expected 0 to {LARGEST_SEED}")
     return value
-
-
-def print_table(rows: list[dict[str, Any]], nothing: str) -> None:
-    """Aligned columns on standard output."""
-    from tabulate import tabulate
-
-    print(tabulate(rows, headers="keys", tablefmt="simple", floatfmt=".5g") if rows else nothing)
-
-
-def list_runs(args: argparse.Namespace) -> None:
-    from gde.run_table import list_table
-
-    print_table(list_table(RESULTS, args.name_contains, args.param), "no such run below results/runs")
-
-
-def show_run(args: argparse.Namespace) -> None:
-    import yaml
-
-    from gde.run_table import find_run, show
-
-    print(yaml.safe_dump(show(find_run(RESULTS, args.run)), sort_keys=False), end="")
-
-
-def compare_runs(args: argparse.Namespace) -> None:
-    from gde.run_table import compare_tables, find_run
-
-    if len(args.runs) < 2:
-        raise bad("gde compare", "one run", "two or more", "name another; `gde list` shows them")
-    settings, metrics = compare_tables([find_run(RESULTS, word) for word in args.runs])
-    print_table(settings, "the same settings, data and code")
-    print()
-    print_table(metrics, "no metrics yet: run `snakemake results/<experiment>/metrics.json`")
-
-
-def load_model(word: str) -> Any:
-    """The model in a directory, or of an experiment or run."""
-    from gde.model import GDE, not_a_model
-    from gde.run_table import find_run
-
-    if os.path.isdir(word):
-        return GDE.load(word)
-    try:
-        run = find_run(RESULTS, word)
-    except GdeError:
-        if os.path.lexists(word):
-            raise not_a_model(Path(word)) from None
-        raise
-    if run.model is None:
-        found, remedy = "no model: training has not finished", "finish it, or name another"
-        raise bad(f"run {run.id}", found, "a finished run", remedy)
-    return GDE.load(run.path / "model")
-
-
-def embed(args: argparse.Namespace) -> None:
-    from gde.anndata_io import write_anndata
-    from gde.embed import embed_anndata
-
-    model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
-    if args.cells:
-        from gde.cell_export import embed_cells
-
-        result = embed_cells(model, args.data, args.groupby, **options)
-        write_anndata(result, args.out)
-        print(f"{args.out}: {result.n_obs} cells with the embedding of their group in obsm['X_gde']")
-        return
-    result = embed_anndata(model, args.data, args.groupby, **options)
-    write_anndata(result, args.out)
-    print(f"{args.out}: {result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']")
-
-
-def compare_two(args: argparse.Namespace) -> None:
-    from contextlib import nullcontext
-
-    from gde.compare import compare_groups
-    from gde.embed import anndata_store
-    from gde.io import write_json
-    from gde.sets.store import SetStore
-
-    model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
-    if os.path.isdir(args.data):
-        if args.groupby or args.layer or args.use_raw:
-            raise bad("--groupby, --layer, --use-raw", f"{args.data}, a set store", "an .h5ad", "leave them out")
-        source = nullcontext(SetStore.open(args.data))
-    elif not args.groupby:
-        raise bad("--groupby", "nothing", "obs columns that make a group", "name them: --groupby donor")
-    else:
-        source = anndata_store(model, args.data, args.groupby, **options)
-    with source as store:
-        result = compare_groups(
-            model,
-            store,
-            *args.groups,
-            split=None if args.split == "all" else args.split,
-            at_most=args.at_most,
-            permutations=args.permutations,
-            seed=args.seed,
-        )
-    print_table([{"group": name, **counts} for name, counts in result["groups"].items()], "")
-    print()
-    shown = ("distance", "null_distance", "statistic", "p_value", "permutations")
-    print_table([{key: result[key] for key in shown}], "")
-    if args.json:
-        write_json(args.json, result)
-
-
-def sample(args: argparse.Namespace) -> None:
-    from gde.anndata_io import read_anndata
-    from gde.embed import sample_anndata, write_samples
-
-    model = load_model(args.model)
-    result = sample_anndata(model, read_anndata(args.embeddings), args.n, args.seed)
-    write_samples(result, model, args.embeddings, args.out, seed=args.seed)
-    print(f"{args.out}: {args.n} samples of each of {result.n_obs // args.n} sets")
-
-
-def check_runs(args: argparse.Namespace) -> int:
-    from gde.check import check
-
-    if args.grid and args.experiments:
-        raise bad("gde check", "--grid and experiments", "one of them", "leave one out")
-    profile = args.profile and Path(args.profile)
-    report = check(Path(), RESULTS, args.experiments, grid=args.grid, profile=profile)
-    print_table(report.trainings, "no experiments")
-    print()
-    print_table(report.downloads, "nothing to download")
-    print()
-    print_table([{"asked for": what, "": much} for what, much in report.costs.items()], "")
-    for problem in report.problems:
-        print(f"gde: {problem}", file=sys.stderr)
-    return 2 if report.problems else 0
-
-
-def init_experiment(args: argparse.Namespace) -> None:
-    from gde.init import init
-
-    path, name = init(args.data, Path(), groupby=args.groupby, name=args.name)
-    print(f"{path}: look it over, then run\n\n    snakemake results/{name}/embeddings.h5ad")
-
-
-def train(args: argparse.Namespace) -> None:
-    from gde.config.stored import check_resolved
-    from gde.io import read_json
-    from gde.runs import train_run
-
-    config = read_json(args.config)
-    check_resolved(config, args.config)
-    run = train_run(config, args.sets, args.runs, args.model, accelerator=args.accelerator)
-    print(f"{args.model}: {run}")
-
-
-def verify_results(args: argparse.Namespace) -> None:
-    from gde.chain import WRONG
-    from gde.verify import canonical_digests, compare, fetched, verify
-
-    if len(args.directories) > 2:
-        found, expected = f"{len(args.directories)} directories", "none, one or two"
-        raise bad("gde verify", found, expected, "compare them pair by pair")
-    if len(args.directories) == 2:
-        first, second = (canonical_digests(d) for d in args.directories)
-        compare(first, second, *args.directories)
-        print(f"the same {len(first)} results, but for timings and host")
-        return
-    (directory,) = args.directories or [RESULTS]
-    findings = []
-    for finding in chain(verify(directory), [] if args.directories else fetched()):  # as they come: hashing takes time
-        print(f"{finding.state:9}  {finding.what}" + (f"  {finding.detail}" if finding.detail else ""), flush=True)
-        findings.append(finding)
-    if wrong := [finding for finding in findings if finding.state in WRONG]:
-        found = f"{len(wrong)} of {len(findings)} files and links damaged, missing or changed ({wrong[0].what} first)"
-        raise bad(directory, found, "none", "the lines above say how to make each again")
-    print(f"{len(findings)} files and links, none damaged, missing or changed")
-
-
-def list_jobs(args: argparse.Namespace) -> None:
-    from gde import jobs
-
-    if args.action is None:
-        print_table(jobs.table(Path()), "no job of this directory is alive")
-        return
-    number = jobs.cancel(Path())
-    ended = f"{number} {'job' if number == 1 else 'jobs'} ended"
-    print(f"{ended}; the directory is unlocked: run again, trainings go on from their checkpoints")
-
-
-def clean(args: argparse.Namespace) -> None:
-    import shutil
-
-    from gde.run_table import all_runs
-
-    for run in all_runs(RESULTS):
-        whole = args.superseded and run.state == "finished"
-        target = run.path if whole else run.path / "checkpoints"
-        if run.state == "unfinished" or not target.exists():
-            continue
-        size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
-        print(f"{'would delete' if args.dry_run else 'deleted'} {target} ({size / 1e6:.1f} MB)")
-        if not args.dry_run:
-            shutil.rmtree(target)
 
 
 if __name__ == "__main__":
