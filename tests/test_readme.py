@@ -25,7 +25,10 @@ COVERED = {  # not run here, because
     "make test",  # this is it
     "source .venv/bin/activate",  # the environment that runs the tests takes its place
 }
-DRY = {"snakemake --profile profiles/slurm all"}  # only planned: there is no cluster here
+DRY = {  # only planned: there is no cluster here
+    "snakemake --profile profiles/slurm all",
+    "snakemake --profile profiles/slurm results/gmm/model --config gpus=4",
+}
 EXAMPLE_RUN = "gmm-1a2b3c4d"
 NOT_COPIED = (".*", "results", "__pycache__", "*.egg-info", "build", "tests", "docs")
 
@@ -40,7 +43,8 @@ def commands() -> list[str]:
 def environment(tmp_path_factory) -> dict[str, str]:
     """What activating .venv would set, from the environment of the tests."""
     stubs = tmp_path_factory.mktemp("stubs")
-    scripts = {"scontrol": "exit 1"}  # Slurm's tools without a controller would hold up every start of Snakemake
+    # Slurm's own tools, where they are installed without a controller, would hold up or refuse every plan.
+    scripts = {"scontrol": "exit 1", "squeue": "exit 0", "sbatch": "exit 1", "scancel": "exit 1"}
     if not (Path(sys.executable).parent / "gde").exists():
         scripts["gde"] = f'exec "{sys.executable}" -m gde.cli "$@"'
     for name, text in scripts.items():
