@@ -120,7 +120,8 @@ def compare(family: str, kinds: list[tuple[str, str]], options: argparse.Namespa
 
 
 def main() -> None:
-    registered = [("encoder", k) for k in encoders.REGISTRY] + [("generator", k) for k in generators.REGISTRY]
+    modules = {"encoder": encoders, "generator": generators}
+    registered = [(role, k) for role, of in modules.items() for k in of.REGISTRY if k not in of.TOKEN_KINDS]
     names = [kind for _, kind in registered]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="60 steps, few points: does it run? Most kinds fail")

@@ -257,7 +257,7 @@ def main() -> None:
         torch.set_num_threads(THREADS)
         take_steps(side, encoder, generator, *map(int, numbers))
         return
-    names = [*encoders.REGISTRY, *generators.REGISTRY, "losses"]
+    names = [*ENCODERS, *GENERATORS, "losses"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="8 sets x 16, one repetition: does it run?")
     about = "encoders, generators, losses; encoders alone stand for all their pairs, and so do generators"
@@ -269,9 +269,9 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     sets, size = (8, 16) if options.quick else (SETS, SIZE)
     repeats = options.repeats or (1 if options.quick else 9)
-    named = [[k for k in registry if k in options.only] for registry in (encoders.REGISTRY, generators.REGISTRY)]
+    named = [[k for k in known if k in options.only] for known in (ENCODERS, GENERATORS)]
     if any(named):
-        kinds = (named[0] or list(encoders.REGISTRY), named[1] or list(generators.REGISTRY))
+        kinds = (named[0] or list(ENCODERS), named[1] or list(GENERATORS))
         steps(kinds, sets, size, blocks=options.blocks, repeats=repeats, memory=not options.no_memory)
     if "losses" in options.only:
         losses(repeats, quick=options.quick)

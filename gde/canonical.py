@@ -1,14 +1,18 @@
 """Digests of content that leave out what may differ between equal runs: timings, host, device, seals."""
 
 import csv
+import gzip
 import hashlib
+import zlib
 from pathlib import Path
 from typing import Any
 
 from gde.card import VARIABLE
+from gde.errors import bad
 from gde.integrity import SEAL
 from gde.io import read_json, sha256_file, sha256_json
 from gde.provenance import ENVIRONMENT
+from gde.sealed_gzip import read_about
 
 CARD = "MODEL_CARD.md"
 SUMMARY = "summary.tsv"  # of a grid
@@ -20,12 +24,15 @@ def canonical_digest(path: Path) -> str:
     """SHA-256 of what is in a file.
 
     JSON, the model card and a grid's summary without timings and host; .h5ad by its arrays (HDF5 files carry
-    addresses), without the environment of its provenance; everything else by its bytes.
+    addresses) and .gz by what is compressed (which compressors do differently) and its record, both without the
+    environment of their provenance; everything else by its bytes.
     """
     if path.suffix == ".json":
         return sha256_json(_stable(read_json(path)))
     if path.suffix == ".h5ad":
         return _hdf5_digest(path)
+    if path.suffix == ".gz":
+        return _gzip_digest(path)
     if path.name == SUMMARY:
         with path.open(newline="") as f:
             return sha256_json([_stable(row) for row in csv.DictReader(f, delimiter="\t")])
@@ -39,6 +46,15 @@ def _stable(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _stable(v) for k, v in value.items() if k not in VOLATILE}
     return [_stable(v) for v in value] if isinstance(value, list) else value
+
+
+def _gzip_digest(path: Path) -> str:
+    about = _stable(read_about(path))
+    try:
+        with gzip.open(path) as f:
+            return sha256_json([about, hashlib.file_digest(f, "sha256").hexdigest()])
+    except (OSError, EOFError, zlib.error) as e:
+        raise bad(path, f"unreadable ({e})", "a whole .gz file", "make it again") from e
 
 
 def _hdf5_digest(path: Path) -> str:

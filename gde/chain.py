@@ -1,7 +1,7 @@
 """The chain of inputs: what a result says it was made from, against what is there now."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from gde.canonical import canonical_digest
 from gde.config import run_id, training_slice
 from gde.io import SUMS, read_json, read_sums, sha256_file
 from gde.prepare.inputs import input_files
+from gde.sealed_gzip import read_about as read_comment
 from gde.sets.layout import PROVENANCE, store_digest
 
 SAME, CHANGED, ABSENT = "same", "changed", "absent"
@@ -35,7 +36,7 @@ def links(unit: Path) -> Iterator[Finding]:
         yield from run_links(unit)
     elif (unit / "summary.tsv").is_file():
         yield from grid_links(unit)
-    elif any((unit / name).exists() for name in ("model", "metrics.json", "embeddings.h5ad", "samples.h5ad")):
+    elif any((unit / name).exists() for name in ("model", *MADE)):
         yield from experiment_links(unit)
 
 
@@ -106,7 +107,7 @@ def experiment_links(folder: Path) -> Iterator[Finding]:
     yield link(name, sums.get(WEIGHTS), weights or None, target, expected_absent=True)
     yield from store_of(folder / "model", model, results)
     made = {"run": model["run"], "model": sums.get(WEIGHTS), "store": model["store"]}
-    for file, read in (("metrics.json", read_json), ("embeddings.h5ad", read_about), ("samples.h5ad", read_about)):
+    for file, read in MADE.items():
         path = folder / file
         if not path.is_file():
             continue
@@ -164,3 +165,12 @@ def read_about(path: str | os.PathLike) -> dict[str, Any]:
 
     with h5py.File(path) as f:
         return read_elem(f["uns/gde"])
+
+
+# What is made with a model, and how each says what it was made from.
+MADE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "metrics.json": read_json,
+    "embeddings.h5ad": read_about,
+    "samples.h5ad": read_about,
+    "samples.fasta.gz": read_comment,
+}

@@ -117,12 +117,11 @@ def compare_two(args: argparse.Namespace) -> None:
 
 def sample(args: argparse.Namespace) -> None:
     from gde.anndata_io import read_anndata
-    from gde.embed import sample_anndata, write_samples
+    from gde.samples import sample_to_file
 
-    model = load_model(args.model)
-    result = sample_anndata(model, read_anndata(args.embeddings), args.n, args.seed)
-    write_samples(result, model, args.embeddings, args.out, seed=args.seed)
-    print(f"{args.out}: {args.n} samples of each of {result.n_obs // args.n} sets")
+    model, embeddings = load_model(args.model), read_anndata(args.embeddings)
+    sample_to_file(model, embeddings, args.embeddings, args.out, n=args.n, seed=args.seed)
+    print(f"{args.out}: {args.n} samples of each of {embeddings.n_obs} sets")
 
 
 def check_runs(args: argparse.Namespace) -> int:

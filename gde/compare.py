@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from gde.embed import as_samples, default_rows, read_set
 from gde.errors import bad
 from gde.sets.layout import SPLITS
 from gde.sets.store import SetStore
 
 ROWS_AT_ONCE = 131_072
+LETTERS_AT_ONCE = 1 << 19
 AT_MOST = 2000  # samples of a group: every permutation embeds all of them again
 RIDGE = 0.1  # without it axes of next to no variance would count as much as those that carry the difference
 ROUNDING = 1e-5  # of a statistic: equal arrangements differ by so much in float32
@@ -33,8 +35,18 @@ class Comparison:
 
 
 @torch.no_grad()
-def compare(model: Any, a: np.ndarray, b: np.ndarray, *, permutations: int = 999, seed: int = 0) -> Comparison:
+def compare(
+    model: Any,
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    weights: tuple[np.ndarray, np.ndarray] | None = None,
+    permutations: int = 999,
+    seed: int = 0,
+) -> Comparison:
     """Permutation test that samples a (n, d) and b (m, d) are of one distribution, by their embeddings under `model`.
+
+    weights : (n,) and (m,), of samples that stand for several; each is dealt out with its sample.
 
     The pooled samples are dealt out anew into sets of n and m, and embedded again, `permutations` times. Statistic: the
     sum over principal axes of the squared difference of the two embeddings, centred and divided by its variance over
@@ -47,16 +59,20 @@ def compare(model: Any, a: np.ndarray, b: np.ndarray, *, permutations: int = 999
     if min(len(a), len(b)) < 2 or a.ndim != 2 or a.shape[1:] != b.shape[1:]:
         found = f"shapes {a.shape} and {b.shape}"
         raise ValueError(f"compare: found {found}, expected (n, d) and (m, d) with n, m >= 2; give two sets of samples")
-    pool = torch.from_numpy(np.concatenate([a, b]).astype(np.float32)).to(model.device)
+    pool = as_samples(model, np.concatenate([a, b])).to(model.device)
+    weight = None if weights is None else torch.from_numpy(np.concatenate(weights).astype(np.float32)).to(model.device)
     rng, n = np.random.default_rng(seed), len(pool)
     difference = []
-    step = max(1, ROWS_AT_ONCE // n)
+    step = max(1, default_rows(model, ROWS_AT_ONCE, LETTERS_AT_ONCE) // n)
     for start in range(0, permutations + 1, step):
         deals = [rng.permutation(n) for _ in range(min(step, permutations + 1 - start))]
         if start == 0:
             deals[0] = np.arange(n)
-        x = pool[torch.from_numpy(np.stack(deals))]  # (deals, n, d)
-        difference.append((model.encode(x[:, : len(a)]) - model.encode(x[:, len(a) :])).double().cpu())
+        deal = torch.from_numpy(np.stack(deals)).to(pool.device)
+        x, w = pool[deal], None if weight is None else weight[deal]  # (deals, n, d), (deals, n)
+        parts = (slice(None, len(a)), slice(len(a), None))
+        first, second = (model.encode(x[:, p], weight=None if w is None else w[:, p]) for p in parts)
+        difference.append((first - second).double().cpu())
     d = torch.cat(difference).numpy()  # (permutations + 1, l)
     centred = d - d.mean(0)
     variance, axes = np.linalg.eigh(centred.T @ centred / len(d))
@@ -71,8 +87,8 @@ def compare(model: Any, a: np.ndarray, b: np.ndarray, *, permutations: int = 999
     )
 
 
-def group_samples(store: SetStore, name: str, split: str | None) -> np.ndarray:
-    """All samples (n, d) of a group in one split, or in all of them (None).
+def group_samples(store: SetStore, name: str, split: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """All samples (n, d) of a group in one split, or in all of them (None), and their weights (n,) where there are any.
 
     GdeError for a group that is not there, with the nearest names or the splits it is in, or that has one sample.
     """
@@ -87,10 +103,11 @@ def group_samples(store: SetStore, name: str, split: str | None) -> np.ndarray:
         there = ", ".join(s for s in SPLITS if s in splits)
         remedy = f"add `--split {splits[0]}`, or `--split all`; the p-value is not valid for samples trained on"
         raise bad(f"{store.path}: group {name!r}", f"samples in {there} only", f"some in split {split}", remedy)
-    x = np.concatenate([np.asarray(store.read(int(row))) for row in chosen])
+    parts = [read_set(store, int(row)) for row in chosen]
+    x = np.concatenate([samples for samples, _ in parts])
     if len(x) < 2:
         raise bad(f"{store.path}: group {name!r}", "1 sample", "two or more", "a set of one has no standard error")
-    return x
+    return x, np.concatenate([weight for _, weight in parts]) if store.weighted else None
 
 
 def compare_groups(
@@ -111,14 +128,18 @@ def compare_groups(
     """
     if first == second:
         raise bad(f"group {first!r}", "the same group twice", "two groups", "name another")
-    if store.x.shape[1:] != (model.dim,):
-        found, expected = f"samples of shape {store.x.shape[1:]}", f"({model.dim},), the model's"
+    shape = tuple(store.meta["sample_shape"])
+    if shape != (model.dim,) or store.alphabet != model.alphabet:
+        kind, own = ("vectors" if a is None else f"sequences ({a.name})" for a in (store.alphabet, model.alphabet))
+        found, expected = f"samples of shape {shape}, {kind}", f"({model.dim},), {own}, the model's"
         raise bad(store.path, found, expected, "give the model that was trained on this data")
-    rng, sets, groups = np.random.default_rng(seed), [], {}
+    rng, sets, weights, groups = np.random.default_rng(seed), [], [], {}
     for name in (first, second):
-        x = group_samples(store, name, split)
-        used = x if len(x) <= at_most else x[rng.choice(len(x), at_most, replace=False)]
-        sets.append(used)
+        x, weight = group_samples(store, name, split)
+        used = np.arange(len(x)) if len(x) <= at_most else rng.choice(len(x), at_most, replace=False)
+        sets.append(x[used])
+        weights.append(None if weight is None else weight[used])
         groups[name] = {"samples": len(x), "used": len(used)}
-    result = compare(model, *sets, permutations=permutations, seed=seed)
+    given = tuple(weights) if store.weighted else None
+    result = compare(model, *sets, weights=given, permutations=permutations, seed=seed)
     return {"groups": groups, **vars(result), "seed": seed, "run": model.config.get("run", "")}

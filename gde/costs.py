@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gde.config.datasets import FAMILIES
+from gde.config.datasets import FAMILIES, SEQUENCES
 from gde.io import canonical_json, read_json
 from gde.prepare.inputs import input_files
 
@@ -31,7 +31,7 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
     rows, features = shape(resolved, store)
     data = resolved["dataset"]
     if rows is not None and features is not None:
-        values = rows * features * FLOAT
+        values = rows * features * (1 if data["kind"] in SEQUENCES else FLOAT)
     else:
         files = [Path(file) for file in input_files(data).values()]
         values = sum(f.stat().st_size for f in files) if files and all(f.is_file() for f in files) else None
@@ -39,7 +39,7 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
     if not trains:
         out["checkpoints and model"] = 0
     elif features is not None:
-        parameters = n_parameters(canonical_json(model_of(resolved)), features)
+        parameters = n_parameters(canonical_json(model_of(resolved, features)), features)
         out["checkpoints and model"] = checkpoints(resolved["training"], parameters)
     if data["kind"] in FAMILIES:
         test, validation = test_sets(data), data["validation_sets"]
@@ -59,17 +59,17 @@ def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None
     """Samples and features of a set store: of the one that is there, or as far as the settings and the file's own
     head tell."""
     if (store / "meta.json").is_file():
-        import numpy as np
+        import pandas as pd
 
-        x = np.load(store / "x.npy", mmap_mode="r", allow_pickle=False)
-        return len(x), read_json(store / "meta.json")["dim"]
+        rows = pd.read_parquet(store / "groups.parquet", columns=["stop"])["stop"].max()
+        return int(rows), read_json(store / "meta.json")["dim"]
     data = resolved["dataset"]
     kind = data["kind"]
     if kind in FAMILIES:
         rows = (test_sets(data) + data["validation_sets"]) * data["test_size"]
         return rows, 1 if kind in SCALARS else data.get("dim") or data["categories"]
     rows, columns = BUNDLED[kind] if kind in BUNDLED else h5ad_shape(data) if kind in H5AD else (None, None)
-    chosen = [n for n in (columns, data.get("n_hvg"), data.get("n_pcs")) if n is not None]
+    chosen = [n for n in (columns, data.get("n_hvg"), data.get("n_pcs"), data.get("length")) if n is not None]
     if kind == "table" and data.get("features"):
         chosen.append(len(data["features"]))
     return rows, min(chosen, default=None)
@@ -87,9 +87,10 @@ def h5ad_shape(data: dict[str, Any]) -> tuple[int | None, int | None]:
         return None, None
 
 
-def model_of(resolved: dict[str, Any]) -> dict[str, Any]:
-    """The part of an experiment that its number of parameters depends on, but for the data."""
-    return {key: resolved[key] for key in ("encoder", "generator", "latent_dim")}
+def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:
+    """The part of an experiment that its number of parameters depends on, but for what only the data tell."""
+    tokens = {"tokens": {"alphabet": "dna", "length": features}} if resolved["dataset"]["kind"] in SEQUENCES else {}
+    return {key: resolved[key] for key in ("encoder", "generator", "latent_dim")} | tokens
 
 
 @cache

@@ -19,6 +19,8 @@ TOP = PACKAGE.name
 # Imports inside their functions are services to some callers (embedding, reading raw data, exact distances) and nothing
 # to the others: who uses one names it among the roots. Otherwise an edit of `gde.embed` would retrain everything.
 SERVICES = ("gde.model", "gde.objectives", "gde.sets.families", "gde.sets.source")
+# Lists of kinds, left out: a new kind changes no other, and which class one names is given by the roots.
+REGISTRIES = ("REGISTRY", "TOKEN_KINDS")
 # What records where a result came from, or only refuses files, never changes its numbers, and is in no digest.
 RECORDS = ("gde.provenance", "gde.canonical", "gde.digest", "gde.integrity", "gde.temporary", "gde.foreign")
 
@@ -137,16 +139,16 @@ def _is_type_checking(test: ast.expr) -> bool:
     return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
 
 
-def _is_registry(node: ast.stmt) -> bool:
+def _is_registry(node: ast.stmt, names: tuple[str, ...] = REGISTRIES) -> bool:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    return any(getattr(t, "id", None) == "REGISTRY" for t in targets)
+    return any(getattr(t, "id", None) in names for t in targets)
 
 
 @cache
 def registry(package: str) -> dict[str, str]:
     """`package`.REGISTRY, read without importing anything. Raises GdeError when there is none."""
     for node in ast.parse(module_file(package).read_bytes()).body:
-        if _is_registry(node):
+        if _is_registry(node, ("REGISTRY",)):
             return ast.literal_eval(node.value)
     raise bad(package, "no REGISTRY", "a dict from kind to 'module:name'", "define it")
 
@@ -192,9 +194,14 @@ def prepare_modules(resolved: Mapping[str, Any]) -> list[str]:
 
 
 def model_modules(resolved: Mapping[str, Any]) -> list[str]:
-    """What embeds and samples with a trained model."""
+    """What embeds with a trained model, and generates with it."""
     kinds = {"gde.encoders": "encoder", "gde.generators": "generator"}
     return ["gde.embed", *(registered(package, resolved[section]["kind"]) for package, section in kinds.items())]
+
+
+def sample_modules(resolved: Mapping[str, Any]) -> list[str]:
+    """What writes samples of embeddings."""
+    return ["gde.samples", *model_modules(resolved)]
 
 
 def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:

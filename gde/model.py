@@ -15,6 +15,7 @@ from gde.errors import GdeError, bad
 from gde.foreign import check_file, kind_of, other_file
 from gde.io import SUMS, atomic_dir, read_json, verify_sums, write_json
 from gde.nets.registry import build
+from gde.sets.alphabet import ALPHABETS
 
 if TYPE_CHECKING:
     import anndata
@@ -29,10 +30,12 @@ WEIGHTS, CONFIG, FEATURES = "model.safetensors", "config.json", "features"
 class GDE(nn.Module):
     """Generative distribution embedding (Fishman et al., arXiv 2505.18150).
 
-    config : resolved experiment; `encoder`, `generator`, `latent_dim` and `heads` (what an objective predicts besides
-        samples, with the sizes found in its data) are read here, the rest travels along.
+    config : resolved experiment; `encoder`, `generator`, `latent_dim` and what only the data tell are read here:
+        `heads` (what an objective predicts besides samples, with its sizes), `tokens` (alphabet and length, of
+        sequences). The rest travels along.
     mean, scale : (d,) standardisation constants fitted on training samples; everything inside works on
-        (x - mean) / scale, everything outside in the units of the data.
+        (x - mean) / scale, everything outside in the units of the data. Samples that are sequences stay tokens
+        (..., d) uint8, zeros behind the end, d their greatest length; mean and scale are then 0 and 1.
     features : how raw data (an AnnData, a table) becomes samples, where that is known.
     digest : SHA-256 of the weights' file; "" for a model that was not loaded.
     """
@@ -52,8 +55,11 @@ class GDE(nn.Module):
         self.register_buffer("x_scale", torch.as_tensor(scale, dtype=torch.float32).clone())
         self.dim, self.latent_dim = len(self.x_mean), config["latent_dim"]
         sizes = {"dim": self.dim, "latent_dim": self.latent_dim}
-        self.encoder = build(encoders.REGISTRY, config["encoder"], **sizes)
-        self.generator = build(generators.REGISTRY, config["generator"], **sizes)
+        tokens = config.get("tokens")
+        self.alphabet = None if tokens is None else ALPHABETS[tokens["alphabet"]]
+        letters = {} if tokens is None else {"vocabulary": self.alphabet.size}
+        self.encoder = build(encoders.REGISTRY, config["encoder"], **sizes, **letters)
+        self.generator = build(generators.REGISTRY, config["generator"], **sizes, **letters)
         self.heads = nn.ModuleDict()
         if "heads" in config:  # the objectives that predict something besides samples
             from gde.objectives.heads import HEADS
@@ -65,20 +71,26 @@ class GDE(nn.Module):
         return self.x_mean.device
 
     def standardise(self, x: Tensor) -> Tensor:
-        """(x - mean) / scale; (..., d) in data units -> standardised."""
-        return (x - self.x_mean) / self.x_scale
+        """(x - mean) / scale; (..., d) in data units -> standardised. Tokens stay as they are."""
+        return (x - self.x_mean) / self.x_scale if self.alphabet is None else x
 
     def encode(self, x: Tensor, *, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
-        """Embeddings of sets that fit in memory: x (b, n, d) in data units -> (b, l).
+        """Embeddings of sets that fit in memory: x (b, n, d) in data units, or tokens uint8 -> (b, l).
 
-        Raises ValueError for another number of features, GdeError for values that are not finite.
+        Raises ValueError for another number of features, GdeError for values that are not finite or no tokens.
         """
         if x.ndim != 3 or x.shape[-1] != self.dim:
             raise ValueError(f"x: found shape {tuple(x.shape)}, expected (sets, samples, {self.dim})")
         real = x if mask is None else x[mask]
-        if not torch.isfinite(real).all():
-            raise bad("x", "NaN or infinity", "finite samples", "remove or mask those samples")
-        return self.encoder(self.standardise(x.to(self.x_mean)), mask=mask, weight=weight)
+        if self.alphabet is None:
+            if not torch.isfinite(real).all():
+                raise bad("x", "NaN or infinity", "finite samples", "remove or mask those samples")
+            x = x.to(self.x_mean)
+        elif x.dtype != torch.uint8 or (real > self.alphabet.size).any():
+            found = f"values of type {x.dtype} up to {real.max()}"
+            expected = f"tokens of type uint8, 0 to {self.alphabet.size}"
+            raise bad("x", found, expected, f"encode sequences with gde.sets.alphabet ({self.alphabet.name})")
+        return self.encoder(self.standardise(x.to(self.device)), mask=mask, weight=weight)
 
     @torch.no_grad()
     def embed(
@@ -102,10 +114,11 @@ class GDE(nn.Module):
 
     @torch.no_grad()
     def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n samples of each embedded distribution: z (b, l) -> (b, n, d) in data units."""
+        """Draw n samples of each embedded distribution: z (b, l) -> (b, n, d) in data units, or tokens uint8."""
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z: found shape {tuple(z.shape)}, expected (sets, {self.latent_dim})")
-        return self.generator.sample(z.to(self.x_mean), n, generator=generator) * self.x_scale + self.x_mean
+        x = self.generator.sample(z.to(self.x_mean), n, generator=generator)
+        return x * self.x_scale + self.x_mean if self.alphabet is None else x
 
     @torch.no_grad()
     def predict_labels(self, z: Tensor) -> Tensor:

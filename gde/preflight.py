@@ -9,7 +9,7 @@ from typing import Any
 
 from gde.config.load import read_yaml
 from gde.errors import GdeError, bad
-from gde.prepare.inputs import input_files
+from gde.prepare.inputs import own_files
 
 SLURM_TOOLS = ("sbatch", "squeue", "scancel")
 PROFILES = (Path(), Path.home() / ".config/snakemake", Path("/etc/xdg/snakemake"))  # where Snakemake looks
@@ -29,15 +29,14 @@ def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterato
         dataset = resolved["dataset"]
         try:
             sources = files_of(dataset, root, table)
-            listed = {os.path.normpath(source.path) for source in sources}
             for source in sources:
                 if not (root / source.path).is_file() and (source.access == "bundled" or not source.urls):
                     yield ask_for(source)
         except GdeError as e:
             yield e
             continue
-        for key, path in input_files(dataset).items():
-            if os.path.normpath(path) not in listed and not (root / path).is_file():
+        for key, path in own_files(dataset, [str(source.path) for source in sources]).items():
+            if not (root / path).is_file():
                 where = f"config/experiments/{name.partition('/')[0]}.yaml: dataset.{key}"
                 remedy = "correct the path; it is relative to the working directory"
                 yield bad(where, f"no file {path!r}", "an existing file", remedy)

@@ -1,7 +1,6 @@
 """What can be downloaded: resources/sources.yaml, checked, and which of its files an experiment reads."""
 
 import importlib.util
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from gde.config.datasets import Dataset
 from gde.config.errors import explain, kind_of, show, submodels
 from gde.config.load import Mark, read_yaml
 from gde.errors import GdeError, bad
-from gde.prepare.inputs import input_files
+from gde.prepare.inputs import named
 
 RESOURCES = Path("resources")
 TABLE = RESOURCES / "sources.yaml"
@@ -128,8 +127,8 @@ def files_of(
     if missing := set(declared) - {s.dataset for s in table.values()}:
         raise bad(TABLE, f"no files of {', '.join(sorted(missing))}", f"what {dataset['kind']} reads", "restore them")
     out = [s for s in table.values() if s.dataset in declared]
-    named = set(map(os.path.normpath, input_files(dataset).values()))
-    return out + [s for p, s in table.items() if p in named and s not in out]
+    wanted = named(dataset)
+    return out + [s for p, s in table.items() if wanted(p) and s not in out]
 
 
 def downloads(resolved: Mapping[str, Any], root: Path = Path()) -> list[dict[str, Any]]:

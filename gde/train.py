@@ -28,9 +28,9 @@ from gde.processes import Processes
 from gde.sets.random import ShardRandom
 from gde.sets.source import (
     describe_conditions,
-    head_sections,
     load_features,
     make_sampler,
+    model_sections,
     training_samples,
     validation_batch,
 )
@@ -174,7 +174,7 @@ def build_models(config: dict[str, Any], store: SetStore, device: torch.device) 
     """The model, initialised from the seed alone, and its running average."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
-        config = config | head_sections(store, config)
+        config = config | model_sections(store, config)
         model = GDE(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store))
         describe_conditions(model, store, config)
     model.to(device)

@@ -267,7 +267,7 @@ def test_parameters_are_those_of_the_model(family_store):
 
     config = tiny.experiment()
     model = tiny.model_for(family_store, config)
-    assert costs.n_parameters(canonical_json(costs.model_of(config)), 2) == n_parameters(model)
+    assert costs.n_parameters(canonical_json(costs.model_of(config, 2)), 2) == n_parameters(model)
 
 
 @pytest.mark.parametrize("preset", ["laptop", "paper"])

@@ -180,7 +180,8 @@ def test_every_source_takes_a_record(kind):
 
 def test_equal_results_made_elsewhere_are_equal(tmp_path, family_store, elsewhere):
     """Model, embeddings and samples differ in bytes, and in nothing that counts."""
-    from gde.embed import embed_to_h5ad, sample_to_h5ad
+    from gde.embed import embed_to_h5ad
+    from gde.samples import sample_test_sets
     from gde.verify import canonical_digests, compare
 
     config = tiny.experiment({"training.steps": 4})
@@ -188,7 +189,7 @@ def test_equal_results_made_elsewhere_are_equal(tmp_path, family_store, elsewher
         folder = tmp_path / name
         train_run(config, family_store.path, folder / "runs", folder / "x/model", accelerator="cpu")
         embed_to_h5ad(folder / "x/model", family_store.path, folder / "x/embeddings.h5ad", device=tiny.CPU)
-        sample_to_h5ad(folder / "x/model", folder / "x/embeddings.h5ad", folder / "x/samples.h5ad", device=tiny.CPU)
+        sample_test_sets(folder / "x/model", folder / "x/embeddings.h5ad", folder / "x/samples.h5ad", device=tiny.CPU)
         elsewhere()
     a, b = (canonical_digests(tmp_path / name / "x") for name in "ab")
     assert len(a) == 4

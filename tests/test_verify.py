@@ -10,12 +10,13 @@ import yaml
 
 import gde
 from gde.cli import main
-from gde.embed import embed_to_h5ad, sample_to_h5ad
+from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
 from gde.integrity import read_sealed_json, write_sealed_json
 from gde.io import read_json, read_sums, write_json, write_sums
 from gde.prepare import prepare_store
 from gde.runs import keep_metrics, train_run
+from gde.samples import sample_test_sets
 from gde.verify import verify
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -29,7 +30,7 @@ def make(root: Path, config: dict) -> None:
     prepare_store({key: config[key] for key in ("name", "seed", "dataset")}, store)
     run = train_run(config, store, results / "runs", here / "model", accelerator="cpu")
     embed_to_h5ad(here / "model", store, here / "embeddings.h5ad", device=tiny.CPU)
-    sample_to_h5ad(here / "model", here / "embeddings.h5ad", here / "samples.h5ad", device=tiny.CPU)
+    sample_test_sets(here / "model", here / "embeddings.h5ad", here / "samples.h5ad", device=tiny.CPU)
     report, model = tiny.metrics(run), read_json(here / "model/config.json")
     inputs = {"model": read_sums(here / "model")["model.safetensors"], "store": model["store"]}
     report["provenance"]["inputs"] = inputs

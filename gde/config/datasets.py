@@ -5,10 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from gde.config.base import Count, HeldOut, Names, Positive, Section, refuse
+from gde.config.sequence_data import DnaMultinomial, Gpra, Methylation, MpraBarcodes, MpraBins, Sequences, SyntheticDna
 from gde.config.single_cells import Donors, LineageTracing, PerturbSeq
 from gde.config.split import Split
 
 FAMILIES = ("normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm")
+# Kinds whose samples are sequences of letters.
+SEQUENCES = ("gpra", "mpra_bins", "methylation", "synthetic_dna", "dna_multinomial", "sequences")
 
 
 class NormalLaw(Section):
@@ -233,7 +236,22 @@ class Pbmc68k(Section):
 
 Family = Normal | Poisson | Multinomial | Mvn | MvnLowRank | Gmm
 Dataset = Annotated[
-    Family | H5ad | Table | Digits | Pbmc68k | LineageTracing | PerturbSeq | Donors, Field(discriminator="kind")
+    Family
+    | H5ad
+    | Table
+    | Digits
+    | Pbmc68k
+    | LineageTracing
+    | PerturbSeq
+    | Donors
+    | Methylation
+    | Gpra
+    | MpraBins
+    | MpraBarcodes
+    | DnaMultinomial
+    | SyntheticDna
+    | Sequences,
+    Field(discriminator="kind"),
 ]
 
 

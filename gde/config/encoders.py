@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Section, Whole, refuse
+from gde.config.sequence_models import DnaConv
 
 MOMENTS = "also give each sample in within-set standardised form, (x - mean) / sd"
 SKIP = "add a map of the set's mean, log sd and (up to 16 features) correlations to the embedding"
@@ -109,7 +110,7 @@ class ResNetAttention(Section):
 
 
 Encoder = Annotated[
-    Mean | Mlp | Gnn | MedianGnn | ResNet | KernelMean | PcaMean | Attention | ResNetAttention,
+    Mean | Mlp | Gnn | MedianGnn | ResNet | KernelMean | PcaMean | Attention | ResNetAttention | DnaConv,
     Field(discriminator="kind"),
 ]
 

@@ -85,9 +85,49 @@ METRICS = {
         "reconstruction/mmd",
         "reconstruction/energy",
     ),
+    "methylation": (
+        "tissue/accuracy",
+        "tissue/macro_f1",
+        "tissue/accuracy_coarse",
+        "tissue/macro_f1_coarse",
+        "tissue/head_accuracy",
+        "replicates/separation",
+        "replicates/nearest",
+        "methylation/rate_error",
+        "methylation/concordance_error",
+        "methylation/entropy_error",
+        "methylation/valid",
+    ),
+    "patterns": (
+        "geometry/simplex_pearson",
+        "geometry/simplex_spearman",
+        "geometry/transport_pearson",
+        "geometry/transport_spearman",
+        "patterns/composition_error",
+        "patterns/substitutions",
+        "likelihood/letter",
+    ),
+    "sequences": (
+        "labels/accuracy",
+        "labels/macro_f1",
+        "kmers/distance",
+        "kmers/gc_error",
+        "kmers/n_error",
+        "lengths/error",
+        "novelty/identity",
+        "likelihood/letter",
+    ),
 }
 # Data sets with an evaluation of their own; any real data set may take one of these, where it has the columns.
-EVALUATION_OF = {"lineage_tracing": "lineage", "perturb_seq": "perturbation", "donors": "donors"}
+EVALUATION_OF = {
+    "lineage_tracing": "lineage",
+    "perturb_seq": "perturbation",
+    "donors": "donors",
+    "methylation": "methylation",
+    "dna_multinomial": "patterns",
+    "synthetic_dna": "patterns",
+}
+OF_SEQUENCES = ("methylation", "expression", "patterns", "sequences")  # evaluations of sequences, and only of these
 BOOTSTRAP = "bootstrap resamples of the intervals"
 
 
@@ -164,4 +204,45 @@ class Donors(Section):
     repeats: Count = Field(5, description="cross-validations, each with other folds")
 
 
-Evaluation = Annotated[Family | Samples | Lineage | Perturbation | Donors, Field(discriminator="kind")]
+class Methylation(Section):
+    kind: Literal["methylation"] = Field(
+        description="methylation reads: tissues of held-out samples, generated reads against real ones"
+    )
+    bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
+    repeats: Count = Field(8, description="disjoint sets of reads of each training sample that tissues are learned from")
+    reads: Annotated[int, Field(ge=2)] = Field(2000, description="reads of such a set at most")
+    regions: Annotated[int, Field(ge=1)] = Field(
+        1024, description="regions of the genome whose mean methylation is the baseline `mean_profile`"
+    )
+    generated: Annotated[int, Field(ge=10)] = Field(1000, description="reads generated for each held-out sample")
+
+
+class Patterns(Section):
+    kind: Literal["patterns"] = Field(description="simulated sequences: mixtures of words, whose truth is known")
+    bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
+    points: Annotated[int, Field(ge=10)] = Field(5000, description="held-out sequences of each mixture")
+    mixtures: Whole = Field(
+        40, description="random mixtures of held-out words beside each of them alone; three words: the simplex's 55"
+    )
+    generated: Annotated[int, Field(ge=10)] = Field(200, description="sequences generated for each mixture")
+    scored: Annotated[int, Field(ge=10)] = Field(100, description="sequences of each mixture whose likelihood is taken")
+
+
+class Sequences(Section):
+    kind: Literal["sequences"] = Field(description="sequences: labels, and generated ones against those held out")
+    bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
+    label: str | None = Field(None, description="column to predict; null = the first of dataset.labels, or the group")
+    repeats: Count = Field(8, description="disjoint sets of each training group that labels are learned from")
+    most: Annotated[int, Field(ge=2)] = Field(2000, description="sequences of such a set, and of a scored one, at most")
+    generated: Annotated[int, Field(ge=10)] = Field(500, description="sequences generated for each held-out group")
+    kmer: Annotated[int, Field(ge=1, le=8)] = Field(4, description="letters of the words whose spectra are compared")
+    markov: Annotated[int, Field(ge=0, le=8)] = Field(
+        5, description="letters that the baseline's next one depends on, at most; the order that validates best is used"
+    )
+    known: Count = Field(20_000, description="training sequences, at most, that novelty is measured against")
+
+
+Evaluation = Annotated[
+    Family | Samples | Lineage | Perturbation | Donors | Methylation | Patterns | Sequences,
+    Field(discriminator="kind"),
+]

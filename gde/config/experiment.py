@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from gde import encoders, generators
 from gde.config.base import Count, Positive, Section, Whole, refuse
-from gde.config.datasets import FAMILIES, Dataset
+from gde.config.datasets import FAMILIES, SEQUENCES, Dataset
 from gde.config.encoders import Encoder, ResNet
-from gde.config.evaluation import EVALUATION_OF, METRICS, Evaluation
+from gde.config.evaluation import EVALUATION_OF, METRICS, OF_SEQUENCES, Evaluation
 from gde.config.generators import Flow, Generator
 from gde.config.grids import Grid
 from gde.config.objectives import Objective, Reconstruction
@@ -20,6 +21,22 @@ class DirichletK(Section):
     kind: Literal["dirichlet_k"] = Field(description="a set mixes k groups with Dirichlet(alpha) weights")
     k: Count = Field(3, description="groups in a mixture")
     alpha: Positive = Field(1.0, description="1 = all weights equally likely; smaller = one group dominates")
+
+
+class Neighbours(Section):
+    kind: Literal["neighbours"] = Field(description="a set is of a group and those beside it, in equal shares")
+    along: str = Field(min_length=1, description="column of the groups with the numbers that order them")
+    within: list[str] = Field([], description="columns whose values neighbours have in common")
+    k: Count = Field(3, description="groups in a set, odd: as many below as above; at the ends there are fewer")
+
+    @model_validator(mode="after")
+    def possible(self):
+        if self.k % 2 == 0:
+            refuse("k", self.k, "an odd number", "a group stands in the middle of its neighbours: add 1")
+        return self
+
+
+Mixer = Annotated[DirichletK | Neighbours, Field(discriminator="kind")]
 
 
 class Published(Section):
@@ -63,7 +80,7 @@ class Experiment(Section):
     objective: Objective = Field(
         Reconstruction(kind="reconstruction"), description="how encoder and generator are trained together"
     )
-    mixer: DirichletK | None = Field(None, description="train on mixtures of groups; null = one group per set")
+    mixer: Mixer | None = Field(None, description="train on mixtures of groups; null = one group per set")
     training: Training = Field(Training(), description="budget and optimiser")
     evaluation: Evaluation = Field(description="metrics; may be left out: its kind follows from the data set")
     published: dict[str, Published] = Field({}, description="metric: published number")
@@ -71,15 +88,20 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def consistent(self):
-        family = self.dataset.kind in FAMILIES
-        if family != (self.evaluation.kind == "family"):
-            expected = "family" if family else EVALUATION_OF.get(self.dataset.kind, "samples")
-            refuse(
-                "evaluation.kind",
-                self.evaluation.kind,
-                f"{expected!r} for dataset {self.dataset.kind}",
-                "remove the key",
-            )
+        family, sequences = self.dataset.kind in FAMILIES, self.dataset.kind in SEQUENCES
+        evaluation = self.evaluation.kind
+        if family != (evaluation == "family") or sequences != (evaluation in OF_SEQUENCES):
+            expected = f"{evaluation_of(self.dataset.kind)!r} for dataset {self.dataset.kind}"
+            refuse("evaluation.kind", evaluation, expected, "remove the key")
+        if sequences and self.objective.isometry:
+            refuse("objective.isometry", self.objective.isometry, "0 for sequences", "no W2 is known between them")
+        if sequences and self.objective.kind == "perturbation":
+            expected = "another objective for sequences"
+            refuse("objective.kind", "perturbation", expected, "it predicts means, and sequences have none")
+        if wrong := wrong_kind(self.encoder.kind, self.generator.kind, tokens=sequences):
+            section, kind, expected = wrong
+            where = f"dataset {self.dataset.kind}, whose samples are {'sequences' if sequences else 'vectors'}"
+            refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
         if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
             expected = "'perturbation' with the evaluation of that name"
             refuse("objective.kind", self.objective.kind, expected, "it says which groups are controls of which")
@@ -92,7 +114,8 @@ class Experiment(Section):
         objective = self.objective.kind
         if family and objective != "reconstruction":
             refuse("objective.kind", objective, "'reconstruction' for a simulated family", "its sets have no labels")
-        if self.mixer is not None and objective in ("ordered", "perturbation"):
+        centred = self.mixer is not None and self.mixer.kind == "neighbours" and objective == "ordered"
+        if self.mixer is not None and objective in ("ordered", "perturbation") and not centred:
             remedy = "a mixture of groups has no successor and no control"
             refuse("mixer", self.mixer.kind, f"null for the objective {objective}", remedy)
         noise, dim = getattr(self.generator, "noise_dim", None), getattr(self.dataset, "dim", None)
@@ -103,6 +126,22 @@ class Experiment(Section):
             if metric not in METRICS[self.evaluation.kind]:
                 refuse(f"published|{metric}", metric, "|".join(METRICS[self.evaluation.kind]), "")
         return self
+
+
+def evaluation_of(dataset: str) -> str:
+    """The evaluation that a kind of data set has where none is given."""
+    if dataset in FAMILIES:
+        return "family"
+    return EVALUATION_OF.get(dataset, "sequences" if dataset in SEQUENCES else "samples")
+
+
+def wrong_kind(encoder: str, generator: str, *, tokens: bool) -> tuple[str, str, str] | None:
+    """The section that is not for such samples (sequences, or vectors), its kind, and the kinds that are."""
+    for section, kind, package in (("encoder", encoder, encoders), ("generator", generator, generators)):
+        if tokens != (kind in package.TOKEN_KINDS):
+            fitting = [k for k in package.REGISTRY if tokens == (k in package.TOKEN_KINDS)]
+            return section, kind, f"one of {', '.join(fitting)}"
+    return None
 
 
 class Config(Section):

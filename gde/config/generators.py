@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, NonNegative, Positive, Section, Share, Whole, refuse
+from gde.config.sequence_models import DnaVae, Gpt, HyenaDna
 
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
 GUIDANCE = "strength of classifier-free guidance when sampling; 1 = none, anything else needs drop > 0"
@@ -128,7 +129,8 @@ class Wormhole(Section):
 
 
 Generator = Annotated[
-    Flow | Ddpm | DdpmSubset | Cvae | SlicedW2 | ExactOt | Sinkhorn | Mmd | Wormhole, Field(discriminator="kind")
+    Flow | Ddpm | DdpmSubset | Cvae | SlicedW2 | ExactOt | Sinkhorn | Mmd | Wormhole | HyenaDna | DnaVae | Gpt,
+    Field(discriminator="kind"),
 ]
 
 

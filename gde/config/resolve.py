@@ -12,10 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from gde.config.base import HeldOut
-from gde.config.datasets import FAMILIES
+from gde.config.datasets import SEQUENCES
 from gde.config.errors import explain_all, kind_of, nearest, show, submodels, unknown
-from gde.config.evaluation import EVALUATION_OF
-from gde.config.experiment import Budget, Config, Experiment, Presets
+from gde.config.experiment import Budget, Config, Experiment, Presets, evaluation_of
 from gde.config.load import Tree, from_snakemake, merge, read_yaml
 from gde.errors import GdeError, bad
 from gde.io import sha256_json
@@ -232,10 +231,12 @@ def with_kinds(tree: Tree) -> Tree:
     """Write out the default kinds, so that a preset or override merges into them."""
     data = dict(tree.data)
     dataset = data.get("dataset")
-    family = isinstance(dataset, dict) and dataset.get("kind") in FAMILIES
-    defaults = {"encoder": "resnet", "generator": "flow", "objective": "reconstruction"}
-    kind = dataset.get("kind") if isinstance(dataset, dict) else None
-    defaults["evaluation"] = "family" if family else EVALUATION_OF.get(str(kind), "samples")
+    kind = str(dataset.get("kind")) if isinstance(dataset, dict) else ""
+    encoder, generator = ("dna_conv", "hyenadna") if kind in SEQUENCES else ("resnet", "flow")
+    defaults = {"encoder": encoder, "generator": generator, "objective": "reconstruction"}
+    defaults["evaluation"] = evaluation_of(kind)
+    if isinstance(data.get("mixer"), dict):
+        defaults["mixer"] = "dirichlet_k"
     for section, kind in defaults.items():
         value = data.get(section, {})
         if isinstance(value, dict) and "kind" not in value:

@@ -2,20 +2,28 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from gde.config.base import LARGEST_SEED, Count, Section
 from gde.config.encoders import Encoder
 from gde.config.errors import explain, show
-from gde.config.experiment import Experiment
+from gde.config.experiment import Experiment, evaluation_of, wrong_kind
 from gde.config.generators import Generator
 from gde.config.load import Mark, Tree
 from gde.config.resolve import TRAINING
 from gde.errors import bad
+from gde.sets.alphabet import ALPHABETS
 
 HEADS = ("classifier", "ordered_next", "mean_predictor", "perturbation")
+
+
+class Tokens(Section):
+    """What a model of sequences knows of its samples."""
+
+    alphabet: Literal[tuple(ALPHABETS)]
+    length: Count
 
 
 class Architecture(Section):
@@ -24,14 +32,20 @@ class Architecture(Section):
     encoder: Encoder
     generator: Generator
     latent_dim: Count
+    tokens: Tokens | None = None
 
 
 def check_architecture(config: Any, where: Path) -> None:
-    """GdeError unless `config` (config.json of a model) holds a possible encoder, generator and latent_dim."""
+    """GdeError unless `config` (config.json of a model) holds a possible encoder, generator, latent_dim and, of
+    sequences, alphabet and length."""
     remedy = "give the configuration that the model was trained with, or train again"
     _check_mapping(config, where, remedy)
     part = {key: config[key] for key in Architecture.model_fields if key in config}
-    _check(Architecture, part, where)
+    kinds = _check(Architecture, part, where)
+    if wrong := wrong_kind(kinds.encoder.kind, kinds.generator.kind, tokens=kinds.tokens is not None):
+        section, kind, expected = wrong
+        found = f"{kind!r} in a model of {'vectors' if kinds.tokens is None else 'sequences'}"
+        raise bad(f"{where}: {section}.kind", found, expected, remedy)
     heads = config.get("heads", {})
     if not isinstance(heads, dict) or not all(k in HEADS and isinstance(v, dict) for k, v in heads.items()):
         raise bad(f"{where}: heads", show(heads), f"a mapping of {', '.join(HEADS)}", remedy)
@@ -51,9 +65,7 @@ def check_resolved(config: Any, where: Path) -> None:
         raise bad(f"{where}: seed", show(seed), "a whole number >= 0, below 2**63", remedy)
     part = {key: config[key] for key in Experiment.model_fields if key in config and key != "presets"}
     if "evaluation" not in part and isinstance(part["dataset"], dict):
-        from gde.config.datasets import FAMILIES
-
-        part["evaluation"] = {"kind": "family" if part["dataset"].get("kind") in FAMILIES else "samples"}
+        part["evaluation"] = {"kind": evaluation_of(str(part["dataset"].get("kind")))}
     whole = _check(Experiment, part, where).model_dump()
     for key in (k for k in part if k in config):
         if (missing := _missing(whole[key], part[key])) is not None:

@@ -10,4 +10,6 @@ REGISTRY = {
     "pca_mean": "gde.encoders.pca_mean:PcaMean",
     "attention": "gde.encoders.attention:Attention",
     "resnet_attention": "gde.encoders.resnet_attention:ResNetAttention",
+    "dna_conv": "gde.encoders.dna_conv:DnaConv",
 }
+TOKEN_KINDS = frozenset({"dna_conv"})  # of sets of sequences, and only of these

@@ -84,7 +84,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, *, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
         """x : (b, n, d); mask (b, n) bool; weight (b, n).   returns (b, latent_dim)."""
         if mask is not None:  # what stands behind the mask may be anything, even NaN
-            x = torch.where(mask[..., None], x, 0.0)
+            x = torch.where(mask[..., None], x, x.new_zeros(()))
         h, pooled = None, []
         for k in range(self.n_stages):
             h = self.stage(k, x, h, pooled)

@@ -19,6 +19,9 @@ REGISTRY = {
     "lineage": "gde.evaluate.lineage:evaluate",
     "perturbation": "gde.evaluate.perturbation:evaluate",
     "donors": "gde.evaluate.donors:evaluate",
+    "methylation": "gde.evaluate.methylation:evaluate",
+    "patterns": "gde.evaluate.patterns:evaluate",
+    "sequences": "gde.evaluate.sequences:evaluate",
 }
 
 

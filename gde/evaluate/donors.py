@@ -16,7 +16,7 @@ from gde.evaluate.regression import ridge
 from gde.evaluate.samples import reconstruct
 from gde.evaluate.tables import principal_columns
 from gde.sets.annotations import codes, has, rows_of
-from gde.sets.companions import numbers
+from gde.sets.columns import numbers
 from gde.sets.random import seed_of
 
 DONOR, CELL_TYPE = "donor", "cell_type"

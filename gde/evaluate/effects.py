@@ -8,7 +8,7 @@ import numpy as np
 
 from gde.errors import bad
 from gde.sets.annotations import codes, has, rows_of
-from gde.sets.companions import column, joint
+from gde.sets.columns import column, joint
 
 CONTROL_CELLS = 4000  # of a context: enough for its embedding, its spread and its pictures
 
@@ -63,7 +63,7 @@ def true_effects(
     ((name, value),) = objective["control"].items()
     names = column(store, name, "objective.control")
     control = ((names == str(value)) | (store.groups[name] == value)).to_numpy()
-    key = np.array([" ".join(k) or "all" for k in joint(store, objective["within"])], dtype=object)
+    key = np.array([" ".join(k) or "all" for k in joint(store, objective["within"], "objective.within")], dtype=object)
     n = int(batches.max()) + 1
     parity = rng.permutation(len(store.x)) % 2
     contexts, halves = {}, {}

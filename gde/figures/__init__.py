@@ -30,6 +30,9 @@ REGISTRY = {
         "shifts",
         "ranks",
         "cells",
+        "tissues",
+        "methylation",
+        "methylation_levels",
     )
 }
 OF_KIND = {
@@ -37,6 +40,7 @@ OF_KIND = {
     "lineage": ("embedding", "information", "spring", "fate", "days", "reconstruction", "loss", "metrics"),
     "perturbation": ("perturbations", "shifts", "ranks", "cells", "loss", "metrics"),
     "donors": ("embedding", "labels", "reconstruction", "loss", "metrics"),
+    "methylation": ("embedding", "tissues", "methylation", "methylation_levels", "loss", "metrics"),
 }
 
 

@@ -10,4 +10,8 @@ REGISTRY = {
     "sinkhorn": "gde.generators.sinkhorn:Sinkhorn",
     "mmd": "gde.generators.mmd:Mmd",
     "wormhole": "gde.generators.wormhole:Wormhole",
+    "hyenadna": "gde.generators.hyenadna:HyenaDna",
+    "dna_vae": "gde.generators.dna_vae:DnaVae",
+    "gpt": "gde.generators.gpt:Gpt",
 }
+TOKEN_KINDS = frozenset({"hyenadna", "dna_vae", "gpt"})  # of sequences, and only of these

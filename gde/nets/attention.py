@@ -45,9 +45,9 @@ class SetAttention(nn.Module):
 
     def streamed(self, visit: Visit, sizes: Sequence[int]) -> list[Keys]:
         held = Gathered(sizes)
-        for s, h in visit():
-            held.add(s, self(h).key_value)
-        return [Keys(key_value, None) for key_value in held.sets()]
+        for s, h, weight in visit():
+            held.add(s, self(h).key_value, weight)
+        return [Keys(key_value, log_weights(None, weight)) for key_value, weight in held.sets()]
 
     def attend(self, h: Tensor, keys: Keys) -> Tensor:
         """Weighted mean of the values for each sample and head; h (b, n, hidden) -> (b, n, hidden)."""
@@ -82,11 +82,13 @@ class InducedAttention(nn.Module):
         highest = [torch.full_like(query[..., :1], -torch.inf) for _ in sizes]
         total = [torch.zeros_like(query[..., :1], dtype=torch.float64) for _ in sizes]
         gathered = [torch.zeros_like(query, dtype=torch.float64) for _ in sizes]
-        for s, h in visit():
+        for s, h, weight in visit():
             key, value = (split_heads(t, self.heads) for t in self.key_value(self.norm(h)).chunk(2, -1))
             score = query @ key.mT / math.sqrt(query.shape[-1])  # (1, heads, points, c)
             new = torch.maximum(highest[s], score.amax(-1, keepdim=True))
             share, faded = (score - new).exp(), (highest[s] - new).double().exp()
+            if weight is not None:
+                share = share * weight[:, None, None].to(share.dtype)
             total[s] = total[s] * faded + share.sum(-1, keepdim=True, dtype=torch.float64)
             gathered[s] = gathered[s] * faded + (share @ value).double()
             highest[s] = new

@@ -20,13 +20,14 @@ def ordered(
     No gradient flows through the target, E(next) - E(current): through it the easiest way to a small error is a small
     or constant embedding, which the generator, being free to rescale z, would not resist. The encoder learns from the
     term through E(current), which the step is predicted from: to hold what the future depends on.
-    batch["next"] : x (b, n, d), mask, valid (b,); sets that nothing follows count as 0. batch["condition"] (b,) is
-    optional. returns scalars: loss and its terms. Further options say what the batch was drawn with.
+    batch["next"] : x (b, n, d), mask, weight, valid (b,); sets that nothing follows count as 0. batch["condition"]
+    (b,) is optional. returns scalars: loss and its terms. Further options say what the batch was drawn with.
     """
     z, terms = reconstruct(model, model.standardise(batch["x"]), batch, rng, isometry=isometry)
     following = batch["next"]
     with torch.no_grad():
-        step = model.encoder(model.standardise(following["x"]), mask=following["mask"]).float() - z.float()
+        there = {"mask": following["mask"], "weight": following["weight"]}
+        step = model.encoder(model.standardise(following["x"]), **there).float() - z.float()
     predicted = model.heads["ordered_next"](z, batch.get("condition")).float()
     terms["ordered"] = set_average((predicted - step).square().mean(-1), batch, following["valid"])
     return total(terms, isometry=isometry, ordered=weight)

@@ -18,6 +18,13 @@ REGISTRY = {
     "lineage_tracing": "gde.prepare.lineage_tracing:prepare",
     "perturb_seq": "gde.prepare.perturb_seq:prepare",
     "donors": "gde.prepare.donors:prepare",
+    "methylation": "gde.prepare.methylation:prepare",
+    "gpra": "gde.prepare.gpra:prepare",
+    "mpra_bins": "gde.prepare.mpra_bins:prepare",
+    "mpra_barcodes": "gde.prepare.mpra_barcodes:prepare",
+    "dna_multinomial": "gde.prepare.synthetic_dna:prepare",
+    "synthetic_dna": "gde.prepare.synthetic_dna:prepare",
+    "sequences": "gde.prepare.sequences:prepare",
 }
 
 

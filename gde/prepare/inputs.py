@@ -1,6 +1,9 @@
 """Which files a data set is made from: what the workflow fetches and checks before `prepare`. Light: read at once."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,29 @@ def screen_files(dataset: Mapping[str, Any]) -> dict[str, str]:
     return {line: _expand(file) for line, file in dataset["files"].items() if file}
 
 
+def methylation_files(dataset: Mapping[str, Any]) -> dict[str, str]:
+    """The files of methylation samples: those named, and those that patterns find, sorted; a pattern that finds none
+    stands for itself."""
+    out: dict[str, str] = {}
+    for given in map(_expand, dataset["files"]):
+        found = sorted(glob(given)) if is_pattern(given) else [given]
+        for file in found or [given]:
+            name = Path(file).name
+            if file not in out.values():
+                out[f"files ({name})" if f"files ({name})" not in out else f"files ({file})"] = file
+    return out
+
+
+def condition_files(dataset: Mapping[str, Any]) -> dict[str, str]:
+    """The file of each condition in which promoters were measured."""
+    return {condition: _expand(file) for condition, file in dataset["files"].items()}
+
+
+def is_pattern(file: str) -> bool:
+    """Whether a name of `dataset.files` stands for all files like it."""
+    return bool(set("*?[") & set(file))
+
+
 def input_files(dataset: Mapping[str, Any]) -> dict[str, str]:
     """Key of the data set's settings -> file, for every file it is made from; {} for simulated and bundled ones."""
     if dataset["kind"] == "lineage_tracing":
@@ -30,7 +56,31 @@ def input_files(dataset: Mapping[str, Any]) -> dict[str, str]:
         files = {f"files.{line}": file for line, file in screen_files(dataset).items()}
         vectors = dataset["vectors"] or {}
         return files | ({"vectors.path": _expand(vectors["path"])} if "path" in vectors else {})
+    if dataset["kind"] == "methylation":
+        more = {key: _expand(dataset[key]) for key in ("genome", "samples") if dataset[key]}
+        return methylation_files(dataset) | more
+    if dataset["kind"] == "gpra":
+        return {f"files.{condition}": file for condition, file in condition_files(dataset).items()}
     return {"path": _expand(dataset["path"])} if "path" in dataset else {}
+
+
+def named(dataset: Mapping[str, Any]) -> Callable[[str], bool]:
+    """Whether a path is a file that the settings name, or that one of their patterns would find."""
+    files = set(map(os.path.normpath, input_files(dataset).values()))
+    given = dataset["files"] if dataset["kind"] == "methylation" else ()
+    patterns = [os.path.normpath(_expand(file)) for file in given if is_pattern(file)]
+    return lambda path: os.path.normpath(path) in files or any(fnmatchcase(path, p) for p in patterns)
+
+
+def own_files(dataset: Mapping[str, Any], published: Iterable[str]) -> dict[str, str]:
+    """`input_files` without those at the `published` paths, and without patterns that these fit."""
+    paths = set(map(os.path.normpath, published))
+    return {
+        key: file
+        for key, file in input_files(dataset).items()
+        if os.path.normpath(file) not in paths
+        and not (is_pattern(file) and any(fnmatchcase(path, os.path.normpath(file)) for path in paths))
+    }
 
 
 def _expand(path: str) -> str:

@@ -24,10 +24,19 @@ class Table:
 
     features None means every column that is not in `others`. A transposed file (features and group rows down, samples
     across, first column their names) is read as a whole: it takes its text size in memory several times over.
+    empty : cells without anything are NaN, instead of an error.
     """
 
-    def __init__(self, path: Path, others: Sequence[str], features: Sequence[str] | None, *, transpose: bool = False):
-        self.path, self.others = path, list(others)
+    def __init__(
+        self,
+        path: Path,
+        others: Sequence[str],
+        features: Sequence[str] | None,
+        *,
+        transpose: bool = False,
+        empty: bool = False,
+    ):
+        self.path, self.others, self.empty = path, list(others), empty
         check_exists(path)
         if looks_like_html(path):
             raise bad(path, "an HTML page", "a table", "fetch the file itself, not the page about it")
@@ -89,6 +98,7 @@ class Table:
             columns = [self._numbers(part[name], name, start) for name in self.features]
             x = np.stack(columns, axis=1)
             wrong = ~np.isfinite(x) | (np.abs(x) > np.finfo(np.float32).max)
+            wrong &= ~(self.empty & np.isnan(x))  # `_numbers` lets no other NaN pass
             if wrong.any():
                 row, column = divmod(int(np.flatnonzero(wrong.ravel())[0]), x.shape[1])
                 raise self._cell(start + row, self.features[column], f"{x[row, column]:g}", "a finite number")
@@ -109,6 +119,8 @@ class Table:
             return values.to_numpy(dtype=np.float64, na_value=np.nan)
         out = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         missing = np.isnan(out)
+        if self.empty:
+            missing &= (values != "").to_numpy()
         if missing.any():
             i = int(np.flatnonzero(missing)[0])
             value = values.iloc[i]

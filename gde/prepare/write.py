@@ -19,6 +19,14 @@ KNOWN = {
     "2fab08a3774880d93e1c108b808b42f0435da47222943f14246afaddbadaed2b": "excerpt",  # Norman 2019, K562
     "5f5624ec109758d715721f4969b5103ec15381b71b49ba15e8dcbfdcc178352f": "excerpt",  # McFaline-Figueroa 2023, A172
     "bff4ad8381d2ef3e9f795b8fb541eedf9cfa4705de9f7c27269a98b53758a337": "excerpt",  # Weinreb 2020, counts
+    "64df5cb8637ee2370d388844c652111e2afe3cf0ebbf35dbd2a6c230d2729c5f": "excerpt",  # epialleleR, Amplicon-meth000-Z00001
+    "d06cce49250764c5ad19e54e5289d96e6308e509ee133839f5bca6786fb4436c": "excerpt",  # epialleleR, Amplicon-meth000-Z00002
+    "9c858107505e360916e950d7c0b641995556e84ba5f95860689b31ab14e2cb5a": "excerpt",  # epialleleR, Amplicon-meth010-Z00101
+    "46a1592420feadf2fc1bb48675fc2379da84a671a093379177f2b58785c7c772": "excerpt",  # epialleleR, Amplicon-meth010-Z00102
+    "36029cc6780d7b2c47ea0d56a669d97ecd0c749066ef8a27ca4bdc04e80139e5": "excerpt",  # epialleleR, Amplicon-meth100-Z01001
+    "da4b2de0f3ac3ae74b2dc7b6ecf6efc2946d7cae0a403d6faf3d322b579ecedd": "excerpt",  # epialleleR, Amplicon-meth100-Z01002
+    "1dda104074e43e5d80edf0aef3f31445ff59146ed3d99781ea79f308320fb235": "excerpt",  # epialleleR, Capture-WBC-Z09001
+    "492d9e90828e0d789d720244dd44bc743de5b8e91782e982fb8b26b66772e805": "excerpt",  # epialleleR, Capture-WBC-Z09002
 }
 
 

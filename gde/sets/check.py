@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.sets.layout import SPLITS
+from gde.sets.alphabet import ALPHABETS
+from gde.sets.layout import OFFSETS, SPLITS, WEIGHT
 
 REMEDY = "the set store is damaged: make it again with the prepare rule"
+PIECE = 1 << 22  # numbers that are looked at together
 
 
 def check_meta(path: Path, meta: Any) -> None:
@@ -29,6 +31,9 @@ def check_meta(path: Path, meta: Any) -> None:
         if not numbers or len(values) != dim or not all(low < v < np.inf for v in values):
             found = f"{values!r:.60}"
             raise bad(f"{path}: {key}", found, f"{dim} finite numbers{' > 0' * (key == 'scale')}", REMEDY)
+    if "alphabet" in meta and (meta["alphabet"] not in list(ALPHABETS) or len(shape) != 1):
+        found = f"{meta['alphabet']!r:.60} for samples of {shape}"
+        raise bad(f"{path}: alphabet", found, f"one of {', '.join(ALPHABETS)}, samples of one length", REMEDY)
     names = meta.get("feature_names")
     if names is not None and (not isinstance(names, list) or len(names) != dim):
         raise bad(f"{path}: feature_names", f"{names!r:.60}", f"{dim} names", REMEDY)
@@ -53,6 +58,48 @@ def check_groups(path: Path, groups: pd.DataFrame) -> None:
         raise bad(f"{path}: split", f"{sorted(set(map(str, groups['split'])))}", f"of {', '.join(SPLITS)}", REMEDY)
     if groups.duplicated(["group", "split"]).any():
         raise bad(path, "a group twice in one split", "each group once per split", REMEDY)
+
+
+def check_fields(path: Path, fields: Mapping[str, np.ndarray], rows: int, *, tokens: bool) -> None:
+    """GdeError unless every field of the store at `path` has a value for each row; weights are numbers above 0."""
+    if tokens and OFFSETS not in fields:
+        raise bad(path / f"{OFFSETS}.npy", "no such file", "where each sequence starts", REMEDY)
+    for name, values in fields.items():
+        expected = None if tokens and name == "x" else rows + 1 if tokens and name == OFFSETS else rows
+        if not values.shape or (expected is not None and values.shape[0] != expected):
+            found = f"{values.shape[0] if values.shape else 'no'} rows"
+            raise bad(path / f"{name}.npy", found, f"{expected or 'some'} as in groups.parquet", REMEDY)
+    weight = fields.get(WEIGHT)
+    if weight is not None:
+        if weight.ndim != 1 or weight.dtype.kind not in "fiu":
+            raise bad(path / f"{WEIGHT}.npy", f"values of type {weight.dtype}", "a number for each sample", REMEDY)
+        for i in range(0, len(weight), PIECE):
+            part = weight[i : i + PIECE]
+            if not (np.isfinite(part) & (part > 0)).all():
+                raise bad(path / f"{WEIGHT}.npy", "a number that is not above 0", "finite weights above 0", REMEDY)
+
+
+def check_tokens(path: Path, x: np.ndarray, offsets: np.ndarray, meta: Mapping[str, Any]) -> None:
+    """GdeError unless the letters and offsets of the store at `path` are those of sequences of the alphabet."""
+    alphabet, length = ALPHABETS[meta["alphabet"]], meta["dim"]
+    if x.ndim != 1 or x.dtype != np.uint8:
+        raise bad(path / "x.npy", f"an array {x.shape} of type {x.dtype}", "letters of type uint8, one by one", REMEDY)
+    where = path / f"{OFFSETS}.npy"
+    if offsets.ndim != 1 or offsets.dtype != np.int64:
+        raise bad(where, f"an array {offsets.shape} of type {offsets.dtype}", "numbers of type int64", REMEDY)
+    if offsets[0] != 0 or offsets[-1] != len(x):
+        raise bad(where, f"from {offsets[0]} to {offsets[-1]}", f"from 0 to {len(x)}, the letters of x.npy", REMEDY)
+    for i in range(0, len(offsets) - 1, PIECE):
+        n = np.diff(offsets[i : i + PIECE + 1])
+        if (n < 1).any() or (n > length).any():
+            row = int(((n < 1) | (n > length)).argmax())
+            found = f"{n[row]} letters in sequence {i + row + 1}"
+            raise bad(where, found, f"1 to {length}, the length in meta.json", REMEDY)
+    for i in range(0, len(x), PIECE):
+        part = x[i : i + PIECE]
+        if part.min() < 1 or part.max() > alphabet.size:
+            found = f"token {part.max() if part.max() > alphabet.size else 0}"
+            raise bad(path / "x.npy", found, f"1 to {alphabet.size}: {alphabet.letters}", REMEDY)
 
 
 def check_samples(path: Path, x: np.ndarray, meta: Mapping[str, Any]) -> None:

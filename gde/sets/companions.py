@@ -1,6 +1,5 @@
 """What an objective needs beside a group's set: its label, the set that follows it, its control."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,10 +8,9 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
+from gde.sets.columns import column, joint, listed, numbers
 from gde.sets.store import SetStore
 from gde.sets.vectors import Vectors, load_vectors
-
-SHOWN = 8  # values of a column listed in a message
 
 
 class Labels:
@@ -56,7 +54,7 @@ class Successors:
         hidden: int = 64,
     ):
         position = numbers(store, order_by, "objective.order_by")
-        keys = joint(store, within)
+        keys = joint(store, within, "objective.within")
         following = pd.Series(np.nan, position.index)
         for _, values in position.dropna().groupby(keys, sort=False):
             distinct = np.unique(values)
@@ -79,7 +77,7 @@ class Successors:
         self.heads = {"ordered_next": head}
 
     def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
-        """next {x (b, n, d), mask, valid (b,) bool: there is one}; condition (b,) int64 where there are conditions."""
+        """next {x (b, n, d), mask, weight, valid (b,) bool: there is one}; condition (b,) int64 where there are some."""
         out, valid = self.matches.draw(sampler, group, rngs)
         if self.conditions is None:
             return {"next": out | {"valid": torch.from_numpy(valid)}}
@@ -113,7 +111,7 @@ class Controls:
         if not is_control.any():
             found, expected = repr(value), f"a value of the column: {listed(names.dropna().unique())}"
             raise bad(f"objective.control.{name}", found, expected, "give the control's value as it stands there")
-        keys = list(joint(store, within))
+        keys = list(joint(store, within, "objective.within"))
         offered = [key if control else None for key, control in zip(keys, is_control, strict=True)]
         self.matches = Matches(store, split, keys, offered, ~is_control)
         matched = self.matches.has("train")
@@ -131,7 +129,7 @@ class Controls:
         self.heads = {"mean_predictor": {}, "perturbation": head}
 
     def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
-        """control {x (b, n, d), mask, valid (b,) bool: there is one, its condition trains}; condition (b,) int64."""
+        """control {x (b, n, d), mask, weight, valid (b,) bool: there is one, its condition trains}; condition (b,)."""
         out, valid = self.matches.draw(sampler, group, rngs)
         code = self.conditions.code[group]
         valid &= code >= 0
@@ -167,7 +165,8 @@ class Matches:
         return (self.count > 0) & (self.split == split)
 
     def draw(self, sampler: Any, group: np.ndarray, rngs: list) -> tuple[dict[str, Any], np.ndarray]:
-        """Sets {x, mask} of one match of each `group` (b,), of the group itself where it has none, and whether it has.
+        """Sets {x, mask, weight} of one match of each `group` (b,), of the group itself where it has none, and
+        whether it has one.
 
         rngs : one generator per shard, each for its equal part of the sets.
         """
@@ -177,8 +176,9 @@ class Matches:
             match = np.where(self.count[part] > 0, self.row[pick], part)
             component = np.zeros((len(part), sampler.set_size), np.int64)
             rows.append(self.store.rows(match[:, None], component, rng))
-        x, mask = self.store.gather(np.concatenate(rows))
-        return {"x": x, "mask": mask}, self.count[group] > 0
+        row = np.concatenate(rows)
+        x, mask = self.store.gather(row)
+        return {"x": x, "mask": mask, "weight": self.store.weights(row)}, self.count[group] > 0
 
 
 class Codes:
@@ -204,39 +204,3 @@ def described(store: SetStore, trained: list[str], *, shuffled: bool) -> Vectors
         found = f"no vector for {len(lost)} of {len(trained)} conditions: {listed(lost)}"
         raise bad("objective.conditions", found, "one for each", "prepare the data set with a vector for each")
     return vectors.shuffled(0) if shuffled else vectors
-
-
-def column(store: SetStore, name: str, key: str) -> pd.Series:
-    """A column of the groups as text, missing values kept missing. GdeError, for the config's `key`, if unknown."""
-    columns = [c for c in store.groups.columns if c not in ("start", "stop", "split")]
-    if name not in columns:
-        near = difflib.get_close_matches(name, columns, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "add it to dataset.labels"
-        raise bad(key, repr(name), f"a column of the groups: {', '.join(columns)}", hint)
-    values = store.groups[name]
-    return values.astype(str).where(values.notna()).astype(object)
-
-
-def numbers(store: SetStore, name: str, key: str) -> pd.Series:
-    """A column of the groups as float64. GdeError if unknown or not numeric."""
-    names = column(store, name, key)
-    values = pd.to_numeric(names, errors="coerce").astype(float)
-    wrong = names[values.isna() & names.notna()]
-    if len(wrong):
-        found = f"{name!r} with value {wrong.iloc[0]!r}"
-        raise bad(key, found, "numbers", "write the order as numbers into a column, e.g. days")
-    return values
-
-
-def joint(store: SetStore, within: Iterable[str]) -> pd.Series:
-    """The values of several columns together, one hashable key per group."""
-    names = [column(store, name, "objective.within") for name in within]
-    keys = zip(*names, strict=True) if names else [()] * len(store)
-    return pd.Series(list(keys), store.groups.index, dtype=object)
-
-
-def listed(values: Iterable[Any]) -> str:
-    """'a', 'b', 'c' and 12 more."""
-    values = np.asarray(values).tolist()
-    text = ", ".join(map(repr, values[:SHOWN])) or "no value"
-    return text if len(values) <= SHOWN else f"{text} and {len(values) - SHOWN} more"

@@ -8,6 +8,8 @@ from gde.io import SUMS
 PROVENANCE = "provenance.json"  # where and when the store was made
 FORMAT = 1  # of the directory; raised when an older reader could misread a newer store
 SPLITS = ("train", "validation", "test")
+OFFSETS = "offsets"  # field of a store of sequences: where in `x` each one starts, and the end of the last
+WEIGHT = "weight"  # field: how many samples each one stands for
 
 
 def store_digest(store: Path) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from gde.errors import bad
-from gde.sets.mixer import DirichletMixer
+from gde.sets.mixer import DirichletMixer, NeighbourMixer
 from gde.sets.random import ShardRandom
 from gde.sets.store import SetStore
 
@@ -22,7 +22,8 @@ def _per_shard(n_sets: int, set_size: int, shards: int) -> int:
 
 
 class SetSampler:
-    """Sets of `set_size` samples of real data: one group, uniform over the groups of a split, or a mixture of groups.
+    """Sets of `set_size` samples of real data: one group, uniform over the groups of a split, or a mixture of groups,
+    or (NeighbourMixer) a group with its neighbours, which keeps the group's number.
 
     `n_sets` is the whole batch; a process that draws only the shards `only` gets its part of it. Groups with fewer
     than `min_size` samples are left out; those with fewer than they are asked for are masked.
@@ -38,7 +39,7 @@ class SetSampler:
         n_sets: int,
         set_size: int,
         seed: int,
-        mixer: DirichletMixer | None = None,
+        mixer: DirichletMixer | NeighbourMixer | None = None,
         shards: int = 4,
         only: Sequence[int] | None = None,
         device: str | torch.device = "cpu",
@@ -49,9 +50,11 @@ class SetSampler:
         self.n_sets, self.set_size, self.seed = n_sets, set_size, seed
         self.shards, self.only, self.device = shards, only, torch.device(device)
         self._b = _per_shard(n_sets, set_size, shards)
-        self._pick = mixer or DirichletMixer(k=1)
         positions = store.select(split)
         self.groups = positions[store.sizes[positions] >= min_size]
+        self._pick = mixer or DirichletMixer(k=1)
+        if isinstance(mixer, NeighbourMixer):
+            self._pick = mixer.of(store, self.groups)
         if len(self.groups) < self._pick.k:
             found = f"{len(self.groups)} groups of {min_size} or more samples in split {split!r}"
             raise bad(store.path, found, f"{self._pick.k} or more", "change the split, min_size or mixer.k")
@@ -59,10 +62,10 @@ class SetSampler:
     def __call__(self, step: int) -> dict[str, Any]:
         """The batch of a step.
 
-        x (b, n, *sample_shape) float32; mask (b, n) bool, None when every sample is real; weight None;
-        group (b,) int64, row in `store.groups`, -1 for mixtures; mix None or (b, G) float32, the weights realised:
-        each group's share of the set's real samples; pair_w2 None: no distance is known in closed form; then
-        what `companions` add.
+        x (b, n, *sample_shape) float32, of sequences uint8; mask (b, n) bool, None when every sample is real; weight
+        (b, n) float32, None where the store has none; group (b,) int64, row in `store.groups`, -1 for mixtures; mix
+        None or (b, G) float32, the weights realised: each group's share of the set's real samples, by their weights;
+        pair_w2 None: no distance is known in closed form; then what `companions` add.
         """
         picks, rows = [], []
         for rng in ShardRandom(self.seed, step, stream=self.split, shards=self.shards, only=self.only).numpy():
@@ -71,16 +74,16 @@ class SetSampler:
             rows.append(self.store.rows(self.groups[pick], component, rng))
         pick, row = np.concatenate(picks), np.concatenate(rows)
         x, mask = self.store.gather(row)
-        mix = None
-        if self.mixer is None:
-            group = self.groups[pick[:, 0]]
-        else:
+        weight, mix = self.store.weights(row), None
+        if isinstance(self.mixer, DirichletMixer):
             group = np.full(len(pick), -1)
-            mix = self._realised(pick, row)
+            mix = self._realised(pick, row, None if weight is None else weight.numpy())
+        else:
+            group = self.groups[pick[:, 0]]
         batch = {
             "x": x,
             "mask": mask,
-            "weight": None,
+            "weight": weight,
             "group": torch.from_numpy(group),
             "mix": None if mix is None else torch.from_numpy(mix),
             "pair_w2": None,
@@ -90,14 +93,15 @@ class SetSampler:
             batch |= self.companions(self, group, mix, rng.numpy())
         return on_device(batch, self.device)
 
-    def _realised(self, pick: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Share of each group in each set's real samples (b, G), float32; pick (b, k), row (b, n)."""
+    def _realised(self, pick: np.ndarray, row: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        """Share of each group in each set's real samples (b, G), float32; pick (b, k), row and weight (b, n)."""
         share = np.empty(pick.shape, np.float32)
-        real = (row >= 0).sum(1)
+        weight = (row >= 0).astype(np.float32) if weight is None else weight
+        whole = weight.sum(1)
         start, size = self.store.starts[self.groups], self.store.sizes[self.groups]
         for j, column in enumerate(pick.T):
             offset = row - start[column, None]
-            share[:, j] = ((offset >= 0) & (offset < size[column, None])).sum(1) / real
+            share[:, j] = (weight * ((offset >= 0) & (offset < size[column, None]))).sum(1) / whole
         mix = np.zeros((len(pick), len(self.groups)), np.float32)
         np.put_along_axis(mix, pick, share, 1)
         return mix

@@ -9,7 +9,7 @@ import torch
 
 from gde.errors import bad
 from gde.sets import families
-from gde.sets.mixer import DirichletMixer
+from gde.sets.mixer import DirichletMixer, NeighbourMixer
 from gde.sets.random import ShardRandom
 from gde.sets.sampler import FamilySampler, SetSampler
 from gde.sets.store import SetStore
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gde.features import FeaturePipeline
 
 VALIDATION_SETS = 128
+VALIDATION_LETTERS = 1 << 18  # of sequences, which fill memory sooner
 FIT_SAMPLES = 16_384
 
 
@@ -48,8 +49,18 @@ def make_sampler(
     common |= {"seed": config["seed"], "only": only, "device": device}
     if (family := make_family(store)) is not None:
         return FamilySampler(family, **common)
-    mixer = config["mixer"] and DirichletMixer(config["mixer"]["k"], config["mixer"]["alpha"])
+    mixer = make_mixer(config)
     return SetSampler(store, mixer=mixer, companions=make_companions(store, config, "train"), **common)
+
+
+def make_mixer(config: dict[str, Any], *, at_most: int | None = None) -> DirichletMixer | NeighbourMixer | None:
+    """The mixer of an experiment, None without; random mixtures are of `at_most` groups."""
+    options = config["mixer"]
+    if options is None:
+        return None
+    if options["kind"] == "neighbours":
+        return NeighbourMixer(options["along"], options["within"], options["k"])
+    return DirichletMixer(options["k"] if at_most is None else min(options["k"], at_most), options["alpha"])
 
 
 def make_companions(store: SetStore, config: dict[str, Any], split: str) -> Any | None:
@@ -67,10 +78,16 @@ def make_companions(store: SetStore, config: dict[str, Any], split: str) -> Any 
     return REGISTRY[kind](store, split=split, **options)
 
 
-def head_sections(store: SetStore, config: dict[str, Any]) -> dict[str, Any]:
-    """{"heads": what the model predicts besides samples, with its sizes}; empty for plain reconstruction."""
+def model_sections(store: SetStore, config: dict[str, Any]) -> dict[str, Any]:
+    """What of a model's configuration only the data tell: `heads`, what it predicts besides samples, with its sizes
+    (absent for plain reconstruction), and `tokens`, the alphabet and length of sequences (absent for others)."""
+    sections = {}
     companions = make_companions(store, config, "train")
-    return {} if companions is None else {"heads": companions.heads}
+    if companions is not None:
+        sections["heads"] = companions.heads
+    if store.alphabet is not None:
+        sections["tokens"] = {"alphabet": store.alphabet.name, "length": store.meta["dim"]}
+    return sections
 
 
 def describe_conditions(model: Any, store: SetStore, config: dict[str, Any]) -> None:
@@ -81,17 +98,20 @@ def describe_conditions(model: Any, store: SetStore, config: dict[str, Any]) -> 
 
 
 def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.device) -> dict[str, Any]:
-    """About 128 sets of validation groups, the same ones at every call, made as training sets are.
+    """About 128 sets of validation groups (of sequences fewer), the same at every call, made as training sets are.
 
     A mixer mixes as many validation groups as there are, if fewer than in training: cells that a split by sample
     leaves for validation are few, and sets of two or three would measure nothing that training aims at.
     """
     groups, cfg = store.select(split="validation"), config["training"]
     if (family := make_family(store)) is None:
-        mixer = config["mixer"] and DirichletMixer(min(config["mixer"]["k"], len(groups)), config["mixer"]["alpha"])
+        mixer, n_sets = make_mixer(config, at_most=len(groups)), VALIDATION_SETS
+        if store.alphabet is not None:  # as many as memory has room for, and for a training batch it has
+            fitting = VALIDATION_LETTERS // (cfg["set_size"] * store.meta["dim"])
+            n_sets = min(n_sets, max(cfg["n_sets"], fitting))
         common = {"set_size": cfg["set_size"], "seed": config["seed"], "device": device, "shards": 1, "mixer": mixer}
         common["companions"] = make_companions(store, config, "validation")
-        return SetSampler(store, split="validation", n_sets=VALIDATION_SETS, **common)(0)
+        return SetSampler(store, split="validation", n_sets=n_sets, **common)(0)
     groups = np.tile(groups, max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
     batch = store.draw(groups, cfg["set_size"], ShardRandom(config["seed"], 0, stream="validation").numpy()[0])
     truth = {name: value[groups].to(device) for name, value in store.truth.items()}

@@ -1,4 +1,7 @@
-"""Set store: the samples of many groups on disk, sorted by group and read through a memory map."""
+"""Set store: the samples of many groups on disk, sorted by group and read through memory maps.
+
+Samples are vectors or images in one array, or sequences: letters in one flat array, with the offsets of each sequence.
+"""
 
 import difflib
 from functools import cached_property
@@ -12,9 +15,11 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.io import SUMS, read_json, read_sums, verify_sums
-from gde.sets.check import check_groups, check_meta, check_samples
-from gde.sets.layout import FORMAT, store_digest
+from gde.sets.alphabet import ALPHABETS, Alphabet
+from gde.sets.check import check_fields, check_groups, check_meta, check_samples, check_tokens
+from gde.sets.layout import FORMAT, OFFSETS, WEIGHT, store_digest
 from gde.sets.permute import spread
+from gde.sets.ragged import padded
 
 _AGAIN = "the set store is damaged: make it again with the prepare rule"
 
@@ -24,7 +29,10 @@ class SetStore:
 
     groups : group (name), start, stop, split, then labels and covariates; index 0..G-1
     meta   : kind, dim, sample_shape, data, feature_names, mean, scale, ... (meta.json)
-    fields : field name -> memory map (rows, ...); the numeric vectors are `x` (rows, *sample_shape)
+    fields : field name -> memory map (rows, ...); the numeric vectors are `x` (rows, *sample_shape). Of sequences `x`
+        is (letters,) uint8 and `offsets` (rows + 1,) int64; as samples they are tokens (..., length) uint8, zeros
+        behind the end.
+    alphabet : of sequences, else None
     digest : the identity of its content (`gde.sets.layout.store_digest`)
     """
 
@@ -32,6 +40,7 @@ class SetStore:
         self.path, self.groups, self.meta, self.fields, self.digest = path, groups, meta, fields, digest
         self.starts = groups["start"].to_numpy(np.int64)
         self.sizes = groups["stop"].to_numpy(np.int64) - self.starts
+        self.alphabet: Alphabet | None = ALPHABETS[meta["alphabet"]] if "alphabet" in meta else None
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> "SetStore":
@@ -60,10 +69,11 @@ class SetStore:
                 fields[file.stem] = np.lib.format.open_memmap(file, mode="r")  # no archive, no object
             except (OSError, ValueError, EOFError) as e:
                 raise bad(file, f"unreadable ({e})", "a whole .npy file", _AGAIN) from e
-            shape, expected = fields[file.stem].shape, groups["stop"].max()
-            if not shape or shape[0] != expected:
-                raise bad(file, f"{shape[0] if shape else 'no'} rows", f"{expected} as in groups.parquet", _AGAIN)
-        check_samples(path / "x.npy", fields["x"], meta)
+        check_fields(path, fields, int(groups["stop"].max()), tokens="alphabet" in meta)
+        if "alphabet" in meta:
+            check_tokens(path, fields["x"], fields[OFFSETS], meta)
+        else:
+            check_samples(path / "x.npy", fields["x"], meta)
         return cls(path, groups, meta, fields, store_digest(path))
 
     def __len__(self) -> int:
@@ -71,8 +81,27 @@ class SetStore:
 
     @property
     def x(self) -> np.memmap:
-        """All samples (rows, *sample_shape), read-only."""
+        """All samples (rows, *sample_shape), read-only; of sequences all letters (see `fields`)."""
         return self.fields["x"]
+
+    @property
+    def n_rows(self) -> int:
+        """Samples of all groups together."""
+        return int(self.starts[-1] + self.sizes[-1])
+
+    @property
+    def weighted(self) -> bool:
+        """Whether each sample says how many it stands for."""
+        return WEIGHT in self.fields
+
+    def field(self, name: str) -> np.memmap:
+        """A further number of each sample (rows,), read-only. GdeError when the store has none of that name."""
+        others = [f for f in self.fields if f not in ("x", OFFSETS)]
+        if name not in others:
+            near = difflib.get_close_matches(name, others, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "this kind of data set has none"
+            raise bad(self.path, f"no field {name!r}", f"one of {', '.join(others) or 'none'}", hint)
+        return self.fields[name]
 
     @cached_property
     def truth(self) -> dict[str, Tensor]:
@@ -97,8 +126,8 @@ class SetStore:
     def samples(self) -> pd.DataFrame:
         """What is known of single samples, one row for each row of `x`. GdeError when the store has no such table."""
         table = self.table("samples")
-        if len(table) != len(self.x):
-            raise bad(self.path / "samples.parquet", f"{len(table)} rows", f"{len(self.x)} as in x.npy", _AGAIN)
+        if len(table) != self.n_rows:
+            raise bad(self.path / "samples.parquet", f"{len(table)} rows", f"{self.n_rows} as in x.npy", _AGAIN)
         return table
 
     def table(self, name: str) -> pd.DataFrame:
@@ -123,9 +152,21 @@ class SetStore:
             keep &= self.groups[name].isin(values).to_numpy()
         return np.flatnonzero(keep)
 
-    def read(self, g: int) -> np.ndarray:
-        """All samples of group `g` (n_g, *sample_shape), a view of the map."""
-        return self.x[self.starts[g] : self.starts[g] + self.sizes[g]]
+    def read(self, g: int, part: slice = slice(None)) -> np.ndarray:
+        """Samples of group `g` (n_g, *sample_shape), or a part of them: a view of the map, sequences a padded copy."""
+        start, stop, _ = part.indices(self.sizes[g])
+        rows = slice(self.starts[g] + start, self.starts[g] + max(start, stop))
+        if self.alphabet is None:
+            return self.x[rows]
+        offsets = self.fields[OFFSETS]
+        return padded(self.x, offsets[rows], offsets[rows.start + 1 : rows.stop + 1], self.meta["dim"])
+
+    def read_weights(self, g: int, part: slice = slice(None)) -> np.ndarray | None:
+        """Weights (n_g,) float32 of group `g`, or of a part of it; None where the store has none."""
+        if not self.weighted:
+            return None
+        rows = slice(self.starts[g], self.starts[g] + self.sizes[g])
+        return np.array(self.fields[WEIGHT][rows][part], np.float32)
 
     def rows(self, groups: np.ndarray, component: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Rows of the map for b sets of n samples, none twice in a set.
@@ -147,24 +188,40 @@ class SetStore:
         return rows.reshape(component.shape)
 
     def gather(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Samples (b, n, *sample_shape) float32 at `rows` (b, n), and mask (b, n), None when no row is -1.
+        """Samples (b, n, *sample_shape) float32, of sequences uint8, at `rows` (b, n); mask (b, n), None when no row
+        is -1.
 
         Masked samples are 0.
         """
         flat = rows.ravel()
         padding = np.flatnonzero(flat < 0)
-        # numpy's take, not torch's index_select: copying rows is bound by memory, and waking threads costs more.
-        x = np.asarray(self.x).take(np.maximum(flat, 0), axis=0).astype(np.float32, copy=False)
+        real = np.maximum(flat, 0)
+        if self.alphabet is None:
+            # numpy's take, not torch's index_select: copying rows is bound by memory, and waking threads costs more.
+            x = np.asarray(self.x).take(real, axis=0).astype(np.float32, copy=False)
+        else:
+            offsets = np.asarray(self.fields[OFFSETS])
+            x = padded(self.x, offsets.take(real), offsets.take(real + 1), self.meta["dim"])
         x[padding] = 0
         mask = torch.from_numpy(rows >= 0) if len(padding) else None
         return torch.from_numpy(x.reshape(*rows.shape, *x.shape[1:])), mask
 
-    def draw(self, groups: np.ndarray, n: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    def weights(self, rows: np.ndarray) -> Tensor | None:
+        """Weights (b, n) float32 of the samples at `rows` (b, n), 0 at -1; None where the store has none."""
+        if not self.weighted:
+            return None
+        weight = np.asarray(self.fields[WEIGHT]).take(np.maximum(rows, 0)).astype(np.float32, copy=False)
+        weight[rows < 0] = 0
+        return torch.from_numpy(weight)
+
+    def draw(self, groups: np.ndarray, n: int, rng: np.random.Generator) -> dict[str, Tensor | None]:
         """One set of n samples without replacement from each of `groups` (b,) int64.
 
-        returns x (b, n, *sample_shape) float32, mask (b, n) bool (False where the group is too small), group (b,).
+        returns x (b, n, *sample_shape) as `gather`, mask (b, n) bool (False where the group is too small), weight
+        (b, n) or None, group (b,).
         """
         groups = np.asarray(groups, np.int64)
-        x, mask = self.gather(self.rows(groups[:, None], np.zeros((len(groups), n), np.int64), rng))
+        rows = self.rows(groups[:, None], np.zeros((len(groups), n), np.int64), rng)
+        x, mask = self.gather(rows)
         mask = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
-        return {"x": x, "mask": mask, "group": torch.from_numpy(groups.copy())}
+        return {"x": x, "mask": mask, "weight": self.weights(rows), "group": torch.from_numpy(groups.copy())}

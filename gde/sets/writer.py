@@ -10,8 +10,9 @@ import pandas as pd
 from torch import Tensor
 
 from gde.errors import bad
-from gde.io import atomic_dir, write_json
-from gde.sets.layout import FORMAT, PROVENANCE, SPLITS
+from gde.io import atomic_dir
+from gde.sets.layout import FORMAT
+from gde.sets.parts import checked_groups, laid_out, write_parts
 
 _CHUNK = 1 << 24  # bytes held at a time when written rows are read again
 
@@ -35,40 +36,15 @@ class StoreWriter:
     ):
         """`groups` has the columns group, split, size and any labels; its row order is the store's order."""
         self.path = Path(path)
-        self.groups = self._check(groups.reset_index(drop=True))
+        self.groups = checked_groups(self.path, groups.reset_index(drop=True))
         self.sample_shape = tuple(int(s) for s in sample_shape)
         self.dtype = np.dtype(dtype)
-        self._sizes = self.groups.pop("size").to_numpy(np.int64)
-        stops = np.cumsum(self._sizes)
-        self._starts = stops - self._sizes
-        order = ["group", "start", "stop", "split"]
-        self.groups = self.groups.assign(start=self._starts, stop=stops)
-        self.groups = self.groups[order + [c for c in self.groups if c not in order]]
+        self._sizes = self.groups["size"].to_numpy(np.int64)
+        self.groups = laid_out(self.groups)
+        self._starts = self.groups["start"].to_numpy(np.int64)
         self._filled = np.zeros(len(self.groups), np.int64)
         self._rng = np.random.default_rng(seed)
         self._finished = False
-
-    def _check(self, groups: pd.DataFrame) -> pd.DataFrame:
-        where = self.path
-        for name in ("group", "split", "size"):
-            if name not in groups:
-                raise bad(where, f"groups without the column {name!r}", "columns group, split, size", "add the column")
-        for name in ("start", "stop"):
-            if name in groups:
-                raise bad(where, f"a label column {name!r}", "a name that is not the store's own", "rename the column")
-        if groups.empty:
-            raise bad(where, "no groups", "one group or more", "lower min_size or check the group columns")
-        if (~groups["split"].isin(SPLITS)).any():
-            odd = groups.loc[~groups["split"].isin(SPLITS), "split"].iloc[0]
-            raise bad(where, f"split {odd!r}", f"one of {', '.join(SPLITS)}", "rename the split")
-        twice = groups.duplicated(["group", "split"])
-        if twice.any():
-            name, split = groups.loc[twice, ["group", "split"]].iloc[0]
-            raise bad(where, f"group {name!r} twice in split {split!r}", "each group once per split", "join its rows")
-        if (groups["size"] < 1).any():
-            name = groups.loc[groups["size"] < 1, "group"].iloc[0]
-            raise bad(where, f"group {name!r} without samples", "one sample or more", "drop the group")
-        return groups.assign(group=groups["group"].astype(str))
 
     def __enter__(self) -> "StoreWriter":
         self._dir = atomic_dir(self.path)
@@ -159,28 +135,8 @@ class StoreWriter:
         self._x.flush()
         (self._tmp / "place.npy").unlink()
         del self._x, self._place
-        write_json(self._tmp / "meta.json", meta | own)
-        self.groups.to_parquet(self._tmp / "groups.parquet")
-        if truth is not None:
-            from safetensors.torch import save_file
-
-            for name, value in truth.items():
-                if len(value) != len(self.groups):
-                    raise bad(self.path, f"truth {name!r} for {len(value)} groups", f"{len(self.groups)}", "one each")
-            save_file({k: v.contiguous() for k, v in truth.items()}, self._tmp / "truth.safetensors")
-        for name, table in (tables or {}).items():
-            if name == "samples" and len(table) != self._sizes.sum():
-                raise bad(self.path, f"{len(table)} rows of samples", f"{self._sizes.sum()} as of x", "one each")
-            file = self._tmp / f"{name}.parquet"
-            file.parent.mkdir(exist_ok=True)
-            table.to_parquet(file, index=False)
-        if features is not None:
-            (self._tmp / "features").mkdir()
-            features.save(self._tmp / "features")
-        if provenance is not None:
-            sources = [meta["source"]] if meta.get("source") else meta.get("sources", [])
-            inputs = {source.get("key", source["file"]): source["sha256"] for source in sources}
-            write_json(self._tmp / PROVENANCE, provenance | {"inputs": inputs})
+        about = {"truth": truth, "features": features, "tables": tables, "provenance": provenance}
+        write_parts(self._tmp, self.path, self.groups, meta | own, **about)
         self._finished = True
 
     def _moments(self) -> tuple[list[float], list[float]]:

@@ -12,12 +12,13 @@ from gde import evaluate, figures
 from gde.card import write_card
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.cli import main
-from gde.embed import embed_to_h5ad, sample_to_h5ad
+from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
 from gde.figures.grid import draw_grid
 from gde.grid import summarise
 from gde.io import write_file_sum
 from gde.runs import keep_metrics, train_run
+from gde.samples import sample_test_sets
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 STORE, MODEL, CELLS = "results/sets/cells", "results/cells/model", "results/cells"
@@ -62,7 +63,7 @@ class Here:
 
     def sample(self):
         embeddings, out = self.cells / "embeddings.h5ad", self.cells / "samples.h5ad"
-        sample_to_h5ad(self.model, embeddings, out, device=tiny.CPU, at_most=5)
+        sample_test_sets(self.model, embeddings, out, device=tiny.CPU, at_most=5)
 
     def evaluate(self):
         evaluate.run(self.model, self.sets, self.config, self.cells / "metrics.json", self.cells / "tables")

@@ -13,10 +13,11 @@ from gde import evaluate, figures
 from gde.card import write_card
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.cli import main
-from gde.embed import embed_to_h5ad, sample_to_h5ad
+from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
 from gde.integrity import audit
 from gde.runs import train_run
+from gde.samples import sample_test_sets
 from gde.verify import canonical_digests
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -78,7 +79,7 @@ def make(step: str, results: Path, config: dict) -> None:
         case "embed":
             embed_to_h5ad(model, sets, z, device=tiny.CPU)
         case "sample":
-            sample_to_h5ad(model, z, here / "samples.h5ad", device=tiny.CPU, at_most=5)
+            sample_test_sets(model, z, here / "samples.h5ad", device=tiny.CPU, at_most=5)
         case "evaluate":
             evaluate.run(model, sets, config, metrics, tables)
         case "card":

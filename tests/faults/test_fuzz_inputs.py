@@ -22,11 +22,12 @@ from safetensors.torch import load_file, save_file
 
 from gde.anndata_io import read_anndata, write_anndata
 from gde.config.stored import check_resolved
-from gde.embed import embed_anndata, embed_store, sample_anndata
+from gde.embed import embed_anndata, embed_store
 from gde.io import read_json, sha256_file, write_sums
 from gde.model import GDE
 from gde.prepare.h5ad import prepare as prepare_h5ad
 from gde.prepare.table import prepare as prepare_table
+from gde.samples import sample_anndata
 from gde.sets.source import make_family
 from gde.sets.store import SetStore
 

@@ -98,7 +98,7 @@ def test_streamed_statistics_are_those_in_memory(induced, at_once):
     module.key_value.weight *= 30
 
     def visit():
-        pieces = [[(s, piece) for piece in h.split(at_once, 1)] for s, h in enumerate(sets)]
+        pieces = [[(s, piece, None) for piece in h.split(at_once, 1)] for s, h in enumerate(sets)]
         for turn in range(max(map(len, pieces))):
             yield from (p[turn] for p in pieces if turn < len(p))
 

@@ -23,7 +23,7 @@ class Pieces:
         for start in range(0, max(SIZES), self.at_once):
             for s, h in enumerate(self.sets):
                 if start < h.shape[1]:
-                    yield s, h[:, start : start + self.at_once]
+                    yield s, h[:, start : start + self.at_once], None
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 100])
@@ -51,7 +51,7 @@ def test_means_take_one_pass(at_once):
 def test_means_are_summed_in_double_precision():
     """In single precision a sum of 2**24 does not grow by ones."""
     values = [2.0**24, *[1.0] * 1000]
-    found = Mean().streamed(lambda: ((0, torch.full((1, 1, 1), v)) for v in values), [1001])
+    found = Mean().streamed(lambda: ((0, torch.full((1, 1, 1), v), None) for v in values), [1001])
     assert found[0].item() == pytest.approx((2**24 + 1000) / 1001, rel=1e-7)
 
 

@@ -1,4 +1,3 @@
-import os
 import re
 
 from gde import digest
@@ -7,7 +6,7 @@ from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
-from gde.prepare.inputs import input_files
+from gde.prepare.inputs import own_files
 from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
 from gde.sources import ask_for, files_of, read_sources
@@ -117,7 +116,7 @@ def raw_files(wildcards):
             say(ask_for(source))
             sys.exit(EXIT)
     files = [str(source.path) for source in sources]
-    own = {key: name for key, name in input_files(dataset).items() if os.path.normpath(name) not in files}
+    own = own_files(dataset, files)
     for key, name in own.items():
         if not Path(name).is_file():
             file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"

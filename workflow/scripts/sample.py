@@ -6,7 +6,7 @@ from gde.script import job
 
 with job(snakemake) as s:  # noqa: F821
     from gde.device import pick_device
-    from gde.embed import sample_to_h5ad
+    from gde.samples import sample_test_sets
 
     device = pick_device(s.config.get("accelerator", "auto"))
-    sample_to_h5ad(Path(s.input.model), Path(s.input.embeddings), Path(s.output[0]), device=device)
+    sample_test_sets(Path(s.input.model), Path(s.input.embeddings), Path(s.output[0]), device=device)

@@ -1,0 +1,98 @@
+"""Options of the encoders and generators of sets of sequences."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gde.config.base import Count, NonNegative, Positive, Section, Whole, refuse
+
+CONDITIONING = "how the embedding enters: vectors before the sequence, one added to every letter, or the norms' scales"
+PREFIX = "vectors before the sequence; more than 1 with conditioning: prefix"
+TEMPERATURE = "of drawing letters; below 1 the likely ones more often than the model's law has it"
+TOP_P = "letters are drawn from the likeliest that together have this probability; 1 = all"
+SUBSAMPLE = "sequences of each set that the loss of a training step is computed on; null = all. Lower it for speed"
+TopP = Annotated[float, Field(gt=0, le=1)]
+
+
+class DnaConv(Section):
+    kind: Literal["dna_conv"] = Field(description="convolutions that also see the set's mean feature map; of sequences")
+    hidden: Count = Field(64, description="channels")
+    layers: Count = Field(3, description="convolutions after the first")
+    kernel: Count = Field(7, description="width of the convolutions; odd")
+    pool: Count = Field(1, description="neighbouring places averaged after the first convolution; 4 is 3 times faster")
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_kernel(self)
+        return self
+
+
+class HyenaDna(Section):
+    kind: Literal["hyenadna"] = Field(description="letter by letter with long convolutions; of sequences")
+    hidden: Count = Field(128, description="width")
+    layers: Count = Field(6, description="blocks of a Hyena operator and an MLP")
+    conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
+    prefix: Count = Field(1, description=PREFIX)
+    filter_hidden: Count = Field(64, description="width of the MLPs that give the filters")
+    filter_features: Annotated[int, Field(ge=3)] = Field(5, description="inputs of these MLPs; odd")
+    frequency: Positive = Field(10.0, description="first frequency of their sines; lower for smoother filters")
+    filter_length: Count | None = Field(None, description="places the filters are defined on; null = the sequences'")
+    weights: str | None = Field(None, description="safetensors of a published model to start from; null = from scratch")
+    temperature: Positive = Field(1.0, description=TEMPERATURE)
+    top_p: TopP = Field(1.0, description=TOP_P)
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_prefix(self)
+        if self.filter_features % 2 == 0:
+            refuse("filter_features", self.filter_features, "an odd number", "add 1")
+        return self
+
+
+class DnaVae(Section):
+    kind: Literal["dna_vae"] = Field(description="convolutional variational autoencoder; of sequences")
+    hidden: Count = Field(64, description="channels")
+    layers: Annotated[int, Field(ge=1, le=10)] = Field(2, description="times that encoder and decoder halve the places")
+    kernel: Count = Field(7, description="width of the convolutions; odd")
+    code_dim: Count = Field(32, description="dimensions of a sequence's code")
+    beta: NonNegative = Field(1.0, description="weight of the KL divergence (nats); 1 = evidence lower bound")
+    warmup: Whole = Field(0, description="steps over which beta rises from 0")
+    temperature: Positive = Field(1.0, description=TEMPERATURE)
+    top_p: TopP = Field(1.0, description=TOP_P)
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_kernel(self)
+        return self
+
+
+class Gpt(Section):
+    kind: Literal["gpt"] = Field(description="letter by letter with attention: GPT-2 from scratch; of sequences")
+    hidden: Count = Field(128, description="width")
+    layers: Count = Field(6, description="attention blocks")
+    heads: Count = Field(4, description="attention heads; a divisor of hidden")
+    conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
+    prefix: Count = Field(1, description=PREFIX)
+    temperature: Positive = Field(1.0, description=TEMPERATURE)
+    top_p: TopP = Field(1.0, description=TOP_P)
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_prefix(self)
+        if self.hidden % self.heads:
+            remedy = "change one, or presets.smoke.generator"
+            refuse("heads", self.heads, f"a divisor of hidden = {self.hidden}", remedy)
+        return self
+
+
+def check_kernel(section: DnaConv | DnaVae) -> None:
+    if section.kernel % 2 == 0:
+        refuse("kernel", section.kernel, "an odd number", "add 1")
+
+
+def check_prefix(section: HyenaDna | Gpt) -> None:
+    if section.prefix > 1 and section.conditioning != "prefix":
+        refuse("prefix", section.prefix, f"1 with conditioning: {section.conditioning}", "set conditioning: prefix")

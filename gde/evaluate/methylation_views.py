@@ -1,0 +1,105 @@
+"""Sets of methylation reads as vectors: their embedding, and the mean methylation that it is compared with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gde.embed import embed_store
+from gde.evaluate.methylation_reads import add_profile, chunks
+
+COMPONENTS = 32  # of the mean profile
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Sets of reads: rows of the store of each, and the group it was cut from."""
+
+    rows: list[np.ndarray]
+    group: np.ndarray
+
+
+def cut(store: Any, groups: Sequence[int], *, repeats: int, most: int, rng: np.random.Generator) -> Pieces:
+    """At most `repeats` disjoint sets of at most `most` reads of each group; of two reads or more."""
+    rows, group = [], []
+    for g in groups:
+        size = int(store.sizes[g])
+        parts = max(1, min(repeats, size // 2))
+        each = min(most, size // parts)
+        # reads of a group lie in random order: these are fair samples, and no permutation of millions is needed
+        first = int(store.starts[g]) + int(rng.integers(size - parts * each + 1))
+        for i in range(parts):
+            rows.append(np.arange(first + i * each, first + (i + 1) * each))
+            group.append(g)
+    return Pieces(rows, np.array(group))
+
+
+def embed_pieces(model: Any, store: Any, pieces: Pieces) -> np.ndarray:
+    """Embedding (p, l) of each set of reads, float64."""
+    out = []
+    for rows in pieces.rows:
+        x, _ = store.gather(rows[None])
+        weight = store.weights(rows[None])
+        weight = None if weight is None else weight.to(model.device)
+        with torch.no_grad():
+            out.append(model.encode(x.to(model.device), weight=weight)[0].double().cpu().numpy())
+    return np.stack(out)
+
+
+def views(model: Any, store: Any, pieces: Pieces, regions: int, fit: np.ndarray) -> dict[str, tuple]:
+    """Name -> vectors of the whole groups (g, p) and of the pieces (s, p).
+
+    gde : the embedding.   mean_methylation : the share of methylated CpGs.   mean_profile : that share by region, in
+    principal components; regions that the groups `fit` (g,) bool cover, others' values filled with their mean.
+    """
+    whole = embed_store(model, store, se=False)[0].astype(float)
+    profiles = np.stack([group_profile(store, g, regions) for g in range(len(store))])
+    parts = np.stack([piece_profile(store, rows, regions) for rows in pieces.rows])
+    rates = [np.divide(p[:, 0].sum(-1), p[:, 1].sum(-1))[:, None] for p in (profiles, parts)]
+    return {
+        "gde": (whole, embed_pieces(model, store, pieces)),
+        "mean_methylation": tuple(rates),
+        "mean_profile": region_components(profiles, parts, fit),
+    }
+
+
+def width(store: Any, regions: int) -> int:
+    """CpGs of a region, when `regions` of them are to cover the genome."""
+    return -(-store.meta["genome"]["cpgs"] // regions)
+
+
+def group_profile(store: Any, group: int, regions: int) -> np.ndarray:
+    """Methylated and known CpGs (2, regions) of a group's reads, by region."""
+    profile = np.zeros((2, regions))
+    for tokens, weight, number in chunks(store, group):
+        add_profile(profile, tokens, weight, number, store.meta["context"], width(store, regions))
+    return profile
+
+
+def piece_profile(store: Any, rows: np.ndarray, regions: int) -> np.ndarray:
+    """The same of some rows of the store."""
+    profile = np.zeros((2, regions))
+    tokens, weight = store.gather(rows[None])[0][0].numpy(), store.weights(rows[None])
+    weight = np.ones(len(rows)) if weight is None else weight[0].numpy()
+    number = np.asarray(store.field("cpg"))[rows]
+    add_profile(profile, tokens, weight, number, store.meta["context"], width(store, regions))
+    return profile
+
+
+def region_components(profiles: np.ndarray, parts: np.ndarray, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Principal components, fitted on the groups `fit`, of methylation by region (·, 2, regions)."""
+    methylated, known = profiles[fit, 0].sum(0), profiles[fit, 1].sum(0)
+    used = known > 0
+    mean = methylated[used] / known[used]
+
+    def centred(p: np.ndarray) -> np.ndarray:
+        m, k = p[:, 0][:, used], p[:, 1][:, used]
+        # one observation of the mean is added: a region that was read once tells little
+        return (m + mean) / (k + 1) - mean
+
+    x = centred(profiles[fit])
+    _, _, directions = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    directions = directions[: min(COMPONENTS, len(directions))].T
+    return centred(profiles) @ directions, centred(parts) @ directions

@@ -1,0 +1,34 @@
+"""Methylation of generated reads against that of real ones, tissue by tissue."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gde.figures.read import read_table
+from gde.figures.style import GREY, MODEL, new
+
+TITLES = {"rate": "methylated CpGs", "concordance": "reads whose CpGs agree", "entropy": "entropy of patterns"}
+NAMED = 8  # tissues written beside their dots
+
+
+def draw(tables: Path, result: dict) -> Figure:
+    """A panel for each score, a dot for each tissue; the closer to the diagonal, the better."""
+    table, _ = read_table(tables, "methylation")
+    table["score"], table["unit"] = zip(*(q.removesuffix(")").split(" (") for q in table["quantity"]), strict=True)
+    scores = [score for score in TITLES if score in set(table["score"])]
+    figure, axes = new(1, len(scores), height=2.9)
+    for ax, score in zip(axes[0], scores, strict=True):
+        own = table[table["score"] == score]
+        ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--", zorder=0)
+        ax.scatter(own["truth"], own["generated"], s=18, color=MODEL, alpha=0.8, linewidths=0)
+        if len(own) <= NAMED:
+            for _, row in own.iterrows():
+                ax.annotate(row["label"], (row["truth"], row["generated"]), (3, 3), textcoords="offset points",
+                            fontsize=6, color=GREY)  # fmt: skip
+        unit = own["unit"].iloc[0]
+        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+        ax.set_xlabel(f"held-out reads ({unit})")
+        ax.set_ylabel(f"generated reads ({unit})")
+        error = result["metrics"].get(f"methylation/{score}_error")
+        ax.set_title(TITLES[score] if error is None else f"{TITLES[score]}: {error['value']:.3f} off", fontsize=9)
+    return figure

@@ -1,0 +1,150 @@
+"""What generators share that draw a sequence letter by letter."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gde.generators.base import check_counts, fresh_random
+from gde.nets.drawing import check_drawing, draw
+from gde.nets.letters import choose_samples, cleaned, letters_nll, without_empty
+from gde.nets.pool import sample_mean
+from gde.nets.sequence_condition import Condition, Film, SequenceCondition
+from gde.sets.random import ShardRandom
+
+ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together: what their caches leave of the memory
+LETTER_SD = 0.02  # of the vectors of letters at first: nearly uniform predictions
+LOOK = 16  # places between two looks whether all sequences have ended
+
+
+class Autoregressive(nn.Module):
+    """Embedding -> law of sequences, p(x | z) = product of p(letter | letters before, z), the end mark included.
+
+    Vectors that follow from z stand before the sequence; the last one predicts the first letter. Input and output
+    share their vectors of letters, row 0 being the end mark. Subclasses define `hidden_states` and `start`, see below.
+
+    conditioning, prefix : see `gde.nets.sequence_condition`.
+    temperature, top_p : how samples are drawn unless `sample` is told otherwise; 1, 1 = the model's own law.
+    subsample : sequences of each set that a training step's loss is computed on; None = all.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        latent_dim: int,
+        *,
+        vocabulary: int,
+        hidden: int,
+        layers: int,
+        conditioning: str,
+        prefix: int,
+        temperature: float,
+        top_p: float,
+        subsample: int | None,
+    ):
+        super().__init__()
+        check_counts(hidden=hidden, layers=layers, subsample=1 if subsample is None else subsample)
+        check_drawing(temperature, top_p)
+        self.dim, self.vocabulary, self.temperature, self.top_p = dim, vocabulary, temperature, top_p
+        self.subsample, self.length = subsample, prefix + dim - 1  # places: nothing follows the last letter
+        self.letters = nn.Embedding(vocabulary + 1, hidden)
+        nn.init.normal_(self.letters.weight, std=LETTER_SD)
+        self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=2 * layers + 1)
+
+    def loss(
+        self,
+        x: Tensor,
+        z: Tensor,
+        *,
+        mask: Tensor | None = None,
+        weight: Tensor | None = None,
+        rng: ShardRandom | None = None,
+    ) -> Tensor:
+        """Negative log-likelihood in nats, divided by the length L, mean over the real samples.
+
+        x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : chooses the `subsample`. Without
+        gradients (validation) all samples count.
+        """
+        if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
+            keys = (rng or fresh_random(x)).rand(*x.shape[:2])
+            x, mask, weight = choose_samples(x, mask, weight, self.subsample, keys)
+        x = cleaned(x, mask)
+        rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
+        logits = self.logits(x.flatten(0, 1), self.condition(z).of_rows(rows))
+        return sample_mean(letters_nll(logits, x.flatten(0, 1)).view(x.shape[:2]) / self.dim, mask, weight)
+
+    def logits(self, x: Tensor, condition: Condition) -> Tensor:
+        """Logits (r, L, v + 1) of every place of sequences x (r, L), each given the letters before."""
+        letters = self.letters(x[:, :-1])
+        if condition.added is not None:
+            letters = letters + condition.added
+        h = self.hidden_states(torch.cat([condition.prefix, letters.to(condition.prefix.dtype)], 1), condition.films)
+        return h[:, self.condition.prefix - 1 :] @ self.letters.weight.T
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Log-probability of each sequence in nats: x (b, n, L), z (b, l) -> (b, n); 0 behind the mask."""
+        x = cleaned(x, mask)
+        flat, found = x.flatten(0, 1), x.new_zeros(x.shape[0] * x.shape[1], dtype=torch.float32)
+        for part, of in self._pieces(len(z), x.shape[1], z.device):
+            found[part] = -letters_nll(self.logits(flat[part], self.condition(z[of])), flat[part])
+        return found.view(x.shape[:2])
+
+    @torch.no_grad()
+    def sample(
+        self,
+        z: Tensor,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+    ) -> Tensor:
+        """z : (b, l).   returns tokens (b, n, L) uint8, 0 after the end; the same generator state gives the same."""
+        options = {
+            "temperature": self.temperature if temperature is None else temperature,
+            "top_p": self.top_p if top_p is None else top_p,
+        }
+        check_drawing(**options)
+        out = torch.zeros(len(z) * n, self.dim, dtype=torch.uint8, device=z.device)
+        for part, of in self._pieces(len(z), n, z.device):
+            self._draw(out[part], self.condition(z[of]), generator=generator, **options)
+        return out.view(len(z), n, self.dim)
+
+    def _draw(self, out: Tensor, condition: Condition, **options: Any) -> None:
+        """Fill out (r, L), zeros, letter by letter; a place costs one step of the network."""
+        h, step = None, self.start(len(out), condition.films)
+        for vector in condition.prefix.unbind(1):
+            h = step(vector)
+        running = torch.ones(len(out), dtype=torch.bool, device=out.device)
+        for t in range(self.dim):
+            logits = h @ self.letters.weight.T
+            if t == 0:
+                logits = without_empty(logits[:, None])[:, 0]
+            token = torch.where(running, draw(logits, **options), 0)
+            out[:, t] = token
+            running = token != 0
+            if t + 1 == self.dim or (t % LOOK == LOOK - 1 and not running.any()):
+                break
+            letters = self.letters(token)
+            h = step(letters if condition.added is None else letters + condition.added[:, 0])
+
+    def _pieces(self, b: int, n: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+        """Slices of the b n sequences that fit into memory together, with the number of each one's set."""
+        at_once = ROWS_AT_ONCE[device.type]
+        for i in range(math.ceil(b * n / at_once)):
+            part = slice(i * at_once, min((i + 1) * at_once, b * n))
+            yield part, torch.arange(part.start, part.stop, device=device) // n
+
+    def hidden_states(self, h: Tensor, films: list[Film] | None) -> Tensor:
+        """The network, causal: vectors (r, t, h) -> (r, t, h), after the last norm."""
+        raise NotImplementedError
+
+    def start(self, rows: int, films: list[Film] | None) -> Any:
+        """A function that takes the vectors (r, h) of the next place and gives what `hidden_states` would there, (r, h).
+
+        Called once per place, `length` times at most; films : (r, 1, h) each, as in `hidden_states`.
+        """
+        raise NotImplementedError

@@ -1,0 +1,167 @@
+"""Convolutional conditional variational autoencoder of sequences."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gde.generators.base import check_counts, fresh_random
+from gde.generators.cvae import LOG_RANGE
+from gde.nets.drawing import check_drawing, draw
+from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, without_empty
+from gde.nets.pool import sample_mean
+from gde.nets.sequence_blocks import FilmConvBlock
+from gde.nets.sequence_condition import Film
+from gde.sets.random import ShardRandom
+
+ROWS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}  # sequences drawn or scored together
+
+
+class DnaVae(nn.Module):
+    """Letters x | h, z independent and categorical in every place, h ~ N(0, I); q(h | x, z) is normal.
+
+    Encoder and decoder halve and double the places `layers` times by convolutions; z modulates their norms and enters
+    the decoder beside the code. The end mark is a class of its own, and what would stand after it is not scored.
+
+    hidden : channels; kernel : odd; code_dim : dimensions of a sequence's code.
+    beta : weight of the KL divergence in nats; 1 = the evidence lower bound (others give no bound of the likelihood).
+    warmup : training steps over which beta rises from 0, counted in a buffer that is saved with the weights; without
+        gradients (validation) beta is whole.
+    temperature, top_p, subsample : as in `gde.generators.autoregressive`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        latent_dim: int,
+        *,
+        vocabulary: int = 5,
+        hidden: int = 64,
+        layers: int = 2,
+        kernel: int = 7,
+        code_dim: int = 32,
+        beta: float = 1.0,
+        warmup: int = 0,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        subsample: int | None = None,
+    ):
+        super().__init__()
+        counts = {"hidden": hidden, "layers": layers, "kernel": kernel, "code_dim": code_dim}
+        check_counts(**counts, subsample=1 if subsample is None else subsample)
+        check_drawing(temperature, top_p)
+        for name, value in (("beta", beta), ("warmup", warmup)):
+            if value < 0:
+                raise ValueError(f"{name}: found {value}, expected at least 0")
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel: found {kernel}, expected an odd number; add 1")
+        self.dim, self.vocabulary, self.hidden, self.code_dim = dim, vocabulary, hidden, code_dim
+        self.beta, self.warmup, self.subsample = beta, warmup, subsample
+        self.temperature, self.top_p, self.layers = temperature, top_p, layers
+        coarse = math.ceil(dim / 2**layers)  # places at the narrowest
+        self.missing = coarse * 2**layers - dim
+        self.embed = nn.Sequential(nn.Linear(latent_dim, hidden), nn.SiLU())
+        self.film = nn.Linear(hidden, 4 * layers * hidden)
+        self.read = nn.Conv1d(vocabulary, hidden, kernel, padding=kernel // 2)
+        self.down = nn.ModuleList(nn.Conv1d(hidden, hidden, 2, stride=2) for _ in range(layers))
+        self.read_blocks = nn.ModuleList(FilmConvBlock(hidden, kernel) for _ in range(layers))
+        self.posterior = nn.Linear(hidden * coarse, 2 * code_dim)
+        self.code = nn.Linear(code_dim + latent_dim, hidden * coarse)
+        self.up = nn.ModuleList(nn.ConvTranspose1d(hidden, hidden, 2, stride=2) for _ in range(layers))
+        self.write_blocks = nn.ModuleList(FilmConvBlock(hidden, kernel) for _ in range(layers))
+        self.write = nn.Conv1d(hidden, vocabulary + 1, kernel, padding=kernel // 2)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def loss(
+        self,
+        x: Tensor,
+        z: Tensor,
+        *,
+        mask: Tensor | None = None,
+        weight: Tensor | None = None,
+        rng: ShardRandom | None = None,
+    ) -> Tensor:
+        """Negative evidence lower bound in nats, divided by the length L, mean over the real samples.
+
+        x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from.
+        """
+        rng = rng or fresh_random(x)
+        if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
+            x, mask, weight = choose_samples(x, mask, weight, self.subsample, rng.rand(*x.shape[:2]))
+        x = cleaned(x, mask)
+        noise = rng.randn(*x.shape[:2], self.code_dim).flatten(0, 1)
+        rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
+        nll, kl = self.terms(x.flatten(0, 1), z[rows], self.films(z, rows), noise)
+        return sample_mean(((nll + self.kl_weight() * kl) / self.dim).view(x.shape[:2]), mask, weight)
+
+    def terms(self, x: Tensor, z: Tensor, films: list[Film], noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Negative log-likelihood given a code drawn from q, and KL(q | prior), in nats: x (r, L) -> (r,) each."""
+        mean, log_sd = self.encode(x, films)
+        nll = letters_nll(self.decode(mean + log_sd.exp() * noise, z, films), x)
+        return nll, 0.5 * (mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(-1)
+
+    def encode(self, x: Tensor, films: list[Film]) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation (r, code_dim) of q for sequences x (r, L)."""
+        h = self.read(one_hot_letters(nn.functional.pad(x, (0, self.missing)), self.vocabulary))
+        for block, down, film in zip(self.read_blocks, self.down, films[: self.layers], strict=True):
+            h = down(block(h, film))
+        mean, log_sd = self.posterior(h.flatten(1)).float().chunk(2, -1)
+        return mean, log_sd.clamp(-LOG_RANGE, LOG_RANGE)
+
+    def decode(self, code: Tensor, z: Tensor, films: list[Film]) -> Tensor:
+        """Logits (r, L, v + 1) of every place given codes (r, code_dim)."""
+        h = self.code(torch.cat([code, z.to(code.dtype)], -1)).unflatten(-1, (self.hidden, -1))
+        for block, up, film in zip(self.write_blocks, self.up, films[self.layers :], strict=True):
+            h = block(up(h), film)
+        return self.write(h)[..., : self.dim].mT
+
+    def films(self, z: Tensor, rows: Tensor) -> list[Film]:
+        """Scale and shift (r, hidden, 1) of every block, z (b, l) taken by rows (r,)."""
+        parts = self.film(self.embed(z))[rows, :, None].chunk(4 * self.layers, 1)
+        return [(1 + parts[2 * i], parts[2 * i + 1]) for i in range(2 * self.layers)]
+
+    def kl_weight(self) -> float | Tensor:
+        """beta, or the part of it that the warm-up has reached; counts this call."""
+        if not self.warmup or not torch.is_grad_enabled():
+            return self.beta
+        self.calls += 1
+        return self.beta * (self.calls / self.warmup).clamp_max(1.0)
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Evidence lower bound of each sequence in nats, one code each, the same in every call: x (b, n, L) -> (b, n).
+
+        0 behind the mask. On average over codes at most the log-likelihood.
+        """
+        x, rng = cleaned(x, mask), ShardRandom(0, 0, stream="log_prob", device=z.device)
+        flat, found = x.flatten(0, 1), torch.zeros(x.shape[0] * x.shape[1], device=z.device)
+        rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
+        for part in torch.arange(len(flat), device=z.device).split(ROWS_AT_ONCE[z.device.type]):
+            films, noise = self.films(z, rows[part]), rng.randn(len(part), self.code_dim)
+            nll, kl = self.terms(flat[part], z[rows[part]], films, noise)
+            found[part] = torch.where(flat[part, 0] != 0, -nll - kl, 0.0)
+        return found.view(x.shape[:2])
+
+    @torch.no_grad()
+    def sample(
+        self,
+        z: Tensor,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+    ) -> Tensor:
+        """z : (b, l).   returns tokens (b, n, L) uint8, 0 after the end; the same generator state gives the same."""
+        options = {
+            "temperature": self.temperature if temperature is None else temperature,
+            "top_p": self.top_p if top_p is None else top_p,
+        }
+        check_drawing(**options)
+        out = torch.zeros(len(z) * n, self.dim, dtype=torch.uint8, device=z.device)
+        for part in torch.arange(len(out), device=z.device).split(ROWS_AT_ONCE[z.device.type]):
+            rows = part // n
+            code = torch.randn(len(part), self.code_dim, generator=generator, device=z.device, dtype=z.dtype)
+            logits = without_empty(self.decode(code, z[rows], self.films(z, rows)))
+            out[part] = cut_at_end(draw(logits, generator=generator, **options)).to(torch.uint8)
+        return out.view(len(z), n, self.dim)

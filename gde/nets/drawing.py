@@ -1,0 +1,38 @@
+"""Drawing tokens from logits, with temperature and nucleus (top-p) truncation."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def draw(logits: Tensor, *, temperature: float, top_p: float, generator: torch.Generator | None = None) -> Tensor:
+    """One token per row from softmax(logits / temperature), cut to its nucleus: (..., v) -> (...,) int64.
+
+    top_p : only the most likely tokens are drawn, as few as together have this probability (Holtzman et al. 2020);
+    1 = all, towards 0 only the likeliest. By a race of exponential clocks, which is exact: argmin of Exp(1) / p.
+    """
+    p = nucleus((logits.float() / temperature).softmax(-1), top_p)
+    clocks = torch.empty_like(p).exponential_(generator=generator)
+    return (p / clocks).argmax(-1)
+
+
+def nucleus(p: Tensor, top_p: float) -> Tensor:
+    """Probabilities (..., v) with zeros outside the nucleus; not normalised again.
+
+    A token is kept while the likelier ones together have less than top_p; the likeliest always is.
+    """
+    if top_p >= 1:
+        return p
+    ordered, order = p.sort(dim=-1, descending=True, stable=True)
+    outside = ordered.cumsum(-1) - ordered >= top_p
+    outside[..., 0] = False
+    return torch.where(torch.zeros_like(outside).scatter(-1, order, outside), 0.0, p)
+
+
+def check_drawing(temperature: float, top_p: float) -> None:
+    """ValueError for a temperature or top_p that cannot be."""
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature: found {temperature}, expected a positive number; 1 is the model's own law")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p: found {top_p}, expected a number in (0, 1]; 1 = every token")

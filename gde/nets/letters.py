@@ -1,0 +1,62 @@
+"""Sequences of letters as networks see them: tokens 1..v for letters, 0 from the end on.
+
+A sequence shorter than its row ends with an end mark, token 0 at its first empty place; one that fills the row does not.
+Logits are (..., L, v + 1), class 0 the end mark. No sequence is empty, so the end mark is impossible in the first place.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+
+
+def cleaned(x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Tokens (b, n, L) with zeros behind each sequence's end and behind the mask (b, n), whatever stood there; int64."""
+    kept = (x == 0).cumsum(-1) == 0
+    if mask is not None:
+        kept = kept & mask[..., None]
+    return torch.where(kept, x, 0).long()
+
+
+def letters_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """Negative log-likelihood of the letters and the end mark of each sequence, in nats.
+
+    logits : (..., L, v + 1); x : (..., L) int64 as `cleaned` gives.   returns (...,) float32; 0 for a row without
+    letters. What stands after the end has no part in it.
+    """
+    scored = pad(x[..., :-1], (1, 0), value=1) != 0
+    scored = scored & (x[..., :1] != 0)
+    nll = cross_entropy(without_empty(logits.float()).flatten(0, -2), x.flatten(), reduction="none").view(x.shape)
+    return torch.where(scored, nll, 0.0).sum(-1)
+
+
+def without_empty(logits: Tensor) -> Tensor:
+    """The logits (..., L, v + 1) with the end mark made impossible in the first place."""
+    closed = torch.zeros(logits.shape[-2:], dtype=torch.bool, device=logits.device)
+    closed[0, 0] = True
+    return logits.masked_fill(closed, -math.inf)
+
+
+def one_hot_letters(x: Tensor, vocabulary: int) -> Tensor:
+    """Tokens (..., L) of any dtype -> (..., v, L) float32 with a one for each letter, zeros where nothing stands."""
+    return (x[..., None, :] == torch.arange(1, vocabulary + 1, device=x.device)[:, None]).float()
+
+
+def cut_at_end(x: Tensor) -> Tensor:
+    """Tokens drawn place by place (..., L) -> sequences: zeros from the first 0 on."""
+    return torch.where((x == 0).cumsum(-1) == 0, x, 0)
+
+
+def choose_samples(
+    x: Tensor, mask: Tensor | None, weight: Tensor | None, count: int, keys: Tensor
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """`count` of each set's samples, drawn without replacement by the order of random keys (b, n).
+
+    Samples that are not real come last, so a set with fewer than `count` gives all it has.
+    """
+    if mask is not None:
+        keys = torch.where(mask, keys, math.inf)
+    chosen = keys.argsort(1)[:, :count]
+    kept = x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1]))
+    return kept, *(v if v is None else v.gather(1, chosen) for v in (mask, weight))

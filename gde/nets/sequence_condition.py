@@ -1,0 +1,65 @@
+"""How an embedding conditions a network over sequences."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+KINDS = ("prefix", "additive", "adaln")
+Film = tuple[Tensor, Tensor]
+
+
+class Condition(NamedTuple):
+    """What an embedding becomes, by rows r of sequences.
+
+    prefix : (r, k, h) vectors that stand before the sequence; the last of them predicts its first letter.
+    added : (r, 1, h), added to the vector of every letter; None unless `additive`.
+    films : scale and shift (r, 1, h) of every norm; None unless `adaln`.
+    """
+
+    prefix: Tensor
+    added: Tensor | None
+    films: list[Film] | None
+
+    def of_rows(self, rows: Tensor) -> "Condition":
+        """The same for rows (r',) of it, each as often as it is named."""
+        films = None if self.films is None else [(scale[rows], shift[rows]) for scale, shift in self.films]
+        return Condition(self.prefix[rows], None if self.added is None else self.added[rows], films)
+
+
+class SequenceCondition(nn.Module):
+    """An MLP from the embedding to one of three conditionings.
+
+    prefix : `prefix` vectors before the sequence and nothing else.
+    additive : one vector before the sequence, and one added to every letter's.
+    adaln : one vector before the sequence, and scale and shift of each of the `norms` norms.
+    In all three nothing but the embedding stands before the first letter, whose law therefore follows it.
+    """
+
+    def __init__(self, kind: str, latent_dim: int, hidden: int, *, prefix: int, norms: int):
+        super().__init__()
+        if kind not in KINDS:
+            raise ValueError(f"conditioning: found {kind!r}, expected one of {', '.join(KINDS)}")
+        if prefix < 1:
+            raise ValueError(f"prefix: found {prefix}, expected at least 1")
+        if prefix > 1 and kind != "prefix":
+            raise ValueError(f"prefix: found {prefix} with conditioning {kind!r}, expected 1; set conditioning: prefix")
+        self.kind, self.prefix, self.norms, self.hidden = kind, prefix, norms, hidden
+        vectors = prefix + {"prefix": 0, "additive": 1, "adaln": 2 * norms}[kind]
+        self.embed = nn.Sequential(nn.Linear(latent_dim, hidden), nn.SiLU())
+        self.out = nn.Linear(hidden, vectors * hidden)
+
+    def forward(self, z: Tensor) -> Condition:
+        """z : (b, l) -> the condition of b rows."""
+        vectors = self.out(self.embed(z)).unflatten(-1, (-1, self.hidden))  # (b, vectors, h)
+        prefix, rest = vectors[:, : self.prefix], vectors[:, self.prefix :, None]
+        if self.kind == "prefix":
+            return Condition(prefix, None, None)
+        if self.kind == "additive":
+            return Condition(prefix, rest[:, 0], None)
+        return Condition(prefix, None, [(1 + rest[:, 2 * i], rest[:, 2 * i + 1]) for i in range(self.norms)])
+
+
+def modulated(h: Tensor, film: Film | None) -> Tensor:
+    """h scaled and shifted: h (r, t, f) with film (r, 1, f) each."""
+    return h if film is None else torch.addcmul(film[1], h, film[0])

@@ -1,0 +1,123 @@
+"""Regulatory elements with their measured activity, in bins of it: a group is a bin, a sample a sequence.
+
+An element and its reverse complement are measured apart, under names that differ by a suffix; both are in one split.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gde.errors import bad
+from gde.io import storage_errors
+from gde.prepare.split import split_units
+from gde.prepare.tabular import Table
+from gde.prepare.write import origin, source_of
+from gde.sets.alphabet import ALPHABETS
+from gde.sets.layout import SPLITS
+from gde.sets.token_writer import TokenStoreWriter
+
+DNA = ALPHABETS["dna"]
+
+
+def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
+    """Write the store of dataset `name` at `out` from the table cfg['path'].
+
+    groups : group "bin<NN>", bin (0 = lowest), activity (mean of the group's elements).   samples keep their expression.
+    Raises GdeError for unknown columns, names that come twice, illegal letters, sequences that are too long, activities
+    that are no numbers, and fewer elements than bins.
+    """
+    path = Path(cfg["path"]).expanduser()
+    names, tokens, activity = read_elements(path, cfg)
+    split = split_of(names, cfg)
+    bins = bin_of(activity, cfg, path)
+    cell = bins * len(SPLITS) + split
+    present, code, size = np.unique(cell, return_inverse=True, return_counts=True)
+    kept = size >= cfg["min_size"]
+    for part, name_of_part in enumerate(SPLITS):
+        if not (kept & (present % len(SPLITS) == part)).any():
+            found = f"no bin of {cfg['min_size']} or more elements in split '{name_of_part}'"
+            raise bad("dataset.split", found, "one in every split", "lower min_size or bins")
+    mean = np.bincount(code, activity) / size
+    number = np.cumsum(kept) - 1
+    groups = pd.DataFrame(
+        {
+            "group": [f"bin{p // len(SPLITS):02d}" for p in present],
+            "split": [SPLITS[p % len(SPLITS)] for p in present],
+            "bin": present // len(SPLITS),
+            "activity": mean,
+        }
+    )[kept].reset_index(drop=True)
+    source = source_of(path)
+    meta = {
+        "name": name,
+        "kind": cfg["kind"],
+        "data": origin([source]),
+        "source": {**source, "rows": len(names)},
+        "units": "letters",
+        "groupby": ["bin"],
+        "labels": ["bin"],
+        "split": {**cfg["split"], "by": "element"},
+        "dropped_groups": int((~kept).sum()),
+        "dropped_samples": int(size[~kept].sum()),
+    }
+    rows = np.flatnonzero(kept[code])
+    out = Path(out)
+    with storage_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    fields = {"expression": "float32"}
+    with TokenStoreWriter(out, alphabet="dna", length=cfg["length"], seed=seed, fields=fields) as writer:
+        writer.write(tokens[rows], number[code[rows]], expression=activity[rows])
+        writer.finish(groups, meta, provenance=provenance)
+
+
+def read_elements(path: Path, cfg: dict) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names, tokens (m, length) uint8 and activities (m,) float64 of the table's rows."""
+    columns = cfg["columns"]
+    table = Table(path, [columns["name"], columns["sequence"]], [columns["activity"]])
+    frame = table.frame()
+    names = frame[columns["name"]].tolist()
+    twice = frame[columns["name"]].duplicated()
+    if twice.any():
+        row = int(twice.to_numpy().argmax())
+        where = f"{path}: row {row + 1}, column {columns['name']}"
+        raise bad(where, f"{names[row]!r} for the second time", "a name of its own", "rename it, or take the row out")
+    tokens = np.zeros((len(names), cfg["length"]), np.uint8)
+    for row, sequence in enumerate(frame[columns["sequence"]]):
+        where = f"{path}: row {row + 1}, column {columns['sequence']}"
+        if not 1 <= len(sequence) <= cfg["length"]:
+            found = f"{len(sequence)} letters"
+            raise bad(where, found, f"1 to {cfg['length']}", "raise dataset.length, or take the row out")
+        try:
+            tokens[row, : len(sequence)] = DNA.encode(sequence)
+        except ValueError as e:
+            found, _, expected = str(e).partition(", expected ")
+            raise bad(where, found.removeprefix("found "), expected, "correct it, or take the row out") from e
+    activity = np.concatenate([x[:, 0] for _, x in table.chunks()])
+    return names, tokens, activity
+
+
+def element(name: str, suffixes: list[str]) -> str:
+    """The name of an element without the suffix that tells its orientation."""
+    for suffix in suffixes:
+        if name.endswith(suffix) and name != suffix:
+            return name.removesuffix(suffix)
+    return name
+
+
+def split_of(names: list[str], cfg: dict) -> np.ndarray:
+    """Place in SPLITS (m,) of each name; those that differ by a suffix of cfg['orientations'] share it."""
+    elements = [element(name, cfg["orientations"]) for name in names]
+    split = cfg["split"]
+    place = split_units(list(dict.fromkeys(elements)), split["fractions"], split["seed"], "element")
+    return np.array([place[e] for e in elements])
+
+
+def bin_of(activity: np.ndarray, cfg: dict, path: Path) -> np.ndarray:
+    """Bin (m,) int64 of each activity: as many elements in each, in the order of activity and then of rows."""
+    n, bins = len(activity), cfg["bins"]
+    if n < bins:
+        raise bad(path, f"{n} elements", f"one for each of {bins} bins", "lower dataset.bins")
+    rank = np.empty(n, np.int64)
+    rank[activity.argsort(kind="stable")] = np.arange(n)
+    return np.searchsorted(np.arange(1, bins) * n // bins, rank, side="right")

@@ -1,0 +1,141 @@
+"""Letter by letter: causal, the same from a cache, drawn from the law whose likelihood is given."""
+
+import itertools
+
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from gde import generators
+from gde.nets.registry import build
+
+LATENT, LENGTH, VOCABULARY = 3, 21, 5
+VARIANTS = [
+    pytest.param((kind, {"conditioning": c, "prefix": 4 if c == "prefix" else 1}), id=f"{kind}-{c}")
+    for kind, c in itertools.product(("hyenadna", "gpt"), ("prefix", "additive", "adaln"))
+]
+
+
+def make(kind, options, dim=LENGTH, vocabulary=VOCABULARY):
+    torch.manual_seed(0)
+    sizes = {"dim": dim, "latent_dim": LATENT, "vocabulary": vocabulary}
+    made = build(generators.REGISTRY, {"kind": kind, "hidden": 16, "layers": 2} | options, **sizes)
+    with torch.no_grad():
+        for p in made.parameters():
+            p += 0.2 * torch.randn(p.shape)
+    return made
+
+
+@pytest.fixture(params=VARIANTS)
+def generator(request):
+    return make(*request.param)
+
+
+def letters(rows, seed=0):
+    return torch.randint(1, VOCABULARY + 1, (rows, LENGTH), generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def test_cached_logits_are_those_of_the_whole(generator):
+    x, z = letters(6), torch.randn(6, LATENT)
+    condition = generator.condition(z)
+    whole = generator.logits(x, condition)
+    step = generator.start(6, condition.films)
+    for vector in condition.prefix.unbind(1):
+        h = step(vector)
+    for t in range(LENGTH):
+        torch.testing.assert_close(h @ generator.letters.weight.T, whole[:, t], rtol=1e-5, atol=1e-5)
+        vector = generator.letters(x[:, t])
+        if t + 1 < LENGTH:
+            h = step(vector if condition.added is None else vector + condition.added[:, 0])
+
+
+@pytest.mark.parametrize("place", [0, 1, 9, 19])
+@torch.no_grad()
+def test_a_letter_changes_only_what_follows(generator, place):
+    x, z = letters(4), torch.randn(4, LATENT)
+    other = x.clone()
+    other[:, place] = 1 + x[:, place] % VOCABULARY
+    before, after = (generator.logits(v, generator.condition(z)) for v in (x, other))
+    torch.testing.assert_close(before[:, : place + 1], after[:, : place + 1], rtol=1e-4, atol=1e-5)
+    assert ((before - after)[:, place + 1 :].abs().amax((0, 2)) > 1e-4).all()
+
+
+def test_the_first_letter_follows_the_embedding(generator):
+    """Its logits depend on z, in every conditioning, with a gradient; there is no letter before it."""
+    z = torch.randn(4, LATENT, requires_grad=True)
+    first = generator.logits(letters(4), generator.condition(z))[:, 0]
+    assert (torch.autograd.grad(first.square().sum(), z)[0].abs().sum(1) > 0).all()
+    assert (first[1:] - first[:1]).detach().abs().amax(1).min() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["hyenadna", "gpt"])
+def test_samples_follow_the_likelihood(kind):
+    """All 14 sequences of at most 3 places over 2 letters: their probabilities sum to 1 and are the frequencies."""
+    generator = make(kind, {}, dim=3, vocabulary=2)
+    rows = [[a, b, c] for a in (1, 2) for b in (0, 1, 2) for c in (0, 1, 2) if b or not c]
+    z, n = torch.randn(1, LATENT), 20_000
+    p = generator.log_prob(torch.tensor([rows], dtype=torch.uint8), z)[0].exp().double()
+    assert float(p.sum()) == pytest.approx(1.0, abs=1e-5)
+    x = generator.sample(z, n, generator=torch.Generator().manual_seed(0))[0].long()
+    code = x @ torch.tensor([9, 3, 1])
+    counts = code.bincount(minlength=27)[torch.tensor(rows) @ torch.tensor([9, 3, 1])].double()
+    assert int(counts.sum()) == n
+    assert chisquare(counts.numpy(), (n * p / p.sum()).numpy()).pvalue > 1e-3
+
+
+def test_temperature_and_top_p_narrow_the_samples(generator):
+    """Mean log-likelihood of samples rises to that of the likeliest continuation, and their diversity falls."""
+    z = torch.randn(2, LATENT)
+
+    def draw(**options):
+        x = generator.sample(z, 200, generator=torch.Generator().manual_seed(0), **options)
+        return float(generator.log_prob(x, z).mean()) / LENGTH, len(x.flatten(0, 1).unique(dim=0))
+
+    plain = draw()
+    assert draw(temperature=1.0, top_p=1.0) == plain
+    assert draw(temperature=0.5)[0] > plain[0] > draw(temperature=3.0)[0]
+    assert draw(top_p=0.5)[0] > plain[0]
+    assert plain[1] > 100
+    assert draw(top_p=1e-6)[1] == draw(temperature=1e-4)[1] == 2  # one sequence for each embedding
+
+
+def test_the_options_are_the_defaults_of_sampling():
+    z = torch.randn(2, LATENT)
+    greedy = make("hyenadna", {"top_p": 1e-6})
+    assert len(greedy.sample(z, 50).flatten(0, 1).unique(dim=0)) == 2
+    with pytest.raises(ValueError, match="top_p: found 2"):
+        greedy.sample(z, 1, top_p=2.0)
+
+
+def test_drawing_stops_when_all_have_ended(monkeypatch):
+    """A model that ends at once takes no step beyond the next look."""
+    generator = make("hyenadna", {}, dim=200)
+    with torch.no_grad():
+        for p in generator.norm.parameters():
+            p.zero_()
+        generator.condition.out.bias.zero_()
+        generator.condition.out.weight.zero_()
+        generator.norm.bias.fill_(1.0)
+        generator.letters.weight.fill_(-1.0)
+        generator.letters.weight[0] = 1.0
+    steps, start = [], generator.start
+
+    def counted(*arguments):
+        step = start(*arguments)
+        return lambda h: steps.append(1) or step(h)
+
+    monkeypatch.setattr(generator, "start", counted)
+    x = generator.sample(torch.randn(2, LATENT), 5)
+    assert ((x != 0).sum(-1) == 1).all()
+    assert len(steps) <= 16
+
+
+def test_validation_counts_every_sequence():
+    """Without gradients the loss ignores `subsample`: it is the mean over all, whatever the noise."""
+    generator, z = make("gpt", {"subsample": 2}), torch.randn(3, LATENT)
+    x = letters(3 * 8).unflatten(0, (3, 8)).to(torch.uint8)
+    with torch.no_grad():
+        assert float(generator.loss(x, z)) == pytest.approx(float(-generator.log_prob(x, z).mean() / LENGTH), rel=1e-5)
+    parts = [float(generator.loss(x, z).detach()) for _ in range(2)]
+    assert parts[0] != parts[1]

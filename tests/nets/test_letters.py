@@ -1,0 +1,85 @@
+"""Likelihoods of sequences that end, against a loop; what stands after an end does not exist."""
+
+import math
+
+import pytest
+import torch
+
+from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, without_empty
+
+X = torch.tensor([[3, 1, 2, 2], [1, 2, 0, 0], [2, 0, 0, 0], [1, 1, 1, 0]])
+
+
+def logits(seed=0):
+    return torch.randn(4, 4, 4, generator=torch.Generator().manual_seed(seed))
+
+
+def test_likelihood_is_the_sum_over_letters_and_the_end():
+    for row, values, found in zip(X.tolist(), logits().double(), letters_nll(logits(), X), strict=True):
+        expected = 0.0
+        for t, token in enumerate(row):
+            shares = values[t].exp()
+            shares[0] *= t > 0  # no sequence is empty
+            expected -= math.log(shares[token] / shares.sum())
+            if token == 0:
+                break
+        assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_full_row_has_no_end_mark_and_the_laws_sum_to_one():
+    """All sequences of 2 letters in 3 places: 2 + 4 + 8, each place's logits the same for all."""
+    rows = [[a, b, c] for a in (1, 2) for b in (0, 1, 2) for c in (0, 1, 2) if b or not c]
+    assert len(rows) == 14
+    x = torch.tensor(rows)
+    nll = letters_nll(torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).expand(14, 3, 3), x)
+    assert float((-nll).exp().sum()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_row_without_letters_costs_nothing():
+    values = logits()[:1].requires_grad_()
+    nll = letters_nll(values, torch.zeros(1, 4, dtype=torch.long))
+    assert float(nll) == 0.0
+    assert (torch.autograd.grad(nll.sum(), values)[0] == 0).all()
+
+
+def test_cleaned_keeps_what_stands_before_the_end():
+    dirty = torch.tensor([[[3, 1, 2, 2], [1, 2, 0, 3]], [[2, 0, 1, 0], [255, 4, 9, 1]]], dtype=torch.uint8)
+    found = cleaned(dirty, torch.tensor([[True, True], [True, False]]))
+    assert found.tolist() == [[[3, 1, 2, 2], [1, 2, 0, 0]], [[2, 0, 0, 0], [0, 0, 0, 0]]]
+    assert found.dtype == torch.int64
+    assert cut_at_end(dirty[1, 0]).tolist() == [2, 0, 0, 0]
+
+
+def test_only_the_first_place_cannot_end():
+    values = logits()
+    closed = without_empty(values)
+    assert (closed[:, 0, 0] == -math.inf).all()
+    assert torch.equal(closed.flatten(1)[:, 1:], values.flatten(1)[:, 1:])
+
+
+def test_one_hot_letters():
+    found = one_hot_letters(torch.tensor([[2, 1, 0]], dtype=torch.uint8), 3)
+    assert found.tolist() == [[[0, 1, 0], [1, 0, 0], [0, 0, 0]]]
+
+
+def test_chosen_samples_are_real_and_fair():
+    """Of 5 real samples of 7, 2 are chosen: every one equally often, none twice, with its own weight."""
+    x = torch.arange(1, 8)[None, :, None].expand(4000, 7, 1)
+    mask, weight = (torch.arange(7) < 5).expand(4000, 7), 10.0 * x[..., 0]
+    keys = torch.rand(4000, 7, generator=torch.Generator().manual_seed(0))
+    kept, kept_mask, kept_weight = choose_samples(x, mask, weight, 2, keys)
+    assert kept.shape == (4000, 2, 1)
+    assert kept_mask.all()
+    assert torch.equal(kept_weight, 10.0 * kept[..., 0])
+    assert (kept[:, 0] != kept[:, 1]).all()
+    counts = kept.flatten().bincount(minlength=8)[1:].double()
+    assert counts[5:].sum() == 0
+    assert ((counts[:5] - 1600).abs() < 5 * math.sqrt(4000 * 0.4 * 0.6)).all()
+
+
+def test_a_small_set_gives_what_it_has():
+    x, mask = torch.arange(1, 8)[None, :, None], (torch.arange(7) < 2)[None]
+    kept, kept_mask, weight = choose_samples(x, mask, None, 4, torch.rand(1, 7))
+    assert kept_mask.tolist() == [[True, True, False, False]]
+    assert sorted(kept[0, :2, 0].tolist()) == [1, 2]
+    assert weight is None
