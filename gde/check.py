@@ -15,7 +15,7 @@ from gde.preflight import readable
 from gde.run_table import Run, flat, read_run
 from gde.sets.layout import store_digest
 
-JOBS = {"train": "model", "embed": "embeddings.h5ad", "sample": "samples.h5ad", "evaluate": "metrics.json"}
+JOBS = {"train": "model", "embed": "embeddings.h5ad", "sample": "samples.*", "evaluate": "metrics.json"}
 CLUSTER = Path("profiles/slurm")
 
 
@@ -203,7 +203,7 @@ def gpu_costs(
     for row in trainings:
         retrain = row["action"] != "nothing"
         for rule, output in {"cell": "metrics.json"}.items() if whole else JOBS.items():
-            if retrain or not (results / row["experiment"] / output).exists():
+            if retrain or not any((results / row["experiment"]).glob(output)):
                 hours = most_hours(rule, limits, attempts)
                 most.append(hours and hours * (gpus if rule in ("train", "cell") else 1))
     bound = "unknown" if None in most else f"{sum(most):.4g}"

@@ -81,7 +81,8 @@ def test_all_mistakes_are_found_and_the_rest_is_resolved(project):
         "config/experiments/two.yaml:5: dataset.pth: found 'pth'",  # and not that `path` is missing
     ]
     assert set(findings.experiments) == {
-        "digits", "donors", "essential_genes", "gmm", "gmm5", "lineage_tracing", "multinomial", "mvn5", "mvn_lowrank",
+        "digits", "donors", "essential_genes", "gmm", "gmm5", "lineage_tracing", "methylation",
+            "methylation_class", "multinomial", "mvn5", "mvn_lowrank",
         "normal", "pbmc68k", "poisson"
     }  # fmt: skip
     assert findings.settings["experiments"] == ["gmm"]

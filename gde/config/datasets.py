@@ -255,6 +255,11 @@ Dataset = Annotated[
 ]
 
 
+def samples_file(kind: str) -> str:
+    """The file of generated samples of a data set of this kind."""
+    return "samples.fasta.gz" if kind in SEQUENCES else "samples.h5ad"
+
+
 def check_columns(section: H5ad | Table) -> None:
     for key in ("groupby", "labels", "features"):
         names = getattr(section, key, None) or []

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Section, Whole, refuse
+from gde.config.base import Count, Positive, Section, Whole, refuse
 
 METRICS = {
     "family": (  # of all families together: which of them an experiment has depends on its data set
@@ -98,6 +98,20 @@ METRICS = {
         "methylation/entropy_error",
         "methylation/valid",
     ),
+    "expression": (
+        "axis/spearman",
+        "axis/spearman_joint",
+        "extrapolation/auc",
+        "extrapolation/shift",
+        "oracle/pearson",
+        "expression/spearman",
+        "expression/slope",
+        "expression/error",
+        "kmers/distance",
+        "motifs/pearson",
+        "novelty/identity",
+        "letters/n_error",
+    ),
     "patterns": (
         "geometry/simplex_pearson",
         "geometry/simplex_spearman",
@@ -124,6 +138,8 @@ EVALUATION_OF = {
     "perturb_seq": "perturbation",
     "donors": "donors",
     "methylation": "methylation",
+    "gpra": "expression",
+    "mpra_bins": "expression",
     "dna_multinomial": "patterns",
     "synthetic_dna": "patterns",
 }
@@ -217,6 +233,34 @@ class Methylation(Section):
     generated: Annotated[int, Field(ge=10)] = Field(1000, description="reads generated for each held-out sample")
 
 
+class Oracle(Section):
+    """The regressor that generated sequences are scored with; it sees real training sequences alone."""
+
+    hidden: Count = Field(64, description="channels of the convolutions")
+    layers: Annotated[int, Field(ge=1, le=6)] = Field(3, description="convolutions, each followed by halving")
+    most: Annotated[int, Field(ge=10)] = Field(200_000, description="training sequences at most, a random part")
+    epochs: Count = Field(25, description="passes over them at most; the one that validates best is kept")
+    patience: Count = Field(5, description="passes without a better validation before it stops")
+    lr: Positive = Field(2e-3, description="learning rate")
+    copies: Count = Field(3, description="regressors of different seeds whose mean is the prediction")
+
+
+class Expression(Section):
+    kind: Literal["expression"] = Field(
+        description="sequences by expression: the axis of it, generated ones scored by a regressor, extrapolation"
+    )
+    bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
+    along: str | None = Field(None, description="column that orders the groups; null = `quantile` or `bin`")
+    within: str | None = Field("condition", description="column whose values are ordered apart; null = none")
+    window: Count = Field(3, description="neighbouring groups that a set is made of; the sets do not overlap")
+    most: Annotated[int, Field(ge=2)] = Field(2000, description="sequences of a set at most")
+    generated: Annotated[int, Field(ge=10)] = Field(100, description="sequences generated for each held-out set")
+    kmer: Annotated[int, Field(ge=1, le=8)] = Field(6, description="letters of the words whose spectra are compared")
+    known: Count = Field(20_000, description="training sequences, at most, that novelty is measured against")
+    motifs: str | None = Field(None, description="file of motifs, MEME or JASPAR text, to be counted; null = none")
+    oracle: Oracle = Field(Oracle(), description="the regressor")
+
+
 class Patterns(Section):
     kind: Literal["patterns"] = Field(description="simulated sequences: mixtures of words, whose truth is known")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
@@ -234,6 +278,7 @@ class Sequences(Section):
     label: str | None = Field(None, description="column to predict; null = the first of dataset.labels, or the group")
     repeats: Count = Field(8, description="disjoint sets of each training group that labels are learned from")
     most: Annotated[int, Field(ge=2)] = Field(2000, description="sequences of such a set, and of a scored one, at most")
+    sets: Count = Field(100, description="held-out groups, at most, that sequences are generated for; at random")
     generated: Annotated[int, Field(ge=10)] = Field(500, description="sequences generated for each held-out group")
     kmer: Annotated[int, Field(ge=1, le=8)] = Field(4, description="letters of the words whose spectra are compared")
     markov: Annotated[int, Field(ge=0, le=8)] = Field(
@@ -243,6 +288,6 @@ class Sequences(Section):
 
 
 Evaluation = Annotated[
-    Family | Samples | Lineage | Perturbation | Donors | Methylation | Patterns | Sequences,
+    Family | Samples | Lineage | Perturbation | Donors | Methylation | Expression | Patterns | Sequences,
     Field(discriminator="kind"),
 ]

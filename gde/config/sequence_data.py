@@ -164,7 +164,7 @@ class Methylation(Section):
     contigs: Literal["auto", "file", "chromosomes"] = Field(
         "auto",
         description="how the CpGs of the genome are numbered: through its contigs as in the `file`; through "
-        "`chromosomes` 1, 2, ..., X, Y, M alone, as wgbstools does; `auto` = the first of both that the files agree with",
+        "`chromosomes` 1, 2, ..., X, Y, M alone, as wgbstools does; `auto` = the first of both that the files fit",
     )
     ignore_contigs: list[str] = Field([], description=".pat files: contigs left out, e.g. spiked-in controls")
     samples: str | None = Field(
@@ -271,6 +271,8 @@ class Sequences(Section):
             names = getattr(self, key)
             if twice := [name for name in names if names.count(name) > 1 or not name]:
                 refuse(key, twice[0], "each column once, by its name", "take it out")
+        if self.length is None and self.too_long != "refuse":
+            refuse("too_long", self.too_long, "'refuse' without dataset.length", "set dataset.length too")
         if self.weight in (*self.groupby, *self.labels):
             refuse("weight", self.weight, "another column than those of groupby and labels", "take it out there")
         return self

@@ -20,6 +20,7 @@ REGISTRY = {
     "perturbation": "gde.evaluate.perturbation:evaluate",
     "donors": "gde.evaluate.donors:evaluate",
     "methylation": "gde.evaluate.methylation:evaluate",
+    "expression": "gde.evaluate.expression:evaluate",
     "patterns": "gde.evaluate.patterns:evaluate",
     "sequences": "gde.evaluate.sequences:evaluate",
 }

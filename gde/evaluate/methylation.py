@@ -7,12 +7,14 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
-from gde.evaluate.donors import column_of, embedding_table
+from gde.evaluate.donors import column_of
 from gde.evaluate.lineage import left_out_table
 from gde.evaluate.methylation_reads import Patterns, group_patterns, join, patterns
 from gde.evaluate.methylation_tissues import head_accuracy, replicates, tissue_metrics
 from gde.evaluate.methylation_views import cut, views
 from gde.evaluate.metrics import bootstrap, record
+from gde.evaluate.pca import two_components
+from gde.evaluate.tables import principal_columns
 from gde.sets.random import seed_of
 
 LABELS = {"": "tissue", "_coarse": "tissue_coarse"}
@@ -31,16 +33,16 @@ def evaluate(
     if "context" not in store.meta or "cpg" not in store.fields:
         found = f"a set store of kind {store.meta.get('kind')!r}"
         raise bad(store.path, found, "one of methylation reads", "choose another evaluation.kind")
-    tested = (store.groups["split"] == "test").to_numpy()
-    unit = store.groups["group"].astype(str).to_numpy()
+    groups = evaluated(store)
+    split, unit = (store.groups[name].astype(str).to_numpy()[groups] for name in ("split", "group"))
+    tested = split == "test"
     rng = np.random.default_rng(seed_of(seed, "evaluate/methylation"))
-    fit = np.flatnonzero(~tested)
-    pieces = cut(store, fit, repeats=options["repeats"], most=options["reads"], rng=rng)
-    found = views(model, store, pieces, options["regions"], ~tested)
+    pieces = cut(store, groups, ~tested, repeats=options["repeats"], most=options["reads"], rng=rng)
+    found = views(model, store, groups, pieces, options["regions"], ~tested)
     left: list[tuple[str, str]] = []
     metrics, tables = {}, {}
     for suffix, column in LABELS.items():
-        names = column_of(store, column, f"groups: {column}")
+        names = column_of(store, column, f"groups: {column}")[groups]
         if len(set(names[tested])) < 2 or len(set(names[~tested])) < 2:
             left.append((f"tissue/accuracy{suffix}", f"samples of {len(set(names))} {column} only"))
             continue
@@ -52,9 +54,9 @@ def evaluate(
         )  # fmt: skip
     if set(unit[tested]) & set(unit[~tested]):
         left.append(("tissue/held_out", "reads are held out, not samples: a sample that is tested has also trained"))
-    names, whole = column_of(store, "tissue", "groups: tissue"), found["gde"][0]
+    names, whole = column_of(store, "tissue", "groups: tissue")[groups], found["gde"][0]
     if "classifier" in model.heads and config["objective"]["label"] in LABELS.values():
-        told = column_of(store, config["objective"]["label"], "objective.label")
+        told = column_of(store, config["objective"]["label"], "objective.label")[groups]
         metrics["tissue/head_accuracy"] = head_accuracy(
             model, whole[tested], told[tested], unit[tested], rng, options["bootstrap"]
         )
@@ -62,15 +64,30 @@ def evaluate(
         metrics |= own
     else:
         left.append(("replicates", "no tissue with a held-out sample and another one"))
-    own, more = generated(model, store, whole, names, unit, tested, options, seed, rng)
+    own, more = generated(model, store, groups, whole, names, unit, split, options, seed, rng)
     metrics, tables = metrics | own, tables | more
-    tables["embedding"] = embedding_table(whole, unit, names, tested, store)
+    tables["embedding"] = embedding_table(whole, unit, names, tested, store.sizes[groups])
     tables["left_out"] = left_out_table(left)
     return metrics, tables
 
 
+def evaluated(store: Any) -> np.ndarray:
+    """The groups that are looked at: all but validating reads of samples that train, which are few."""
+    split, unit = store.groups["split"], store.groups["group"]
+    trained = set(unit[split == "train"])
+    return np.flatnonzero((split != "validation") | ~unit.isin(trained))
+
+
+def embedding_table(z: np.ndarray, unit, names, tested: np.ndarray, sizes: np.ndarray) -> pd.DataFrame:
+    """Two principal components of the embeddings with tissue, and whether the sample was held out."""
+    centre, directions, share = two_components(z)
+    table = pd.DataFrame((z - centre) @ directions, columns=principal_columns("pc", "latent units", share))
+    part = np.where(tested, "target", "context")
+    return table.assign(**{"group": unit, "label": names, "part": part, "n_samples [1]": sizes})
+
+
 def generated(
-    model, store, z, names, unit, tested, options, seed, rng
+    model, store, groups, z, names, unit, split, options, seed, rng
 ) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
     """Reads generated for each tested sample against its own, pooled by tissue.
 
@@ -79,16 +96,16 @@ def generated(
     draw = torch.Generator(model.device).manual_seed(seed_of(seed, "evaluate/methylation/generated") % 2**63)
     real: dict[str, list[Patterns]] = {}
     made: dict[str, list[Patterns]] = {}
-    for g in np.flatnonzero(tested):
-        trained = np.flatnonzero((unit == unit[g]) & (store.groups["split"] == "train").to_numpy())
-        source = trained[0] if len(trained) else g
-        real.setdefault(names[g], []).append(group_patterns(store, g))
-        made.setdefault(names[g], []).append(
+    for i in np.flatnonzero(split == "test"):
+        trained = np.flatnonzero((unit == unit[i]) & (split == "train"))
+        source = trained[0] if len(trained) else i
+        real.setdefault(names[i], []).append(group_patterns(store, groups[i]))
+        made.setdefault(names[i], []).append(
             generate(model, z[source], options["generated"], store.meta["context"], draw)
         )
     tissues = sorted(real)
     truth, model_reads = ({t: join(side[t]) for t in tissues} for side in (real, made))
-    trained = join([group_patterns(store, g) for g in np.flatnonzero(store.groups["split"] == "train")])
+    trained = join([group_patterns(store, g) for g in groups[split == "train"]])
     metrics = {
         f"methylation/{score}_error": error
         for score in SCORES

@@ -96,7 +96,9 @@ def group_patterns(store: Any, group: int) -> Patterns:
     return join([patterns(tokens, context, weight) for tokens, weight, _ in chunks(store, group)])
 
 
-def add_profile(profile: np.ndarray, tokens: np.ndarray, weight: np.ndarray, number: np.ndarray, context: int, width: int):
+def add_profile(
+    profile: np.ndarray, tokens: np.ndarray, weight: np.ndarray, number: np.ndarray, context: int, width: int
+):
     """Count methylated and known CpGs by region: profile (2, regions) is added to.
 
     A region is `width` CpGs in a row; where a genome has more regions than are kept, some share a place.

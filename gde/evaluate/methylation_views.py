@@ -15,24 +15,28 @@ COMPONENTS = 32  # of the mean profile
 
 @dataclass(frozen=True)
 class Pieces:
-    """Sets of reads: rows of the store of each, and the group it was cut from."""
+    """Sets of reads: rows of the store of each, and the place of the group that it was cut from."""
 
     rows: list[np.ndarray]
     group: np.ndarray
 
 
-def cut(store: Any, groups: Sequence[int], *, repeats: int, most: int, rng: np.random.Generator) -> Pieces:
-    """At most `repeats` disjoint sets of at most `most` reads of each group; of two reads or more."""
+def cut(
+    store: Any, groups: Sequence[int], chosen: np.ndarray, *, repeats: int, most: int, rng: np.random.Generator
+) -> Pieces:
+    """At most `repeats` disjoint sets of at most `most` reads of each of the `groups` that is `chosen` (a mask); of two
+    reads or more."""
     rows, group = [], []
-    for g in groups:
+    for i in np.flatnonzero(chosen):
+        g = groups[i]
         size = int(store.sizes[g])
         parts = max(1, min(repeats, size // 2))
         each = min(most, size // parts)
         # reads of a group lie in random order: these are fair samples, and no permutation of millions is needed
         first = int(store.starts[g]) + int(rng.integers(size - parts * each + 1))
-        for i in range(parts):
-            rows.append(np.arange(first + i * each, first + (i + 1) * each))
-            group.append(g)
+        for k in range(parts):
+            rows.append(np.arange(first + k * each, first + (k + 1) * each))
+            group.append(i)
     return Pieces(rows, np.array(group))
 
 
@@ -48,14 +52,16 @@ def embed_pieces(model: Any, store: Any, pieces: Pieces) -> np.ndarray:
     return np.stack(out)
 
 
-def views(model: Any, store: Any, pieces: Pieces, regions: int, fit: np.ndarray) -> dict[str, tuple]:
-    """Name -> vectors of the whole groups (g, p) and of the pieces (s, p).
+def views(
+    model: Any, store: Any, groups: np.ndarray, pieces: Pieces, regions: int, fit: np.ndarray
+) -> dict[str, tuple]:
+    """Name -> vectors of whole groups (g, p) and of the pieces (s, p).
 
     gde : the embedding.   mean_methylation : the share of methylated CpGs.   mean_profile : that share by region, in
     principal components; regions that the groups `fit` (g,) bool cover, others' values filled with their mean.
     """
-    whole = embed_store(model, store, se=False)[0].astype(float)
-    profiles = np.stack([group_profile(store, g, regions) for g in range(len(store))])
+    whole = embed_store(model, store, groups, se=False)[0].astype(float)
+    profiles = np.stack([group_profile(store, g, regions) for g in groups])
     parts = np.stack([piece_profile(store, rows, regions) for rows in pieces.rows])
     rates = [np.divide(p[:, 0].sum(-1), p[:, 1].sum(-1))[:, None] for p in (profiles, parts)]
     return {

@@ -22,8 +22,8 @@ FLUSH = 20_000  # alignments after which what is complete is handed on
 def read_bam(path: Path, cpgs: CpGs, options: dict[str, Any]) -> Iterator[Reads]:
     """The reads of a BAM file as those of a .pat file: sorted, equal ones of one CpG counted.
 
-    options : min_mapping_quality, min_base_quality, duplicates, secondary, max_fragment (`gde.config`). Letters of lower
-    quality, letters that are neither call, and overlaps in which mates differ are '.'.
+    options : min_mapping_quality, min_base_quality, duplicates, secondary, max_fragment (`gde.config`). Letters of
+    lower quality, letters that are neither call, and overlaps in which mates differ are '.'.
     Raises GdeError for a file that is cut or damaged, not sorted, of another genome, or without calls.
     """
     import pysam
@@ -156,7 +156,9 @@ class Fragments:
         count = np.array([self.counts.pop(key) for key in ready])
         text = np.frombuffer("".join(pattern for _, pattern in ready).encode(), np.uint8)
         names, contig = [self.cpgs.genome.names[self.contig]], np.zeros(len(ready), np.int64)
-        yield Reads(number, count, text, np.cumsum(length) - length, length, names, contig, first + np.arange(len(ready)))
+        yield Reads(
+            number, count, text, np.cumsum(length) - length, length, names, contig, first + np.arange(len(ready))
+        )
 
 
 def merged(a: dict[int, str], b: dict[int, str]) -> dict[int, str]:

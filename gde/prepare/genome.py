@@ -1,4 +1,4 @@
-"""A genome from its FASTA file: letters and CpGs of every contig in files that are mapped, made once for each genome."""
+"""A genome from its FASTA file: letters and CpGs of every contig in files that are mapped, made once for each."""
 
 import re
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from gde.errors import bad
 from gde.io import storage_errors
 from gde.prepare.bam import read_bam
 from gde.prepare.cpg import CpGs
-from gde.prepare.genome import DNA, C, N, T, open_genome
+from gde.prepare.genome import C, N, T, open_genome
 from gde.prepare.inputs import methylation_files
 from gde.prepare.methylation_samples import Sample, hold_out, samples_of
 from gde.prepare.pat import Reads, line, read_pat
@@ -165,7 +165,7 @@ def sequences(reads: Reads, cpgs: CpGs, cfg: dict, path: Path) -> tuple[np.ndarr
 
 
 def read_parts(reads: Reads, sample: Sample, part: str, split: dict) -> np.ndarray:
-    """Place in SPLITS (m,) of every read: that of its sample, or drawn by its row in the file, where reads are split."""
+    """Place in SPLITS (m,) of every read: that of its sample, or drawn by its row in the file where reads are split."""
     place = SPLITS.index(part)
     if split["by"] == "group" and (split["validation"] == "samples" or part != "train"):
         return np.full(len(reads), place)

@@ -12,7 +12,7 @@ from gde.foreign import check_file, kind_of, other_file
 
 BLOCK = 1 << 20
 LONGEST_LINE = 1 << 30
-# A file of bgzip ends with this empty block; one that was cut between two blocks does not, and unpacks without an error.
+# A file of bgzip ends with this empty block; one that was cut between two blocks does not, and unpacks all the same.
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 BGZF_EXTRA = b"BC\x02\x00"
 AGAIN = "get the file again"
@@ -26,7 +26,7 @@ def line_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = B
     """
     check_file(path, expected, remedy)
     kind, packed = kind_of(path), path.suffix in (".gz", ".bgz")
-    if kind not in ("text", "a gzip file") or packed and kind == "text":
+    if kind not in ("text", "a gzip file") or (packed and kind == "text"):
         raise other_file(path, expected, remedy)
     if kind == "a gzip file":
         check_bgzf_end(path, remedy)

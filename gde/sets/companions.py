@@ -77,7 +77,7 @@ class Successors:
         self.heads = {"ordered_next": head}
 
     def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
-        """next {x (b, n, d), mask, weight, valid (b,) bool: there is one}; condition (b,) int64 where there are some."""
+        """next {x (b, n, d), mask, weight, valid (b,): there is one}; condition (b,) int64 where there are some."""
         out, valid = self.matches.draw(sampler, group, rngs)
         if self.conditions is None:
             return {"next": out | {"valid": torch.from_numpy(valid)}}

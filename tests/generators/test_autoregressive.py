@@ -84,20 +84,25 @@ def test_samples_follow_the_likelihood(kind):
     assert chisquare(counts.numpy(), (n * p / p.sum()).numpy()).pvalue > 1e-3
 
 
-def test_temperature_and_top_p_narrow_the_samples(generator):
-    """Mean log-likelihood of samples rises to that of the likeliest continuation, and their diversity falls."""
+def test_entropy_falls_with_temperature_and_top_p(generator):
+    """Of the first letters, whose law is the same in every draw; in the limit one sequence is left for an embedding."""
     z = torch.randn(2, LATENT)
 
     def draw(**options):
-        x = generator.sample(z, 200, generator=torch.Generator().manual_seed(0), **options)
-        return float(generator.log_prob(x, z).mean()) / LENGTH, len(x.flatten(0, 1).unique(dim=0))
+        x = generator.sample(z, 400, generator=torch.Generator().manual_seed(0), **options)
+        p = x[0, :, 0].long().bincount() / 400
+        return float(-torch.special.xlogy(p, p).sum()), len(x.flatten(0, 1).unique(dim=0))
 
-    plain = draw()
-    assert draw(temperature=1.0, top_p=1.0) == plain
-    assert draw(temperature=0.5)[0] > plain[0] > draw(temperature=3.0)[0]
-    assert draw(top_p=0.5)[0] > plain[0]
-    assert plain[1] > 100
-    assert draw(top_p=1e-6)[1] == draw(temperature=1e-4)[1] == 2  # one sequence for each embedding
+    assert draw() == draw(temperature=1.0, top_p=1.0)
+    for options in (
+        [{"temperature": t} for t in (3.0, 1.0, 0.3, 1e-4)],
+        [{"top_p": p} for p in (1.0, 0.6, 1e-6)],
+    ):
+        entropies, different = zip(*(draw(**o) for o in options), strict=True)
+        assert all(a > b for a, b in itertools.pairwise(entropies))
+        assert different[0] > 100
+        assert different[-1] <= 2
+        assert entropies[-1] == 0.0
 
 
 def test_the_options_are_the_defaults_of_sampling():

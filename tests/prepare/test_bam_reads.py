@@ -29,8 +29,8 @@ def written(path: Path, truth, *alignments: dict, order: str = "coordinate", len
     header = {"HD": {"VN": "1.6", "SO": order}, "SQ": [{"SN": n, "LN": size} for n, size in sizes.items()]}
     with pysam.AlignmentFile(str(path), "wb", header=header) as f:
         for given in alignments:
-            a = {"name": "r", "start": 0, "length": 60, "call": "C", "flag": 0, "quality": 60, "cigar": None, "tags": {"YD": "f"},
-                 "base": 30, "contig": NAME, "mate": None, **given}  # fmt: skip
+            a = {"name": "r", "start": 0, "length": 60, "call": "C", "flag": 0, "quality": 60, "cigar": None,
+                 "tags": {"YD": "f"}, "base": 30, "contig": NAME, "mate": None, **given}  # fmt: skip
             letters = bytearray((truth.sequence[NAME][a["start"] : a["start"] + a["length"]] & ~np.uint8(32)).tobytes())
             for place in truth.places[NAME]:
                 if 0 <= place - a["start"] < a["length"]:
@@ -123,7 +123,7 @@ def test_mates_are_one_read(here, tmp_path):
     agreed = reads_of(written(tmp_path / "a.bam", truth, *mates(start, start + shift)), genome)
     assert agreed == {(both[0], "C" * len(both)): 1}
     differ = reads_of(written(tmp_path / "b.bam", truth, *mates(start, start + shift, "CT")), genome)
-    letters = {n: "C" for n in first} | {n: "T" for n in second} | {n: "." for n in set(first) & set(second)}
+    letters = dict.fromkeys(first, "C") | dict.fromkeys(second, "T") | dict.fromkeys(set(first) & set(second), ".")
     assert set(first) & set(second)
     assert differ == {(both[0], "".join(letters[n] for n in both).rstrip(".")): 1}
     far = written(tmp_path / "c.bam", truth, *mates(start, start + 300))
@@ -177,7 +177,7 @@ def test_alignments_with_gaps(here, tmp_path, cigar, cut, tag):
 
 def test_calls_come_in_order_and_are_handed_on_as_it_goes(here, tmp_path, monkeypatch):
     """With few alignments at a time, counts are the same, numbers do not fall, and little waits."""
-    folder, truth, genome = here
+    _, truth, genome = here
     expected = simulate_sample(truth, tmp_path / "s.pat.gz", 0.4, fragments=1500, seed=5, bam=True)
     monkeypatch.setattr("gde.prepare.bam.FLUSH", 40)
     parts = list(read_bam(tmp_path / "s.XM.bam", CpGs(genome, "file"), BamReads().model_dump()))

@@ -42,7 +42,7 @@ def write_fasta(path: Path, sequence: dict[str, np.ndarray], width: int = WIDTH)
 
 
 def simulate_genome(folder: Path, contigs: dict[str, int] = CONTIGS, *, cpg: float = 0.04, seed: int = 0) -> Truth:
-    """A genome of random letters with planted CpGs, a stretch of N, lower-case letters; one CpG near a contig's start."""
+    """A genome of random letters with planted CpGs, a stretch of N and lower-case letters, one CpG near an edge."""
     rng = np.random.default_rng(seed)
     sequence, places = {}, {}
     for name, n in contigs.items():
@@ -62,7 +62,14 @@ def simulate_genome(folder: Path, contigs: dict[str, int] = CONTIGS, *, cpg: flo
 
 
 def simulate_sample(
-    truth: Truth, path: Path, rate: float, *, fragments: int = 400, unknown: float = 0.05, seed: int = 0, bam: bool = False
+    truth: Truth,
+    path: Path,
+    rate: float,
+    *,
+    fragments: int = 400,
+    unknown: float = 0.05,
+    seed: int = 0,
+    bam: bool = False,
 ) -> dict[tuple[int, str], int]:
     """Fragments with CpGs of one methylation: half of a read's CpGs follow the read's own state. Written to `path` as
     .pat.gz, and with `bam` to .XM.bam, .YD.bam and .XG.bam beside it, whose pairs of mates are these

@@ -3,6 +3,7 @@ import re
 from gde import digest
 from gde.attempts import memory
 from gde.config import resolve_all, resolve_grids, settings, training_slice
+from gde.config.datasets import SEQUENCES, samples_file
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
@@ -27,6 +28,7 @@ NAMES = list(EXPERIMENTS)
 CELLS = {path: cell for grid in GRIDS.values() for path, cell in grid.cells.items()}
 STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store in grid.stores.items()}
 EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
+OF_SEQUENCES = [name for name, resolved in EXPERIMENTS.items() if resolved["dataset"]["kind"] in SEQUENCES]
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
 # Of a training: its processes and nodes, the processes that a node has at most, and those that a task of Slurm starts.
 GPUS, NODES = SETTINGS["gpus"], SETTINGS["nodes"]
@@ -130,8 +132,9 @@ def outputs(experiment):
     """Everything an experiment delivers."""
     folder = f"results/{experiment}"
     figures = figures_of(EXPERIMENTS[experiment])
+    samples = samples_file(EXPERIMENTS[experiment]["dataset"]["kind"])
     return [
-        *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", "samples.h5ad", "MODEL_CARD.md")),
+        *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", samples, "MODEL_CARD.md")),
         *(f"{folder}/figures/{figure}.svg" for figure in figures),
     ]
 

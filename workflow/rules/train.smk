@@ -63,6 +63,8 @@ rule sample:
         "results/logs/sample/{experiment}.log",
     benchmark:
         "results/benchmarks/sample/{experiment}.tsv"
+    wildcard_constraints:
+        experiment=any_of(name for name in EXPERIMENTS if name not in OF_SEQUENCES),
     conda:
         "../../envs/gde.yaml"
     threads: torch_threads
@@ -72,8 +74,15 @@ rule sample:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         torch_threads=torch_threads,
-        code=code_of("sample", digest.model_modules),
+        code=code_of("sample", digest.sample_modules),
     message:
         "{wildcards.experiment}: generating samples of the held-out groups"
     script:
         "../scripts/sample.py"
+
+
+use rule sample as sample_sequences with:
+    output:
+        "results/{experiment}/samples.fasta.gz",
+    wildcard_constraints:
+        experiment=any_of(OF_SEQUENCES),

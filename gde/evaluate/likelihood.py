@@ -1,0 +1,69 @@
+"""How likely held-out sequences are under a generator that is given their set's embedding."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gde.evaluate.markov import Markov, symbols
+from gde.evaluate.metrics import bootstrap, record
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Sequences of one set whose likelihood is taken: the embedding (l,) of others of the set, tokens (m, L), weights
+    (m,) or None."""
+
+    z: np.ndarray
+    tokens: np.ndarray
+    weight: np.ndarray | None = None
+
+    def per_symbol(self, log_prob: np.ndarray) -> float:
+        """Nats per letter, ends counted as letters, from those of each sequence (m,)."""
+        weight = np.ones(len(self.tokens)) if self.weight is None else self.weight
+        return float((weight * log_prob).sum() / (weight * symbols(self.tokens)).sum())
+
+
+def log_prob(model: Any, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Log-probability (m,) in nats of tokens (m, L) given the embedding z (l,); of a VAE its lower bound."""
+    one = torch.from_numpy(np.asarray(z, np.float32))[None].to(model.device)
+    x = torch.from_numpy(np.ascontiguousarray(tokens))[None].to(model.device)
+    with torch.no_grad():
+        return model.generator.log_prob(x, one)[0].double().cpu().numpy()
+
+
+def letter_likelihood(
+    model: Any,
+    sets: list[Scored],
+    markov: Markov,
+    order: int,
+    rng: np.random.Generator,
+    repeats: int,
+    *,
+    ceiling: float | None = None,
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Record of the log-likelihood of held-out letters in nats per letter, mean over sets; and each set's (s,).
+
+    Baselines: `other_set`, the same generator with the embedding of another set, at random; `markov`, of `order`;
+    `uniform`, all letters and the end alike.   ceiling : that of the true law, where it is known.
+    """
+    own = np.array([s.per_symbol(log_prob(model, s.z, s.tokens)) for s in sets])
+    baselines = {"markov": np.mean([s.per_symbol(markov.log_prob(s.tokens, order)) for s in sets])}
+    if len(sets) > 1:
+        other = another(len(sets), rng)
+        baselines["other_set"] = np.mean(
+            [s.per_symbol(log_prob(model, sets[o].z, s.tokens)) for s, o in zip(sets, other, strict=True)]
+        )
+    baselines["uniform"] = -np.log(markov.base)
+    ci = bootstrap(lambda i: own[i].mean(), len(own), rng, repeats=repeats) if len(own) > 1 else None
+    found = record(own.mean(), n=len(own), higher_is_better=True, ci=ci, baselines=baselines, ceiling=ceiling)
+    return found, own
+
+
+def another(n: int, rng: np.random.Generator) -> np.ndarray:
+    """For each of n >= 2 things one of the others (n,), each taken once."""
+    order = rng.permutation(n)
+    out = np.empty(n, np.int64)
+    out[order] = np.roll(order, 1)
+    return out

@@ -1,0 +1,111 @@
+"""Mixtures of held-out sequences of known words: their shares, the sequences drawn, embeddings and trivial embeddings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gde.distances.exact import solve_ot
+from gde.errors import bad
+from gde.evaluate.kmers import kmer_profile
+from gde.evaluate.simplex import STEPS, simplex_grid
+from gde.sets.patterns import LETTERS, Patterns
+
+MIXED = 3  # words of a random mixture
+KMER = 4
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Mixtures: share (c, k) of each word; rows of the store's groups that hold the words' test sequences (k,), -1 for
+    words that have none."""
+
+    share: np.ndarray
+    group: np.ndarray
+
+
+def cases_of(store: Any, patterns: Patterns, mixtures: int, rng: np.random.Generator) -> Cases:
+    """The simplex's grid with three words, else every held-out word alone and random mixtures of MIXED of them."""
+    row = {name: g for g, name in enumerate(store.groups["group"]) if store.groups["split"][g] == "test"}
+    group = np.array([row.get(name, -1) for name in store.meta["patterns"]["words"]])
+    if len(patterns) == 3 and (group >= 0).all():
+        return Cases(simplex_grid() / STEPS, group)
+    held = np.flatnonzero(group >= 0)
+    share = [np.eye(len(patterns))[w] for w in held]
+    for _ in range(mixtures):
+        mixed = np.zeros(len(patterns))
+        chosen = rng.choice(held, min(MIXED, len(held)), replace=False)
+        mixed[chosen] = rng.dirichlet(np.ones(len(chosen)))
+        share.append(mixed)
+    if len(share) < 3:
+        raise bad(store.path, f"{len(share)} mixtures of held-out words", "three or more", "raise evaluation.mixtures")
+    return Cases(np.stack(share), group)
+
+
+def sets_of(
+    model: Any, store: Any, cases: Cases, points: int, scored: int, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[np.ndarray]]:
+    """Embeddings (c, l) of `points` sequences of each mixture, trivial embeddings (c, ·) of the same, and `scored`
+    further sequences of each.
+
+    No sequence is twice in a mixture. GdeError where a word has too few.
+    """
+    z, kmers, letters, rest = [], [], [], []
+    for share in cases.share:
+        drawn = np.zeros(len(share), np.int64)
+        drawn[share > 0] = rng.multinomial(points, share[share > 0])
+        further = np.zeros(len(share), np.int64)
+        further[share > 0] = rng.multinomial(scored, share[share > 0])
+        own, others = [], []
+        for w in np.flatnonzero(drawn + further):
+            wanted, there = int(drawn[w] + further[w]), int(store.sizes[cases.group[w]])
+            if wanted > there:
+                found = f"{there} held-out sequences of {store.groups['group'][cases.group[w]]!r}"
+                remedy = "raise dataset.size, or lower evaluation.points"
+                raise bad(store.path, found, f"{wanted} for a mixture", remedy)
+            rows = int(store.starts[cases.group[w]]) + rng.permutation(there)[:wanted]
+            own.append(rows[: drawn[w]])
+            others.append(rows[drawn[w] :])
+        x, _ = store.gather(np.concatenate(own)[None])
+        z.append(embed_one(model, x[0].numpy()))
+        kmers.append(kmer_profile(x[0].numpy(), KMER, LETTERS))
+        letters.append((x[0].numpy()[:, :, None] == np.arange(1, LETTERS + 1)).mean(0).ravel())
+        rest.append(store.gather(np.concatenate(others)[None])[0][0].numpy())
+    return np.stack(z), {"kmer_mean": np.stack(kmers), "one_hot_mean": np.stack(letters)}, rest
+
+
+def embed_one(model: Any, tokens: np.ndarray) -> np.ndarray:
+    """Embedding (l,) float64 of one set (n, L), exact whatever its size."""
+    from gde.embed import default_rows, stream
+
+    step = default_rows(model)
+
+    def chunks():
+        for start in range(0, len(tokens), step):
+            x = torch.from_numpy(tokens[start : start + step]).to(model.device)
+            yield x, torch.zeros(len(x), dtype=torch.int64), None
+
+    with torch.no_grad():
+        return stream(model, chunks, [len(tokens)])[0].double().cpu().numpy()
+
+
+def draw_tokens(store: Any, split: str, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `most` sequences of a split (m, L), at random over all of its groups."""
+    groups = store.select(split=split)
+    stops = np.cumsum(store.sizes[groups])
+    chosen = np.sort(rng.permutation(int(stops[-1]))[:most])
+    of = np.searchsorted(stops, chosen, side="right")
+    rows = store.starts[groups][of] + chosen - (stops[of] - store.sizes[groups][of])
+    return store.gather(rows[None])[0][0].numpy()
+
+
+def transport(share: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Optimal transport distance (c, c) between mixtures, shares (c, k), with the cost (k, k) between their parts."""
+    out = np.zeros((len(share), len(share)))
+    for i in range(len(share)):
+        for j in range(i + 1, len(share)):
+            a, b = np.flatnonzero(share[i]), np.flatnonzero(share[j])
+            part = np.ascontiguousarray(cost[np.ix_(a, b)])
+            out[i, j] = out[j, i] = (solve_ot(share[i, a], share[j, b], part) * part).sum()
+    return out

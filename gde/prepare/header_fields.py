@@ -1,0 +1,71 @@
+"""What the headers of FASTA and FASTQ records say: fields by a pattern, or as key=value."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from gde.errors import bad
+
+KEY_VALUE = "key=value"
+NAME = "name"
+WORDS = re.compile(r"[\s;|]+")
+HOLE = re.compile(r"\{([^{}]*)\}")
+Parser = Callable[[str], dict[str, str]]
+
+
+class NoFit(ValueError):
+    """A header that is not of the form that the settings say; its text is what was expected."""
+
+
+def header_parser(fields: str | None) -> tuple[Parser, list[str] | None]:
+    """A function from a header to its fields, NAME always among them, and the names that it has in every header (None:
+    those that a header happens to have). The function raises NoFit.
+
+    fields : None, the name is the first word; KEY_VALUE, words with `=` are fields, percent-escapes in them resolved,
+    and a first word without is the name, else the whole header; or a pattern with names in braces, which fits the
+    whole header, each name taking as little as it can. A pattern without {name} makes the whole header the name.
+    GdeError for a pattern that cannot be.
+    """
+    if fields is None:
+        return lambda header: {NAME: header.split(None, 1)[0]}, [NAME]
+    if fields == KEY_VALUE:
+        return key_values, None
+    return _pattern(fields)
+
+
+def key_values(header: str) -> dict[str, str]:
+    """`seq1 donor=a;tissue=left%20lung` -> name seq1, donor a, tissue 'left lung'."""
+    words = [word for word in WORDS.split(header) if word]
+    out = {NAME: words[0] if words and "=" not in words[0] else header}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            continue
+        key = unquote(key)
+        if key in out and key != NAME:
+            raise NoFit(f"the field {key!r} once")
+        out[key] = unquote(value)
+    return out
+
+
+def _pattern(fields: str) -> tuple[Parser, list[str]]:
+    where, remedy = "dataset.fields", "e.g. '{name} {sample}|{tissue}', or key=value; {} skips a part"
+    holes = HOLE.findall(fields)
+    names = [name for name in holes if name]
+    if not names or re.search(r"[{}]", HOLE.sub("", fields)):
+        raise bad(where, repr(fields), "names in braces", remedy)
+    if odd := [name for name in names if names.count(name) > 1]:
+        raise bad(where, f"{{{odd[0]}}} twice in {fields!r}", "each name once", "rename one")
+    if "}{" in fields:
+        raise bad(where, f"two names with nothing between in {fields!r}", "a letter that parts them", remedy)
+    parts = [re.escape(part) for part in HOLE.split(fields)[::2]]
+    expression = re.compile("(.+?)".join(parts), re.S)
+
+    def parse(header: str) -> dict[str, str]:
+        found = expression.fullmatch(header)
+        if found is None:
+            raise NoFit(f"one like {fields!r}")
+        values = {name: value for name, value in zip(holes, found.groups(), strict=True) if name}
+        return values if NAME in values else {NAME: header, **values}
+
+    return parse, [NAME, *(n for n in names if n != NAME)]

@@ -1,0 +1,106 @@
+"""Metrics of methylation: scores of reads by hand, models with known answers, tissues told from what differs only."""
+
+import numpy as np
+import pytest
+from methylated import CONTEXT, CPGS, DNA, RateModel, config, embed_whole, store_of
+
+from gde.evaluate import methylation
+from gde.evaluate.methylation_reads import add_profile, patterns
+from gde.evaluate.methylation_tissues import mean_f1, replicates
+from gde.evaluate.metrics import check
+from gde.evaluate.tables import write_tables
+
+
+@pytest.fixture(autouse=True)
+def embedded(monkeypatch):
+    """`embed_store` streams through stages that these models do not have."""
+    monkeypatch.setattr("gde.evaluate.methylation_views.embed_store", embed_whole)
+
+
+def test_scores_of_reads_by_hand():
+    rows = ["CCCC", "TTTT", "CTNC", "CT", "NNNC", "CCTT"]
+    tokens = DNA.pad(["A" * CONTEXT + row for row in rows], CONTEXT + CPGS)
+    weight = np.array([1, 2, 1, 1, 1, 3])
+    found = patterns(tokens, CONTEXT, weight)
+    assert found.methylated.tolist() == [4, 0, 2, 1, 1, 2] and found.known.tolist() == [4, 4, 3, 2, 1, 4]
+    assert found.rate == pytest.approx((4 + 0 + 2 + 1 + 1 + 6) / (4 + 8 + 3 + 2 + 1 + 12))
+    assert found.concordance == pytest.approx((1 + 2) / (1 + 2 + 1 + 3))  # of reads of three or more
+    share = np.array([1, 2, 3]) / 6  # CCCC, TTTT, CCTT
+    assert found.entropy == pytest.approx(-(share * np.log2(share)).sum() / 4)
+    assert found.valid.all() and found.levels(2).tolist() == [2 / 9, 7 / 9]
+
+
+@pytest.mark.parametrize("row", ["ACGTAC", "ACGTACNN", "ACGTACCGT", "ACGTAC" + "A"])
+def test_what_is_no_read_is_not_valid(row):
+    assert not patterns(DNA.pad([row], CONTEXT + CPGS), CONTEXT).valid[0]
+
+
+def test_scores_that_reads_do_not_have_are_none():
+    found = patterns(DNA.pad(["A" * CONTEXT + "CT"], CONTEXT + CPGS), CONTEXT)
+    assert found.concordance is None and found.entropy is None and found.rate == 0.5
+
+
+def test_a_profile_counts_every_cpg_in_its_region():
+    tokens = DNA.pad(["A" * CONTEXT + "CTNC", "A" * CONTEXT + "TT"], CONTEXT + CPGS)
+    profile = np.zeros((2, 3))
+    add_profile(profile, tokens, np.array([2.0, 1.0]), np.array([9, 25]), CONTEXT, 10)  # CpGs 9..12, 25..26
+    assert profile.tolist() == [[2, 2, 0], [4, 2, 2]]
+
+
+def test_a_model_that_knows_is_near_the_truth(tmp_path):
+    metrics, tables = methylation.evaluate(RateModel(), store_of(tmp_path / "s"), config(), 0)
+    check(metrics)
+    (tmp_path / "tables").mkdir()
+    write_tables(tmp_path / "tables", tables)
+    for suffix in ("", "_coarse"):
+        assert metrics[f"tissue/accuracy{suffix}"]["value"] == metrics[f"tissue/macro_f1{suffix}"]["value"] == 1.0
+    assert metrics["tissue/accuracy"]["chance"] == 0.25 and metrics["tissue/accuracy_coarse"]["chance"] == 0.5
+    assert metrics["replicates/nearest"]["value"] == 1.0 and metrics["replicates/separation"]["value"] > 5
+    error = metrics["methylation/rate_error"]
+    assert error["value"] < 0.04 and error["baselines"]["other_tissue"] > 0.3 and error["ceiling"] < 0.03
+    assert metrics["methylation/valid"]["value"] == 1.0
+    assert set(tables["left_out"]["group"]) == {"none"}
+
+
+def test_a_model_that_is_blind_is_at_chance(tmp_path):
+    metrics, _ = methylation.evaluate(RateModel(blind=True), store_of(tmp_path / "s", samples=8), config(), 0)
+    tissue, chance = metrics["tissue/accuracy"], metrics["tissue/accuracy"]["chance"]
+    assert abs(tissue["value"] - chance) < 4 * np.sqrt(chance * (1 - chance) / tissue["n"])
+    assert tissue["baselines"]["mean_methylation"] == 1.0  # the answer was there
+    assert metrics["methylation/rate_error"]["value"] > 0.2
+    assert metrics["replicates/separation"]["value"] == pytest.approx(1, abs=0.5)
+
+
+def test_a_profile_tells_what_the_mean_does_not(tmp_path):
+    store = store_of(tmp_path / "s", regional=True, samples=8, n=400)
+    metrics, _ = methylation.evaluate(RateModel(), store, config(), 0)
+    found = metrics["tissue/accuracy"]["baselines"]
+    assert found["mean_profile"] == 1.0 and found["mean_methylation"] < 0.8
+
+
+def test_reads_held_out_are_told_apart_from_samples_held_out(tmp_path):
+    metrics, tables = methylation.evaluate(RateModel(), store_of(tmp_path / "s", by="sample", samples=2), config(), 0)
+    assert "tissue/held_out" in set(tables["left_out"]["group"]) and metrics["tissue/accuracy"]["n"] == 8
+
+
+def test_a_single_tissue_leaves_tissues_out(tmp_path):
+    metrics, tables = methylation.evaluate(RateModel(), store_of(tmp_path / "s", rates={"Blood-NK": 0.3}), config(), 0)
+    assert not [name for name in metrics if name.startswith("tissue/")]
+    assert {"tissue/accuracy", "tissue/accuracy_coarse", "replicates"} == set(tables["left_out"]["group"])
+    assert metrics["methylation/rate_error"]["value"] < 0.05
+
+
+def test_f1_counts_both_errors():
+    truth, said = np.array(list("aabbcc")), np.array(list("aabacb"))
+    f1 = np.mean([2 * 2 / (2 + 3), 2 * 1 / (2 + 2), 2 * 1 / (2 + 1)])
+    assert mean_f1(truth, said) == pytest.approx(f1)
+    assert mean_f1(truth, truth) == 1.0
+
+
+def test_separation_is_between_over_within():
+    x = np.array([[0.0], [1.0], [10.0], [12.0]])
+    names, tested = np.array(list("aabb")), np.array([True, False, True, False])
+    found = replicates({"gde": (x, x)}, names, tested, np.random.default_rng(0), 10)
+    assert found["replicates/separation"]["value"] == pytest.approx(np.mean([11, 9.5]) / np.mean([1, 2]))
+    assert found["replicates/nearest"]["value"] == 1.0 and found["replicates/nearest"]["chance"] == pytest.approx(1 / 3)
+    assert replicates({"gde": (x, x)}, np.array(list("abcd")), tested, np.random.default_rng(0), 10) == {}

@@ -1,0 +1,195 @@
+"""A user's sequences become a token store: every format gives the same, and what is wrong in a file is named."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulators.sequences import simulate_library
+
+from gde.config.sequence_data import Sequences
+from gde.errors import GdeError
+from gde.prepare.sequences import prepare
+from gde.sets.alphabet import ALPHABETS
+from gde.sets.store import SetStore
+
+PATTERN = "{name} {donor}|{tissue}|{copies}"
+LIBRARY = simulate_library(donors=6, sequences=12)
+
+
+def settings(path, **options):
+    given = {"kind": "sequences", "path": str(path), "groupby": ["donor"], "labels": ["tissue"], "weight": "copies"}
+    return Sequences.model_validate(given | options).model_dump()
+
+
+def made(path, out, **options):
+    prepare(settings(path, **options), out, name="mine", seed=0)
+    return SetStore.open(out)
+
+
+def content(store, g):
+    """The sequences of a group with their weights, whatever their order."""
+    weight = store.read_weights(g)
+    texts = store.alphabet.decode(store.read(g))
+    return sorted(zip(texts, weight.tolist() if weight is not None else [1] * len(texts), strict=True))
+
+
+def expected(name):
+    own = LIBRARY.table[LIBRARY.table["donor"] == name]
+    return sorted(zip(own["sequence"].str.upper(), own["copies"].astype(float), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "end"),
+    [
+        ("a.fasta", "key=value", "\n"),
+        ("a.fa.gz", PATTERN, "\n"),
+        ("a.fna", PATTERN, "\r\n"),
+        ("a.fastq", "key=value", "\n"),
+        ("a.fastq.gz", PATTERN, "\r\n"),
+        ("a.csv", None, "\n"),
+        ("a.tsv.gz", None, "\r\n"),
+    ],
+)
+def test_every_format_gives_all_sequences_with_weights_and_labels(tmp_path, file, fields, end):
+    path = LIBRARY.write(tmp_path / file, fields=fields or "key=value", end=end)
+    store = made(path, tmp_path / "sets", fields=fields)
+    assert store.meta["dim"] == LIBRARY.table["sequence"].str.len().max()
+    assert sorted(store.groups["group"]) == sorted(set(LIBRARY.table["donor"]))
+    for g, (name, tissue) in enumerate(zip(store.groups["group"], store.groups["tissue"], strict=True)):
+        assert content(store, g) == expected(name)
+        assert tissue == LIBRARY.table.set_index("donor")["tissue"][name].iloc[0]
+    assert store.meta["counted"]["records"] == len(LIBRARY.table)
+
+
+def test_the_same_file_gives_the_same_store(tmp_path):
+    path = LIBRARY.write(tmp_path / "a.fasta")
+    stores = [made(path, tmp_path / name, fields="key=value") for name in ("one", "two")]
+    assert stores[0].digest == stores[1].digest
+
+
+def test_long_sequences_are_refused_cut_or_dropped(tmp_path):
+    path, letters = LIBRARY.write(tmp_path / "a.csv"), LIBRARY.table["sequence"].str.len()
+    first = int((letters > 40).to_numpy().argmax())
+    with pytest.raises(GdeError, match=rf"row {first + 1}: found {letters[first]} letters, expected at most .*40"):
+        made(path, tmp_path / "sets", length=40)
+    cut = made(path, tmp_path / "cut", length=40, too_long="cut")
+    assert cut.n_rows == len(letters) and cut.meta["counted"]["cut"] == (letters > 40).sum()
+    stored = [text for g in range(len(cut)) for text, _ in content(cut, g)]
+    assert sorted(stored) == sorted(LIBRARY.table["sequence"].str.upper().str[:40])
+    short = made(path, tmp_path / "short", length=40, too_long="drop")
+    assert short.n_rows == (letters <= 40).sum() and short.meta["counted"]["too_long"] == (letters > 40).sum()
+
+
+def test_equal_sequences_stay_together(tmp_path):
+    rng = np.random.default_rng(0)
+    texts = rng.choice([f"ACGT{'ACGT'[i % 4]}{'ACGT'[i // 4 % 4]}{'ACGT'[i // 16]}" for i in range(64)], 600)
+    table = pd.DataFrame({"sequence": texts, "donor": np.arange(600) % 3})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    split = {"by": "sequence", "fractions": [0.6, 0.2, 0.2]}
+    store = made(tmp_path / "a.csv", tmp_path / "sets", labels=[], weight=None, split=split)
+    found = {part: set() for part in ("train", "validation", "test")}
+    for g, part in enumerate(store.groups["split"]):
+        found[part] |= {text for text, _ in content(store, g)}
+    assert all(found.values()) and sum(map(len, found.values())) == len(set(texts))
+
+
+def test_letters_that_stand_for_several_become_n_if_wanted(tmp_path):
+    table = LIBRARY.table.copy()
+    table.loc[3, "sequence"] = "ACRYN" + table.loc[3, "sequence"][5:]
+    table.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(GdeError, match=r"row 4: found 'R' at position 3, .*other_letters: N"):
+        made(tmp_path / "a.csv", tmp_path / "sets")
+    store = made(tmp_path / "a.csv", tmp_path / "sets", other_letters="N")
+    assert store.meta["counted"]["with_other_letters"] == 1
+    g = list(store.groups["group"]).index("D00")
+    assert any(text.startswith("ACNNN") for text, _ in content(store, g))
+
+
+FASTA = "".join(LIBRARY._record(row, "a.fasta", "key=value", 20) for row in LIBRARY.table.itertuples())
+FASTQ = "".join(LIBRARY._record(row, "a.fastq", "key=value", 0) for row in LIBRARY.table.itertuples())
+CSV = LIBRARY.table.to_csv(index=False)
+HTML = "<!DOCTYPE html><html><body>moved</body></html>\n"
+
+
+def third(text, mark, change):
+    """The text with its third record changed."""
+    parts = text.split(mark)
+    return mark.join([*parts[:3], change(parts[3]), *parts[4:]])
+
+
+BROKEN = [
+    ("a.fasta", "", "an empty file"),
+    ("a.fasta", HTML, "an HTML page"),
+    ("a.fasta", FASTQ, "line 1: found '@s00.0"),
+    ("a.fastq", FASTA, "line 1: found '>s00.0"),
+    ("a.fasta", FASTA[:-5], "cut"),  # within the last record
+    ("a.fasta", FASTA + ">s99 donor=D00;tissue=blood;copies=1\n", r"record 73 \(s99\): found no letters"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.splitlines()[0] + "\n"), r"record 3 \(s00.2\): found no letters"),
+    ("a.fasta", third(FASTA, ">", lambda r: "\n" + r.split("\n", 1)[1]), "record 3: found a header without a name"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("tissue=", "organ=")), r"record 3 \(s00.2\): found no 'tissue'"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("D00", "")), r"record 3 \(s00.2\): found no value of 'donor'"),
+    ("a.fasta", third(FASTA, ">", lambda r: r + "\n"), "line [0-9]+: found a blank line"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nAC-GT\n", 1)), r"s00.2\): found '-' at position 3"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nACUGT\n", 1)), "'U' at position 3.*write T for U"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nACäGT\n", 1)), "'ä' at position 3"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("copies=", "copies=-")), r"s00.2\), copies: found '-"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("s00.2", "s00.1")), "the name 's00.1' 2 times"),
+    ("a.fasta", third(FASTA, ">", lambda r: "s\0" + r), "a NUL byte"),
+    ("a.fastq", FASTQ[:-9], "cut"),
+    ("a.fastq", FASTQ.rsplit("\n", 3)[0] + "\n", "record 72, before line 288: found no whole FASTQ record"),
+    ("a.fastq", third(FASTQ, "@", lambda r: r.replace("I\n", "\n")), "record 3.*found no whole FASTQ record"),
+    ("a.fastq", third(FASTQ, "@", lambda r: r.replace("+", "+other")), "record 3.*captions differ"),
+    ("a.csv", "name,donor\n", "sequence"),
+    ("a.csv", CSV.split("\n")[0] + "\n", "no row below the header"),
+    ("a.csv", CSV[: CSV.index("\n", 200) - 3], "cut"),
+    ("a.csv", third(CSV, "\n", lambda r: r.rsplit(",", 1)[0]), "row 3: found 4 fields, expected 5"),
+    ("a.csv", third(CSV, "\n", lambda r: r.rsplit(",", 1)[0] + ","), "row 3: found no letters"),
+    ("a.csv", third(CSV, "\n", lambda r: r.replace("D00", "")), "row 3: found no value of 'donor'"),
+    ("a.csv", CSV.replace(",", "\t"), "columns: found 'sequence'|no column|expected"),
+    ("a.csv", third(CSV, "\n", lambda r: r.replace(",blood", ',"blood')), "ill-formed|fields"),
+    ("a.txt", CSV, "the ending"),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "message"), BROKEN, ids=range(len(BROKEN)))
+def test_what_is_wrong_is_named(tmp_path, file, text, message):
+    (tmp_path / file).write_text(text)
+    fields = None if file.endswith(".csv") else "key=value"
+    with pytest.raises(GdeError, match=message) as error:
+        made(tmp_path / file, tmp_path / "sets", fields=fields)
+    assert "\n" not in str(error.value) and file in str(error.value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b[:60] + bytes(20) + b[80:], lambda b: FASTA.encode()])
+def test_damaged_gzip_is_an_error(tmp_path, damage):
+    path = tmp_path / "a.fasta.gz"
+    path.write_bytes(damage(gzip.compress(FASTA.encode(), mtime=0)))
+    with pytest.raises(GdeError, match="gzip|text"):
+        made(path, tmp_path / "sets", fields="key=value")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("donor", "names in braces"),
+        ("{donor}{tissue}", "nothing between"),
+        ("{donor}|{donor}", "twice"),
+        ("{name} {donor}|{tissue}", "dataset.fields: found no 'copies'|copies"),
+        ("{name}/{donor}/{tissue}/{copies}", "the header"),
+    ],
+)
+def test_patterns_that_do_not_fit_are_named(tmp_path, fields, message):
+    path = LIBRARY.write(tmp_path / "a.fasta")
+    with pytest.raises(GdeError, match=message):
+        made(path, tmp_path / "sets", fields=fields)
+
+
+def test_all_letters_are_known():
+    """The reader's illegal letters are those of the alphabet: a file of every printable character names each."""
+    legal = set("ACGTNacgtn")
+    for code in range(33, 127):
+        if chr(code) not in legal:
+            with pytest.raises(ValueError, match="position 1"):
+                ALPHABETS["dna"].encode(chr(code))
