@@ -1,6 +1,9 @@
-"""Time and memory of preparing single cells, with the plain scanpy route beside it, each in a process of its own.
+"""Time and memory of preparing data, with the plain route beside it, each in a process of its own.
 
-python benchmarks/prepare.py [--quick] [--only mtx|h5ad] [--cells 2000 4000] [--genes N] [--full] [--no-scanpy]
+python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat] [--cells 2000 4000] [--genes N] [--full] [--no-plain]
+
+Plain is scanpy for single cells, and a loop over the lines for reads (`pat`: --cells are reads, --genes letters
+of the genome).
 
 Files are simulated in the layouts of the releases (tests/simulators). Several --cells show how memory grows. --full is
 the size of the releases: 130,000 cells x 25,289 genes as MatrixMarket, 30,000 x 8,563 (1 GB) as dense .h5ad.
@@ -18,14 +21,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-FULL = {"mtx": (130_000, 25_289), "h5ad": (30_000, 8_563)}
-SMALL = {"mtx": ([2000, 4000], 25_289), "h5ad": ([2000, 4000], 8_563)}
+FULL = {"mtx": (130_000, 25_289), "h5ad": (30_000, 8_563), "pat": (20_000_000, 50_000_000)}
+SMALL = {"mtx": ([2000, 4000], 25_289), "h5ad": ([2000, 4000], 8_563), "pat": ([500_000, 2_000_000], 5_000_000)}
+UNITS = {"pat": ("reads", "letters")}
 CLONE = 30  # cells of a clone
 N_HVG, N_PCS = 2000, 50
 
 
 def write(kind: str, folder: Path, cells: int, genes: int) -> Path:
     """The raw file that weighs, simulated; its companions beside it."""
+    if kind in UNITS:
+        return import_module(f"{kind}_reads").write(folder, cells, genes)
     if kind == "mtx":
         from simulators.lineage import simulate_lineage
 
@@ -41,6 +47,8 @@ def write(kind: str, folder: Path, cells: int, genes: int) -> Path:
 
 def ours(kind: str, raw: Path, out: Path) -> None:
     """The store, as the workflow's rule writes it."""
+    if kind in UNITS:
+        return import_module(f"{kind}_reads").ours(raw, out)
     from gde.config.single_cells import LineageTracing, PerturbSeq
 
     if kind == "mtx":
@@ -55,7 +63,9 @@ def ours(kind: str, raw: Path, out: Path) -> None:
 
 
 def plain(kind: str, raw: Path, out: Path) -> None:
-    """What a notebook does: the whole matrix in memory, then scanpy's steps, then a file."""
+    """What a notebook does: the whole matrix in memory, then scanpy's steps, then a file; a loop over the reads."""
+    if kind in UNITS:
+        return import_module(f"{kind}_reads").plain(raw, out)
     import scanpy as sc
 
     adata = sc.read_mtx(raw) if kind == "mtx" else sc.read_h5ad(raw)
@@ -69,6 +79,11 @@ def plain(kind: str, raw: Path, out: Path) -> None:
     adata.write_h5ad(out)
 
 
+def letters(kind: str, raw: Path, out: Path) -> None:
+    """Of reads: only what the plain loop does, the way `ours` does it."""
+    import_module(f"{kind}_reads").letters(raw, out)
+
+
 def measured(route: str, kind: str, raw: Path, out: Path) -> dict[str, float]:
     """Seconds, processor seconds and peak memory (MB) of a route, from a new process."""
     command = [sys.executable, __file__, "--run", route, kind, str(raw), str(out)]
@@ -80,12 +95,14 @@ def measured(route: str, kind: str, raw: Path, out: Path) -> dict[str, float]:
 
 def run(route: str, kind: str, raw: str, out: str) -> None:
     """In the process of `measured`: imports count in memory, not in time."""
-    modules = {"ours": ["gde.prepare.lineage_tracing", "gde.prepare.perturb_seq"], "scanpy": ["scanpy"]}
+    modules = {"ours": ["gde.prepare.lineage_tracing", "gde.prepare.perturb_seq"], "plain": ["scanpy"]}
+    if kind in UNITS:
+        modules = {"ours": ["gde.prepare.methylation"], "letters": ["gde.prepare.methylation"], "plain": ["numpy"]}
     for name in modules[route]:
         import_module(name)
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
-    {"ours": ours, "scanpy": plain}[route](kind, Path(raw), Path(out))
+    {"ours": ours, "letters": letters, "plain": plain}[route](kind, Path(raw), Path(out))
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     memory = {"imports": before.ru_maxrss / 1e3, "peak": after.ru_maxrss / 1e3}
@@ -96,12 +113,18 @@ def compare(kind: str, cells: int, genes: int, folder: Path, routes: list[str]) 
     """One line for each route."""
     raw = write(kind, folder / "raw", cells, genes)
     size = raw.stat().st_size / 1e6
-    print(f"{kind}: {cells} cells x {genes} genes, {size:.0f} MB on disk", flush=True)
+    rows, columns = UNITS.get(kind, ("cells", "genes"))
+    print(f"{kind}: {cells} {rows} x {genes} {columns}, {size:.0f} MB on disk", flush=True)
+    cpu = {}
     for route in routes:
         m = measured(route, kind, raw, folder / route)
+        cpu[route] = m["cpu"]
         rate = f"{size / m['seconds']:.0f} and {size / m['cpu']:.0f} MB/s of file"
+        rate = rate if kind not in UNITS else f"{cells / m['seconds']:,.0f} and {cells / m['cpu']:,.0f} {rows}/s"
         memory = f"peak {m['peak']:.0f} MB, {m['peak'] - m['imports']:.0f} over imports"
         print(f"  {route:6}: {m['seconds']:.1f} s, {m['cpu']:.1f} s of processor ({rate}); {memory}", flush=True)
+    for route in cpu.keys() - {"plain"} if "plain" in cpu else ():
+        print(f"  plain / {route}: {cpu['plain'] / cpu[route]:.1f} x the time of processor", flush=True)
 
 
 def main() -> None:
@@ -112,18 +135,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny files: does it run?")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--keep", type=Path, help="folder for the files; default: a temporary one")
-    parser.add_argument("--no-scanpy", action="store_true")
+    parser.add_argument("--no-plain", action="store_true")
     parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.run:
         return run(*args.run)
-    routes = ["ours"] if args.no_scanpy else ["ours", "scanpy"]
+    routes = ["ours"] if args.no_plain else ["ours", "plain"]
     for kind in [args.only] if args.only else sorted(FULL):
         sizes, genes = ([FULL[kind][0]], FULL[kind][1]) if args.full else SMALL[kind]
         sizes, genes = ([1200], 3000) if args.quick else (sizes, genes)
         for cells in args.cells or sizes:
             with tempfile.TemporaryDirectory(dir=args.keep) as folder:
-                compare(kind, cells, args.genes or genes, Path(folder), routes)
+                more = ["letters"] if kind in UNITS and "plain" in routes else []
+                compare(kind, cells, args.genes or genes, Path(folder), routes + more)
 
 
 if __name__ == "__main__":

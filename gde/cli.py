@@ -49,10 +49,18 @@ def parser() -> argparse.ArgumentParser:
     sub = command(commands.compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
 
-    sub = command(commands.embed, "embed", "embed the groups of an .h5ad with a trained model")
+    sub = command(
+        commands.embed, "embed", "embed the groups of an .h5ad, or of a file of sequences, with a trained model"
+    )
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
-    sub.add_argument("data", type=Path, help=".h5ad with the genes and the kind of values the model was trained on")
+    sub.add_argument(
+        "data",
+        type=Path,
+        help=".h5ad with the genes and the kind of values the model was trained on; for a model of sequences FASTA, "
+        "FASTQ, CSV or TSV, plain or .gz",
+    )
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns; one embedding per combination")
+    sequence_options(sub)
     sub.add_argument("--layer", help="layer to read instead of X")
     sub.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
     sub.add_argument("--cells", action="store_true", help="a row per cell, with the embedding of its group in obsm")
@@ -62,11 +70,13 @@ def parser() -> argparse.ArgumentParser:
         commands.compare_two, "compare-groups", "are the distributions of two groups different? a permutation test"
     )
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
-    sub.add_argument("data", type=Path, metavar="DATA", help="set store (results/sets/<experiment>), or an .h5ad")
+    kinds = "set store (results/sets/<experiment>), an .h5ad, or a file of sequences"
+    sub.add_argument("data", type=Path, metavar="DATA", help=kinds)
     sub.add_argument("groups", nargs=2, metavar="GROUP", help="names of two groups; of several columns, joined with |")
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns of the .h5ad that make a group")
     sub.add_argument("--layer", help="layer of the .h5ad to read instead of X")
     sub.add_argument("--use-raw", action="store_true", help="read .raw of the .h5ad instead of X")
+    sequence_options(sub)
     splits = ["test", "validation", "train", "all"]
     sub.add_argument("--split", choices=splits, default="test", help="samples of the store to compare (default test)")
     sub.add_argument("--permutations", type=positive, default=999, help="default 999: p is at least 1 / 1000")
@@ -79,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
     sub.add_argument("-n", type=positive, default=500, help="samples per set (default 500)")
     sub.add_argument("--seed", type=seed, default=0)
-    sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
+    sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad; of sequences .fasta.gz")
 
     sub = command(
         commands.check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand"
@@ -89,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     profile = os.environ.get("SNAKEMAKE_PROFILE")
     sub.add_argument("--profile", type=Path, default=profile, metavar="DIR", help="Snakemake profile that will be used")
 
-    sub = command(commands.init_experiment, "init", "write a commented experiment file for an .h5ad")
+    sub = command(commands.init_experiment, "init", "write a commented experiment file for an .h5ad, or for sequences")
     sub.add_argument("data", type=Path, help=".h5ad")
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
@@ -122,6 +132,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--superseded", action="store_true", help="delete finished runs that are not current altogether")
     sub.add_argument("--dry-run", action="store_true", help="only say what would go")
     return top
+
+
+def sequence_options(sub: argparse.ArgumentParser) -> None:
+    """How a file of sequences is read, as under `dataset` in a configuration; by default as the model's own was."""
+    sub.add_argument(
+        "--fields", metavar="PATTERN", help="of sequences: what headers say, e.g. '{name} {donor}|{tissue}'"
+    )
+    sub.add_argument("--sequence", metavar="COLUMN", help="of sequences: a table's column with them")
+    sub.add_argument("--weight", metavar="COLUMN", help="of sequences: column with how many each stands for")
+    sub.add_argument("--too-long", choices=["refuse", "cut", "drop"], help="of sequences: what becomes of longer ones")
+    sub.add_argument("--other-letters", choices=["refuse", "N"], help="of sequences: letters that stand for several")
 
 
 def positive(text: str) -> int:

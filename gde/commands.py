@@ -63,19 +63,42 @@ def load_model(word: str) -> Any:
     return GDE.load(run.path / "model")
 
 
+CELL_OPTIONS = ("layer", "use_raw", "cells")
+SEQUENCE_OPTIONS = ("fields", "sequence", "weight", "too_long", "other_letters")
+
+
+def options_for(model: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """The options of the command line that are for a model's kind of data; GdeError for one of the other kind."""
+    sequences = model.alphabet is not None
+    for name in CELL_OPTIONS if sequences else SEQUENCE_OPTIONS:
+        if getattr(args, name, None):
+            kind, data = ("sequences", "an .h5ad") if sequences else ("vectors", "a file of sequences")
+            option = "--" + name.replace("_", "-")
+            raise bad(option, f"a model of {kind}", f"{data}, with a model of its kind", "leave it out")
+    if sequences:
+        return {name: getattr(args, name) for name in SEQUENCE_OPTIONS}
+    return {"layer": args.layer, "use_raw": args.use_raw}
+
+
 def embed(args: argparse.Namespace) -> None:
     from gde.anndata_io import write_anndata
     from gde.embed import embed_anndata
 
-    model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
-    if args.cells:
+    model = load_model(args.model)
+    options = options_for(model, args)
+    if model.alphabet is not None:
+        from gde.embed_sequences import embed_sequences
+
+        result = embed_sequences(model, args.data, args.groupby, **options)
+    elif args.cells:
         from gde.cell_export import embed_cells
 
         result = embed_cells(model, args.data, args.groupby, **options)
         write_anndata(result, args.out)
         print(f"{args.out}: {result.n_obs} cells with the embedding of their group in obsm['X_gde']")
         return
-    result = embed_anndata(model, args.data, args.groupby, **options)
+    else:
+        result = embed_anndata(model, args.data, args.groupby, **options)
     write_anndata(result, args.out)
     print(f"{args.out}: {result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']")
 
@@ -88,13 +111,18 @@ def compare_two(args: argparse.Namespace) -> None:
     from gde.io import write_json
     from gde.sets.store import SetStore
 
-    model, options = load_model(args.model), {"layer": args.layer, "use_raw": args.use_raw}
+    model = load_model(args.model)
+    options = options_for(model, args)
     if os.path.isdir(args.data):
         if args.groupby or args.layer or args.use_raw:
             raise bad("--groupby, --layer, --use-raw", f"{args.data}, a set store", "an .h5ad", "leave them out")
         source = nullcontext(SetStore.open(args.data))
     elif not args.groupby:
         raise bad("--groupby", "nothing", "obs columns that make a group", "name them: --groupby donor")
+    elif model.alphabet is not None:
+        from gde.embed_sequences import sequence_store
+
+        source = sequence_store(model, args.data, args.groupby, **options)
     else:
         source = anndata_store(model, args.data, args.groupby, **options)
     with source as store:

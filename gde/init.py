@@ -1,4 +1,4 @@
-"""A commented experiment file for a user's .h5ad, guessed from its columns and values."""
+"""A commented experiment file for a user's .h5ad or sequences, guessed from columns and values."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,7 @@ from gde.errors import bad
 from gde.io import atomic_write
 from gde.prepare import hdf5
 from gde.prepare.cells import read_cells
+from gde.prepare.sequence_files import ending_of
 
 CELLS_LOOKED_AT = 2000
 WIDE = 10**6  # no line breaks
@@ -48,8 +49,8 @@ def init(
 ) -> tuple[Path, str]:
     """Write config/experiments/<name>.yaml below `root` and return its path and name.
 
-    Raises GdeError when the file is no .h5ad, a groupby column is missing or cannot be guessed, or the experiment
-    exists.
+    Raises GdeError when the file is neither .h5ad nor sequences (`gde.prepare.sequence_files`), a groupby column is
+    missing or cannot be guessed, or the experiment exists.
     """
     name = name or re.sub(r"\W+", "_", path.stem).strip("_").lower()
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
@@ -59,6 +60,19 @@ def init(
     out = root / "config" / "experiments" / f"{name}.yaml"
     if out.exists():
         raise bad(out, "an experiment of this name", "a new name", "give --name, or edit the file")
+    if ending_of(path) is not None:
+        from gde.init_sequences import describe_sequences
+
+        text = describe_sequences(path, groupby)
+    else:
+        text = describe_cells(path, groupby, min_size)
+    with atomic_write(out) as f:
+        f.write(text)
+    return out, name
+
+
+def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:
+    """The text of an experiment file for the cells of an .h5ad."""
     with read_cells(path, values="scaled") as cells:
         columns = {c: len(set(cells.columns([c])[c].astype(str))) for c in hdf5.columns(path)}
         n_cells, n_genes = len(cells), len(cells.var_names)
@@ -67,7 +81,7 @@ def init(
         values = guess_values(next(cells.chunks())[1][:CELLS_LOOKED_AT])
     groups = int((keys.value_counts() >= min_size).sum())
     description = f"{n_cells} cells of {path.name}; a set is one {' x '.join(groupby)}"
-    text = TEMPLATE.format(
+    return TEMPLATE.format(
         description=yaml.safe_dump(description, width=WIDE).split("\n")[0],
         path=yaml.safe_dump(str(path), width=WIDE).split("\n")[0],
         columns=", ".join(f"{c} ({n})" for c, n in columns.items()),
@@ -78,9 +92,6 @@ def init(
         min_size=min_size,
         by="group" if groups >= 20 else "sample",
     )
-    with atomic_write(out) as f:
-        f.write(text)
-    return out, name
 
 
 def guess_groupby(columns: dict[str, int], n_cells: int, path: Path) -> list[str]:

@@ -125,8 +125,8 @@ METRICS = {
         "labels/accuracy",
         "labels/macro_f1",
         "kmers/distance",
-        "kmers/gc_error",
-        "kmers/n_error",
+        "letters/gc_error",
+        "letters/n_error",
         "lengths/error",
         "novelty/identity",
         "likelihood/letter",
@@ -242,7 +242,7 @@ class Oracle(Section):
     epochs: Count = Field(25, description="passes over them at most; the one that validates best is kept")
     patience: Count = Field(5, description="passes without a better validation before it stops")
     lr: Positive = Field(2e-3, description="learning rate")
-    copies: Count = Field(3, description="regressors of different seeds whose mean is the prediction")
+    copies: Count = Field(2, description="regressors of different seeds whose mean is the prediction")
 
 
 class Expression(Section):

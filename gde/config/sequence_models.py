@@ -11,6 +11,8 @@ PREFIX = "vectors before the sequence; more than 1 with conditioning: prefix"
 TEMPERATURE = "of drawing letters; below 1 the likely ones more often than the model's law has it"
 TOP_P = "letters are drawn from the likeliest that together have this probability; 1 = all"
 SUBSAMPLE = "sequences of each set that the loss of a training step is computed on; null = all. Lower it for speed"
+CONTEXT = "letters at the beginning that count with context_weight in the loss, the others with 1; 0 = none"
+CONTEXT_WEIGHT = "their weight; low where what comes behind them is in question, as in reads behind genomic context"
 TopP = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -41,6 +43,8 @@ class HyenaDna(Section):
     temperature: Positive = Field(1.0, description=TEMPERATURE)
     top_p: TopP = Field(1.0, description=TOP_P)
     subsample: Count | None = Field(None, description=SUBSAMPLE)
+    context: Whole = Field(0, description=CONTEXT)
+    context_weight: NonNegative = Field(1.0, description=CONTEXT_WEIGHT)
 
     @model_validator(mode="after")
     def possible(self):
@@ -78,6 +82,8 @@ class Gpt(Section):
     temperature: Positive = Field(1.0, description=TEMPERATURE)
     top_p: TopP = Field(1.0, description=TOP_P)
     subsample: Count | None = Field(None, description=SUBSAMPLE)
+    context: Whole = Field(0, description=CONTEXT)
+    context_weight: NonNegative = Field(1.0, description=CONTEXT_WEIGHT)
 
     @model_validator(mode="after")
     def possible(self):

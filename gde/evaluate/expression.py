@@ -12,7 +12,7 @@ import pandas as pd
 from gde.embed import default_rows, encode_sets
 from gde.errors import bad
 from gde.evaluate.expression_axis import axis_metrics
-from gde.evaluate.expression_generated import Achieved, achieved, generated_metrics
+from gde.evaluate.expression_generated import achieved, generated_metrics
 from gde.evaluate.expression_spectra import spectra
 from gde.evaluate.lineage import left_out_table
 from gde.evaluate.metrics import bootstrap, record

@@ -26,7 +26,7 @@ def axis_metrics(
     rng: np.random.Generator,
     left: list[tuple[str, str]],
 ) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
-    """`axis/*` and `extrapolation/auc`. The component and its sign are those of training sets; held-out sets are ranked.
+    """`axis/*` and `extrapolation/auc`. Component and sign are those of training sets; held-out sets are ranked.
 
     tokens, z : of the training and of the held-out sequences of each set.   truth (s,) : mean measured expression.
     """

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class Regressor(nn.Module):
         self.letters = letters
         sizes = [letters, *[hidden] * layers]
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(a, b, KERNEL, padding=KERNEL // 2) for a, b in zip(sizes, sizes[1:], strict=False)
+            nn.Conv1d(a, b, KERNEL, padding=KERNEL // 2) for a, b in pairwise(sizes)
         )
         self.norms = nn.ModuleList(nn.GroupNorm(1, hidden) for _ in range(layers))
         self.read = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(0.2))
@@ -111,8 +112,9 @@ def fit(model: Regressor, train: tuple[Tensor, ...], validation: tuple[Tensor, .
     batches = -(-n // BATCH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options["lr"], weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options["lr"], total_steps=batches * options["epochs"])
-    best, kept, stale = error(model, validation), copy_of(model), 0
-    for epoch in range(1, options["epochs"] + 1):
+    best, kept, stale, passes = error(model, validation), copy_of(model), 0, 0
+    while passes < options["epochs"] and stale < options["patience"]:
+        passes += 1
         model.train()
         order = torch.randperm(n).to(train[0].device)
         for start in range(0, n, BATCH):
@@ -127,10 +129,8 @@ def fit(model: Regressor, train: tuple[Tensor, ...], validation: tuple[Tensor, .
             best, kept, stale = now, copy_of(model), 0
         else:
             stale += 1
-        if stale >= options["patience"]:
-            break
     model.load_state_dict(kept)
-    return epoch
+    return passes
 
 
 @torch.no_grad()
@@ -149,9 +149,7 @@ def copy_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def kmer_regression(
-    train: Measured, validation: Measured, test: Measured, k: int, letters: int
-) -> np.ndarray:
+def kmer_regression(train: Measured, validation: Measured, test: Measured, k: int, letters: int) -> np.ndarray:
     """Expression (m,) of `test` by ridge regression on k-mer counts, a model for each condition; the penalty that
     validates best. The plain rival of the oracle."""
     from gde.evaluate.kmers import kmer_codes

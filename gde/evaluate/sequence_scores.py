@@ -101,7 +101,7 @@ def gaps(a: Summary, b: Summary) -> dict[str, float]:
     variation = np.abs(p - q).sum() / 2 if (p.any() == q.any()) else 1.0
     return {
         "kmers/distance": float(variation),
-        "kmers/gc_error": abs(a.gc - b.gc),
-        "kmers/n_error": abs(a.unknown - b.unknown),
+        "letters/gc_error": abs(a.gc - b.gc),
+        "letters/n_error": abs(a.unknown - b.unknown),
         "lengths/error": float(np.abs(f - g).sum()),
     }

@@ -28,7 +28,7 @@ from gde.evaluate.sequence_scores import (
 )
 from gde.sets.random import seed_of
 
-SCORES = ("kmers/distance", "kmers/gc_error", "kmers/n_error", "lengths/error")
+SCORES = ("kmers/distance", "letters/gc_error", "letters/n_error", "lengths/error")
 VALIDATED = 20_000  # sequences that the order of the Markov baseline is chosen with
 NOVEL = 2000  # sequences, generated and held out, whose novelty is taken
 Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
@@ -137,13 +137,13 @@ def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: i
         model, sets, markov, markov.best_order(validation), rng, repeats
     )
     names = store.groups["group"].astype(str).to_numpy()[[h.group for h in held]]
-    tables = {"kmers": kmer_table(real, ours, k, alphabet), "lengths": length_table(real, ours)}
+    tables = {"words": word_table(real, ours, k, alphabet), "lengths": length_table(real, ours)}
     tables["sequence_scores"] = pd.DataFrame(
         {
             "group": names,
             "kmers_distance [total variation]": means["own"]["kmers/distance"],
-            "gc_error [share of letters]": means["own"]["kmers/gc_error"],
-            "n_error [share of letters]": means["own"]["kmers/n_error"],
+            "gc_error [share of letters]": means["own"]["letters/gc_error"],
+            "n_error [share of letters]": means["own"]["letters/n_error"],
             "lengths_error [letters]": means["own"]["lengths/error"],
             "likelihood [nats per letter]": likely,
         }
@@ -206,13 +206,13 @@ def shuffled(tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.take_along_axis(tokens, key.argsort(1), 1)
 
 
-def kmer_table(real: list[Summary], ours: list[Summary], k: int, alphabet: Any) -> pd.DataFrame:
+def word_table(real: list[Summary], ours: list[Summary], k: int, alphabet: Any) -> pd.DataFrame:
     """Frequency of every k-mer, mean over sets."""
     size = known_letters(alphabet)
     truth, made = (np.mean([s.kmers / max(s.kmers.sum(), 1e-300) for s in side], axis=0) for side in (real, ours))
     codes = np.arange(size**k)
     words = ["".join(alphabet.letters[c // size**j % size] for j in reversed(range(k))) for c in codes]
-    return pd.DataFrame({"label": words, "truth [share of k-mers]": truth, "generated [share of k-mers]": made})
+    return pd.DataFrame({"label": words, "real [share of words]": truth, "generated [share of words]": made})
 
 
 def length_table(real: list[Summary], ours: list[Summary]) -> pd.DataFrame:
@@ -220,6 +220,6 @@ def length_table(real: list[Summary], ours: list[Summary]) -> pd.DataFrame:
     truth, made = (np.mean([s.lengths / s.lengths.sum() for s in side], axis=0) for side in (real, ours))
     there = np.flatnonzero(truth + made)
     return pd.DataFrame(
-        {"length [letters]": there, "truth [share of sequences]": truth[there],
+        {"length [letters]": there, "real [share of sequences]": truth[there],
          "generated [share of sequences]": made[there]}
     )  # fmt: skip

@@ -33,6 +33,12 @@ REGISTRY = {
         "tissues",
         "methylation",
         "methylation_levels",
+        "expression_axis",
+        "expression",
+        "words",
+        "spectra",
+        "transport",
+        "patterns",
     )
 }
 OF_KIND = {
@@ -40,7 +46,10 @@ OF_KIND = {
     "lineage": ("embedding", "information", "spring", "fate", "days", "reconstruction", "loss", "metrics"),
     "perturbation": ("perturbations", "shifts", "ranks", "cells", "loss", "metrics"),
     "donors": ("embedding", "labels", "reconstruction", "loss", "metrics"),
+    "expression": ("expression_axis", "expression", "words", "loss", "metrics"),
     "methylation": ("embedding", "tissues", "methylation", "methylation_levels", "loss", "metrics"),
+    "sequences": ("embedding", "labels", "spectra", "loss", "metrics"),
+    "patterns": ("embedding", "transport", "patterns", "loss", "metrics"),
 }
 
 
@@ -48,7 +57,8 @@ def figures_of(resolved: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the figures of a resolved experiment: they follow from its data set and evaluation."""
     evaluation, dataset = resolved["evaluation"], resolved["dataset"]
     if evaluation["kind"] in OF_KIND:
-        return OF_KIND[evaluation["kind"]]
+        three = evaluation["kind"] == "patterns" and dataset["patterns"] == 3
+        return (*OF_KIND[evaluation["kind"]], "simplex") if three else OF_KIND[evaluation["kind"]]
     if evaluation["kind"] != "family":
         known = ", ".join(("family", *OF_KIND))
         raise bad("evaluation.kind", repr(evaluation["kind"]), f"one of {known}", "choose one of them")

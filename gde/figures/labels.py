@@ -13,7 +13,7 @@ NAMED = 40  # labels that still fit on an axis
 
 def draw(tables: Path, result: dict) -> Figure:
     """Rows are true labels and sum to one; accuracy, chance and the pseudobulk baseline in the title."""
-    if (why := left_out(tables, "labels", "labels/auc")) is not None:
+    if (why := left_out(tables, "labels", "labels/auc") or left_out(tables, "labels", "labels")) is not None:
         return note(why)
     table, _ = read_table(tables, "labels")
     names = sorted(set(table["label"]) | set(table["predicted"]))
@@ -39,9 +39,11 @@ def draw(tables: Path, result: dict) -> Figure:
     bar.set_label("share of held-out sub-sets", fontsize=8)
     bar.outline.set_visible(False)
     metric = result["metrics"]["labels/accuracy"]
-    donors = "labels/auc" in result["metrics"]  # there beside the AUC, and beside the share of the commonest label
-    ax.set_title(f"{'Accuracy' if donors else 'Balanced accuracy'} {metric['value']:.2f}", y=1.05)
-    anchor = metric["baselines"]["pseudobulk_mean"]
-    ax.annotate(f"chance {metric['chance']:.2f}, pseudobulk {anchor:.2f}", (0, 1), (0, 4),
+    # beside an AUC or F1, and beside the share of the commonest label, the accuracy is plain
+    plain = {"labels/auc", "labels/macro_f1"} & set(result["metrics"])
+    ax.set_title(f"{'Accuracy' if plain else 'Balanced accuracy'} {metric['value']:.2f}", y=1.05)
+    names = {"pseudobulk_mean": "pseudobulk"}
+    anchors = [f"{names.get(name, name)} {value:.2f}" for name, value in metric["baselines"].items()]
+    ax.annotate(", ".join([f"chance {metric['chance']:.2f}", *anchors]), (0, 1), (0, 4),
                 xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=GREY)  # fmt: skip
     return figure

@@ -28,6 +28,7 @@ class Autoregressive(nn.Module):
     conditioning, prefix : see `gde.nets.sequence_condition`.
     temperature, top_p : how samples are drawn unless `sample` is told otherwise; 1, 1 = the model's own law.
     subsample : sequences of each set that a training step's loss is computed on; None = all.
+    context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
     """
 
     def __init__(
@@ -43,12 +44,18 @@ class Autoregressive(nn.Module):
         temperature: float,
         top_p: float,
         subsample: int | None,
+        context: int = 0,
+        context_weight: float = 1.0,
     ):
         super().__init__()
         check_counts(hidden=hidden, layers=layers, subsample=1 if subsample is None else subsample)
         check_drawing(temperature, top_p)
         self.dim, self.vocabulary, self.temperature, self.top_p = dim, vocabulary, temperature, top_p
         self.subsample, self.length = subsample, prefix + dim - 1  # places: nothing follows the last letter
+        if not 0 <= context < dim or not 0 <= context_weight < math.inf:
+            found = f"context, context_weight: found {context}, {context_weight}"
+            raise ValueError(f"{found}, expected fewer letters than {dim}, and a weight of 0 or more")
+        self.context, self.context_weight = context, context_weight
         self.letters = nn.Embedding(vocabulary + 1, hidden)
         nn.init.normal_(self.letters.weight, std=LETTER_SD)
         self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=2 * layers + 1)
@@ -62,7 +69,8 @@ class Autoregressive(nn.Module):
         weight: Tensor | None = None,
         rng: ShardRandom | None = None,
     ) -> Tensor:
-        """Negative log-likelihood in nats, divided by the length L, mean over the real samples.
+        """Negative log-likelihood in nats (of the first letters: times `context_weight`), divided by the length L, mean
+        over the real samples.
 
         x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : chooses the `subsample`. Without
         gradients (validation) all samples count.
@@ -73,7 +81,15 @@ class Autoregressive(nn.Module):
         x = cleaned(x, mask)
         rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
         logits = self.logits(x.flatten(0, 1), self.condition(z).of_rows(rows))
-        return sample_mean(letters_nll(logits, x.flatten(0, 1)).view(x.shape[:2]) / self.dim, mask, weight)
+        nll = letters_nll(logits, x.flatten(0, 1), weight=self.place_weights(z.device)).view(x.shape[:2])
+        return sample_mean(nll / self.dim, mask, weight)
+
+    def place_weights(self, device: torch.device) -> Tensor | None:
+        """Weights (L,) of the places in the loss; None where all are 1."""
+        if not self.context or self.context_weight == 1:
+            return None
+        before = torch.arange(self.dim, device=device) < self.context
+        return torch.where(before, self.context_weight, 1.0)
 
     def logits(self, x: Tensor, condition: Condition) -> Tensor:
         """Logits (r, L, v + 1) of every place of sequences x (r, L), each given the letters before."""
@@ -143,7 +159,7 @@ class Autoregressive(nn.Module):
         raise NotImplementedError
 
     def start(self, rows: int, films: list[Film] | None) -> Any:
-        """A function that takes the vectors (r, h) of the next place and gives what `hidden_states` would there, (r, h).
+        """A function from the vectors (r, h) of the next place to what `hidden_states` would give there, (r, h).
 
         Called once per place, `length` times at most; films : (r, 1, h) each, as in `hidden_states`.
         """

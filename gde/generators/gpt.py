@@ -39,6 +39,8 @@ class Gpt(Autoregressive):
         temperature: float = 1.0,
         top_p: float = 1.0,
         subsample: int | None = None,
+        context: int = 0,
+        context_weight: float = 1.0,
     ):
         super().__init__(
             dim,
@@ -51,12 +53,16 @@ class Gpt(Autoregressive):
             temperature=temperature,
             top_p=top_p,
             subsample=subsample,
+            context=context,
+            context_weight=context_weight,
         )
         if hidden % heads:
             raise ValueError(f"heads: found {heads}, expected a divisor of hidden = {hidden}")
         sizes = {"n_positions": self.length, "n_embd": hidden, "n_layer": layers, "n_head": heads}
         dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-        marks = dict.fromkeys(("bos_token_id", "eos_token_id"))  # ours is row 0 of the letters, of which it knows nothing
+        marks = dict.fromkeys(
+            ("bos_token_id", "eos_token_id")
+        )  # ours is row 0 of the letters, of which it knows nothing
         self.network = GPT2Model(GPT2Config(vocab_size=vocabulary + 1, **sizes, **dropout, **marks))
         self.network.wte = None  # it is given vectors of letters, ours
         for block in self.network.h:

@@ -37,6 +37,8 @@ class HyenaDna(Autoregressive):
         temperature: float = 1.0,
         top_p: float = 1.0,
         subsample: int | None = None,
+        context: int = 0,
+        context_weight: float = 1.0,
     ):
         super().__init__(
             dim,
@@ -49,6 +51,8 @@ class HyenaDna(Autoregressive):
             temperature=temperature,
             top_p=top_p,
             subsample=subsample,
+            context=context,
+            context_weight=context_weight,
         )
         if filter_length is not None and filter_length < self.length:
             found = f"filter_length: found {filter_length}"

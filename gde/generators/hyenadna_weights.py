@@ -93,7 +93,9 @@ def load_published(model: "HyenaDna", path: Path) -> None:
 
 def names(layers: int) -> dict[str, str]:
     """Our names of the tensors of a model to the published ones."""
-    blocks = {f"blocks.{i}.{ours}": f"{ROOT}layers.{i}.{theirs}" for i in range(layers) for ours, theirs in BLOCK.items()}
+    blocks = {
+        f"blocks.{i}.{ours}": f"{ROOT}layers.{i}.{theirs}" for i in range(layers) for ours, theirs in BLOCK.items()
+    }
     ends = {"letters.weight": LETTERS, "norm.weight": f"{ROOT}ln_f.weight", "norm.bias": f"{ROOT}ln_f.bias"}
     return blocks | ends
 

@@ -1,6 +1,8 @@
 """The Hyena operator of order 2 (Poli et al. 2023) and the residual block of HyenaDNA (Nguyen et al. 2023)."""
 
 import math
+from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +38,7 @@ class HyenaFilter(nn.Module):
         self.register_buffer("decay", decay.float())
         self.frequency = nn.Parameter(torch.full((width,), float(frequency)))
         sizes = [features] + [width] * (inner + 1)
-        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.out = nn.Linear(width, channels, bias=False)
 
     def forward(self, length: int) -> Tensor:
@@ -50,15 +52,40 @@ class HyenaFilter(nn.Module):
             return (self.out(h) * (torch.exp(-self.time[:length] * self.decay.abs()) + SHIFT)).mT
 
 
-def causal_convolution(v: Tensor, k: Tensor) -> Tensor:
-    """y(t) = sum over s <= t of k(t - s) v(s), by FFT of twice the length, which keeps the end from reaching the start.
+class CausalConvolution(torch.autograd.Function):
+    """y(t) = sum over s <= t of k(t - s) v(s), by FFT of at least twice the length, lest the end reach the start.
 
-    v : (r, t, c); k : (c, t).   returns (r, t, c) float32.
+    The gradients are correlations, written out: automatic ones transform complex numbers where real ones do.
     """
-    t = v.shape[1]
+
+    @staticmethod
+    def forward(ctx, v: Tensor, k: Tensor) -> Tensor:
+        n = fast_length(2 * v.shape[1])
+        transformed = torch.fft.rfft(v.mT, n), torch.fft.rfft(k, n)
+        ctx.save_for_backward(*transformed)
+        return torch.fft.irfft(transformed[0] * transformed[1], n)[..., : v.shape[1]].mT
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        (v, k), t = ctx.saved_tensors, gradient.shape[1]
+        n = fast_length(2 * t)
+        g = torch.fft.rfft(gradient.mT, n)
+        of_v = torch.fft.irfft(g * k.conj(), n)[..., :t].mT
+        return of_v, torch.fft.irfft((g * v.conj()).sum(0), n)[..., :t]
+
+
+def causal_convolution(v: Tensor, k: Tensor) -> Tensor:
+    """The causal convolution along places: v (r, t, c), k (c, t) -> (r, t, c), in float32 at least."""
     with torch.autocast(v.device.type, enabled=False):
-        product = torch.fft.rfft(v.float().mT, 2 * t) * torch.fft.rfft(k, 2 * t)
-        return torch.fft.irfft(product, 2 * t)[..., :t].mT
+        return CausalConvolution.apply(v if v.dtype == torch.float64 else v.float(), k)
+
+
+@cache
+def fast_length(n: int) -> int:
+    """The smallest even number >= n without a prime factor above 5, of which transforms are fast."""
+    return min(
+        2 * 2**a * 3**b * 5**c for a in range(32) for b in range(8) for c in range(6) if 2 * 2**a * 3**b * 5**c >= n
+    )
 
 
 class Hyena(nn.Module):

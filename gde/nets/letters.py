@@ -1,7 +1,7 @@
 """Sequences of letters as networks see them: tokens 1..v for letters, 0 from the end on.
 
-A sequence shorter than its row ends with an end mark, token 0 at its first empty place; one that fills the row does not.
-Logits are (..., L, v + 1), class 0 the end mark. No sequence is empty, so the end mark is impossible in the first place.
+A sequence shorter than its row ends with an end mark, token 0 at its first empty place; one that fills the row has
+none. Logits are (..., L, v + 1), class 0 the end mark, impossible in the first place because no sequence is empty.
 """
 
 import math
@@ -12,23 +12,24 @@ from torch.nn.functional import cross_entropy, pad
 
 
 def cleaned(x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Tokens (b, n, L) with zeros behind each sequence's end and behind the mask (b, n), whatever stood there; int64."""
+    """Tokens (b, n, L) with zeros behind each sequence's end and behind the mask (b, n), as int64."""
     kept = (x == 0).cumsum(-1) == 0
     if mask is not None:
         kept = kept & mask[..., None]
     return torch.where(kept, x, 0).long()
 
 
-def letters_nll(logits: Tensor, x: Tensor) -> Tensor:
+def letters_nll(logits: Tensor, x: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """Negative log-likelihood of the letters and the end mark of each sequence, in nats.
 
     logits : (..., L, v + 1); x : (..., L) int64 as `cleaned` gives.   returns (...,) float32; 0 for a row without
-    letters. What stands after the end has no part in it.
+    letters. What stands after the end has no part in it. weight (L,) : of every place; None = 1.
     """
     scored = pad(x[..., :-1], (1, 0), value=1) != 0
     scored = scored & (x[..., :1] != 0)
     nll = cross_entropy(without_empty(logits.float()).flatten(0, -2), x.flatten(), reduction="none").view(x.shape)
-    return torch.where(scored, nll, 0.0).sum(-1)
+    nll = torch.where(scored, nll, 0.0)
+    return (nll if weight is None else nll * weight).sum(-1)
 
 
 def without_empty(logits: Tensor) -> Tensor:

@@ -43,7 +43,9 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     with storage_errors(out), ExitStack() as stack:
         out.parent.mkdir(parents=True, exist_ok=True)
         ranked = [stack.enter_context(Condition(c, Path(file), cfg, out.parent)) for c, file in files.items()]
-        cells = [(i, *cell) for i, condition in enumerate(ranked) for cell in np.argwhere(condition.sizes >= cfg["min_size"])]
+        cells = [
+            (i, *cell) for i, condition in enumerate(ranked) for cell in np.argwhere(condition.sizes >= cfg["min_size"])
+        ]
         check_splits(cells, cfg)
         for i, condition in enumerate(ranked):
             own = [k for k, cell in enumerate(cells) if cell[0] == i]
@@ -53,7 +55,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             for condition in ranked:
                 for tokens, numbers, code in condition.rows():
                     writer.write(tokens, code, expression=numbers)
-                    total += np.bincount(code, numbers, minlength=len(total))
+                    np.add.at(total, code, numbers)  # one after the other: the same sum from other blocks
             sizes = np.array([ranked[i].sizes[quantile, part] for i, quantile, part in cells])
             groups = pd.DataFrame([described(ranked[i].name, quantile, part, cfg) for i, quantile, part in cells])
             sources = [{"key": f"files.{c}", **source_of(Path(file))} for c, file in files.items()]
@@ -133,7 +135,7 @@ class Condition:
         return read_lines(self.path, DNA, self.cfg["length"], too_long=too_long)
 
     def number(self, cells: np.ndarray, codes: list[int]) -> None:
-        """Give the group numbers `codes` to the (quantile, split) of `cells` (c, 2); promoters of others are left out."""
+        """Give the group numbers `codes` to the (quantile, split) of `cells` (c, 2); those of others are left out."""
         self._code = np.full((self.cfg["quantiles"], len(SPLITS) + 1), -1)
         self._code[tuple(cells.T)] = codes
 

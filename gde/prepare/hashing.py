@@ -1,4 +1,4 @@
-"""Hashes that decide: a seeded function of the thing itself, so that no order, file or chunk size changes the answer."""
+"""Hashes that decide: seeded functions of the thing itself, so no order, file or chunk size changes the answer."""
 
 import numpy as np
 

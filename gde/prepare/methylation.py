@@ -141,23 +141,24 @@ def sequences(reads: Reads, cpgs: CpGs, cfg: dict, path: Path) -> tuple[np.ndarr
         return line(path, int(reads.rows[row]))
 
     contig = cpgs.codes(reads.names, str(path))[reads.contig]
-    cpgs.place(reads.number, contig, reads.length, where)  # the whole of each read is on its contig
-    pieces = -(-reads.length // most)
-    row = np.repeat(np.arange(len(reads)), pieces)
-    offset = (np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * most
-    start, size = reads.start[row] + offset, np.minimum(reads.length[row] - offset, most)
-    padded = np.r_[reads.text, np.zeros(most, np.uint8)]
-    letters = PATTERN[np.lib.stride_tricks.sliding_window_view(padded, most)[start]]
-    letters[np.arange(most) >= size[:, None]] = 0
-    if (letters == ILLEGAL).any():
-        at, place = np.argwhere(letters == ILLEGAL)[0]
-        found = f"{chr(padded[start[at] + place])!r} in a pattern"
+    place = cpgs.place(reads.number, contig, reads.length, where)  # the whole of each read is on its contig
+    row, start, size, number = np.arange(len(reads)), reads.start, reads.length, reads.number
+    if reads.length.max(initial=0) > most:
+        pieces = -(-reads.length // most)
+        row = np.repeat(row, pieces)
+        offset = (np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * most
+        start, size, number = start[row] + offset, np.minimum(size[row] - offset, most), number[row] + offset
+        place = cpgs.place(number, contig[row], np.ones(len(row), np.int64), lambda i: where(int(row[i])))
+    padded = np.r_[PATTERN[reads.text], np.zeros(most, np.uint8)]
+    letters = np.lib.stride_tricks.sliding_window_view(padded, most)[start]
+    letters *= np.arange(most) < size[:, None]
+    if letters.max(initial=0) == ILLEGAL:
+        at, column = np.argwhere(letters == ILLEGAL)[0]
+        found = f"{chr(reads.text[start[at] + column])!r} in a pattern"
         raise bad(where(int(row[at])), found, "C, T, H or .", "get the file again")
-    called = (letters == C) | (letters == T)
-    if not (telling := called.any(1)).all():
-        row, letters, offset = row[telling], letters[telling], offset[telling]
-    number = reads.number[row] + offset
-    place = cpgs.place(number, contig[row], np.ones(len(row), np.int64), lambda i: where(int(row[i])))
+    telling = ((letters == C) | (letters == T)).any(1)
+    if not telling.all():
+        row, letters, number, place = (values[telling] for values in (row, letters, number, place))
     tokens = np.empty((len(row), context + most), np.uint8)
     tokens[:, :context] = cpgs.upstream(contig[row], place, context)
     tokens[:, context:] = letters

@@ -1,4 +1,4 @@
-"""Barcodes of reporter elements: a group is an element (oligo), a sample what one of its barcodes shows of its activity.
+"""Barcodes of reporter elements: a group is an element (oligo), a sample what a barcode shows of its activity.
 
 A barcode's activity in a replicate is log2 of RNA over DNA, both as shares of all counts of that replicate. Most
 barcodes are seen in few replicates, so by default each barcode in each replicate is a sample of one number.

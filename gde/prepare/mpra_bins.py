@@ -23,12 +23,13 @@ DNA = ALPHABETS["dna"]
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the table cfg['path'].
 
-    groups : group "bin<NN>", bin (0 = lowest), activity (mean of the group's elements).   samples keep their expression.
-    Raises GdeError for unknown columns, names that come twice, illegal letters, sequences that are too long, activities
-    that are no numbers, and fewer elements than bins.
+    groups : group "bin<NN>", bin (0 = lowest), activity (mean of the group's elements).   samples keep their
+    expression. A row that is there twice counts once. Raises GdeError for unknown columns, a name with two sequences or
+    activities, illegal letters, sequences that are too long, activities that are no numbers, and fewer elements than
+    bins.
     """
     path = Path(cfg["path"]).expanduser()
-    names, tokens, activity = read_elements(path, cfg)
+    names, tokens, activity, repeated = read_elements(path, cfg)
     split = split_of(names, cfg)
     bins = bin_of(activity, cfg, path)
     cell = bins * len(SPLITS) + split
@@ -53,7 +54,8 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         "name": name,
         "kind": cfg["kind"],
         "data": origin([source]),
-        "source": {**source, "rows": len(names)},
+        "source": {**source, "rows": len(names) + repeated},
+        "repeated_rows": repeated,
         "units": "letters",
         "groupby": ["bin"],
         "labels": ["bin"],
@@ -71,18 +73,20 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         writer.finish(groups, meta, provenance=provenance)
 
 
-def read_elements(path: Path, cfg: dict) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names, tokens (m, length) uint8 and activities (m,) float64 of the table's rows."""
+def read_elements(path: Path, cfg: dict) -> tuple[list[str], np.ndarray, np.ndarray, int]:
+    """Names, tokens (m, length) uint8 and activities (m,) float64 of the table's rows; how many came again."""
     columns = cfg["columns"]
     table = Table(path, [columns["name"], columns["sequence"]], [columns["activity"]])
     frame = table.frame()
-    names = frame[columns["name"]].tolist()
-    twice = frame[columns["name"]].duplicated()
+    activity = np.concatenate([x[:, 0] for _, x in table.chunks()])
+    again = frame.assign(activity=activity).duplicated().to_numpy()
+    twice = frame[columns["name"]].duplicated().to_numpy() & ~again
     if twice.any():
-        row = int(twice.to_numpy().argmax())
+        row = int(twice.argmax())
         where = f"{path}: row {row + 1}, column {columns['name']}"
-        raise bad(where, f"{names[row]!r} for the second time", "a name of its own", "rename it, or take the row out")
-    tokens = np.zeros((len(names), cfg["length"]), np.uint8)
+        found = f"{frame[columns['name']].iloc[row]!r} again, with another sequence or activity"
+        raise bad(where, found, "one of each for a name", "rename it, or take the row out")
+    tokens = np.zeros((len(frame), cfg["length"]), np.uint8)
     for row, sequence in enumerate(frame[columns["sequence"]]):
         where = f"{path}: row {row + 1}, column {columns['sequence']}"
         if not 1 <= len(sequence) <= cfg["length"]:
@@ -93,8 +97,7 @@ def read_elements(path: Path, cfg: dict) -> tuple[list[str], np.ndarray, np.ndar
         except ValueError as e:
             found, _, expected = str(e).partition(", expected ")
             raise bad(where, found.removeprefix("found "), expected, "correct it, or take the row out") from e
-    activity = np.concatenate([x[:, 0] for _, x in table.chunks()])
-    return names, tokens, activity
+    return frame[columns["name"]][~again].tolist(), tokens[~again], activity[~again], int(again.sum())
 
 
 def element(name: str, suffixes: list[str]) -> str:

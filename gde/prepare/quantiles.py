@@ -24,7 +24,7 @@ class Ranking:
 
     def __init__(self, directory: Path, *, seed: int):
         self.directory, self.seed, self.n = directory, seed, 0
-        self._file = TemporaryFile(dir=directory)
+        self._file = TemporaryFile(dir=directory)  # noqa: SIM115 (closed by __exit__)
 
     def __enter__(self) -> "Ranking":
         return self
@@ -50,7 +50,7 @@ class Ranking:
         ties, tie = np.unique(keys, return_inverse=True)
         tied = np.zeros(len(ties), np.int64)  # rows of each boundary's value
         with TemporaryFile(dir=self.directory) as spool:  # these rows, by boundary and by place in the permutation
-            for _, rows, place in self._placed(keys, tie):
+            for _, _, place in self._placed(keys, tie):
                 tied += np.bincount((place >> np.uint64(TIE_BITS)).astype(np.int64), minlength=len(ties))
                 spool.write(place.data)
             places, _ = select(lambda: _read(spool, "<u8"), (tied.cumsum() - tied)[tie] + ranks - below)

@@ -1,4 +1,4 @@
-"""Lines of a sequence, a tab and a number, without a header, as tokens and numbers: millions of them, a block a time."""
+"""Lines of a sequence, a tab and a number, without a header, as tokens and numbers: millions, a block at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def read_lines(path: Path, alphabet: Alphabet, length: int, *, too_long: str = "
             raise bad(f"{path}: line {first + row}", f"a sequence of {letters[row]} letters", expected, LONGER)
         numbers = _numbers(block, len(stops))
         if numbers is None or not np.isfinite(numbers).all():
-            raise _no_number(path, block, tabs, stops, first)
+            raise _no_number(path, block, starts, tabs, stops, alphabet, first)
         tokens = padded(alphabet.table[text], starts, np.minimum(tabs, starts + length), length)
         if tokens.max() == ILLEGAL:
             raise _illegal(path, block, tokens, starts, alphabet, first)
@@ -127,14 +127,14 @@ def _windows(path: Path, block: bytes, first: int) -> GdeError:
     return bad(where, "a carriage return", "lines that end with a line feed alone", "convert it, e.g. with dos2unix")
 
 
-def _no_number(path: Path, block: bytes, tabs, stops, first: int) -> GdeError:
-    for row, (tab, stop) in enumerate(zip(tabs, stops, strict=True)):
+def _no_number(path: Path, block: bytes, starts, tabs, stops, alphabet: Alphabet, first: int) -> GdeError:
+    for row, (start, tab, stop) in enumerate(zip(starts, tabs, stops, strict=True)):
         field = block[tab + 1 : stop]
         if (value := _numbers(b"A\t" + field + b"\n", 1)) is not None and np.isfinite(value).all():
             continue
         where, text = f"{path}: line {first + row}", _shown(field)
-        if first + row == 1 and not any(c in b"0123456789" for c in field):
-            return bad(where, f"a header, {_shown(block[:stop])}", EXPECTED, "take the first line out")
+        if first + row == 1 and (alphabet.table[np.frombuffer(block[start:tab], np.uint8)] == ILLEGAL).any():
+            return bad(where, f"a header, {_shown(block[start:stop])}", EXPECTED, "take the first line out")
         return bad(where, f"{text} for a number", "a finite number", "correct it, or take the line out")
     return bad(path, "numbers that are read differently together and apart", "numbers", AGAIN)
 

@@ -19,6 +19,11 @@ KNOWN = {
     "2fab08a3774880d93e1c108b808b42f0435da47222943f14246afaddbadaed2b": "excerpt",  # Norman 2019, K562
     "5f5624ec109758d715721f4969b5103ec15381b71b49ba15e8dcbfdcc178352f": "excerpt",  # McFaline-Figueroa 2023, A172
     "bff4ad8381d2ef3e9f795b8fb541eedf9cfa4705de9f7c27269a98b53758a337": "excerpt",  # Weinreb 2020, counts
+    "4c954209a4183f37a898bd1185138316285e90a0beb05bb4b71792a35be036a9": "excerpt",  # de Boer 2020, pTpA, glucose
+    "14001f79765cd4da2517caf0f280d59bb4b3d5374fda6e2398f1fbc41a2560fb": "excerpt",  # DREAM 2022, pTpA
+    "51c38b545e161bed546fe5317d3fb7c7fc8fc4cedc9b4afab9b3762ac0f6115e": "excerpt",  # Vaishnav 2022, SC-Ura, random
+    "5e21dfeaec3a4fdeadd3fca09512fc4640c02eaeb918f6064397423fa4a8c861": "excerpt",  # Vaishnav 2022, YPD, native
+    "9ae83ea654f247ee849e6085b6c21c64841fb8763df3c2b1bb27ea3a00aa853e": "excerpt",  # Agarwal 2025, K562
     "64df5cb8637ee2370d388844c652111e2afe3cf0ebbf35dbd2a6c230d2729c5f": "excerpt",  # epialleleR, Amplicon-meth000-Z00001
     "d06cce49250764c5ad19e54e5289d96e6308e509ee133839f5bca6786fb4436c": "excerpt",  # epialleleR, Amplicon-meth000-Z00002
     "9c858107505e360916e950d7c0b641995556e84ba5f95860689b31ab14e2cb5a": "excerpt",  # epialleleR, Amplicon-meth010-Z00101

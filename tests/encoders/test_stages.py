@@ -70,3 +70,20 @@ def test_streamed_sets_are_embedded_as_whole_ones(model, sets, at_once, held, mo
 
     expected = torch.cat([model.encode(s[None]) for s in sets])
     torch.testing.assert_close(stream(model, chunks, SIZES), expected, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("at_once", [3, 1000])
+def test_streamed_weights_are_multiplicities(model, sets, at_once, monkeypatch):
+    """A sample of weight 3 is the sample three times, in every pass over sets that are never whole."""
+    monkeypatch.setattr(statistic, "HELD", 400)
+    weights = [torch.arange(n) % 3 + 1 for n in SIZES]
+    x, weight = torch.cat(sets), torch.cat(weights).float()
+    which = torch.arange(len(sets)).repeat_interleave(torch.tensor(SIZES))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))
+
+    def chunks():
+        yield from zip(*(v[order].split(at_once) for v in (x, which, weight)), strict=True)
+
+    expected = torch.cat([model.encode(s.repeat_interleave(w, 0)[None]) for s, w in zip(sets, weights, strict=True)])
+    torch.testing.assert_close(stream(model, chunks, SIZES), expected, rtol=1e-4, atol=1e-5)

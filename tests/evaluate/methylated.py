@@ -15,7 +15,8 @@ OPTIONS = {"kind": "methylation", "bootstrap": 50, "repeats": 4, "reads": 100, "
 
 
 def config(**changes) -> dict:
-    return {"name": "t", "seed": 0, "training": {"set_size": 32}, "published": {}, "objective": {"kind": "reconstruction"},
+    return {"name": "t", "seed": 0, "training": {"set_size": 32}, "published": {},
+            "objective": {"kind": "reconstruction"},
             "evaluation": OPTIONS | changes}  # fmt: skip
 
 

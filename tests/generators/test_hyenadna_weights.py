@@ -141,8 +141,14 @@ def test_what_follows_the_embedding_stays(tmp_path):
 LAYER = "backbone.layers.1"
 WRONG = {
     "missing": (lambda t: t.pop(f"{LAYER}.mixer.in_proj.bias"), rf"{LAYER}.mixer.in_proj.bias: found no such tensor"),
-    "unknown": (lambda t: t.update({"backbone.layers.2.norm1.bias": torch.ones(8)}), "layers.2.norm1.bias: found a tensor"),
-    "shape": (lambda t: t.update({f"{LAYER}.norm1.bias": torch.ones(9)}), rf"norm1.bias: found \(9,\), expected \(8,\)"),
+    "unknown": (
+        lambda t: t.update({"backbone.layers.2.norm1.bias": torch.ones(8)}),
+        "layers.2.norm1.bias: found a tensor",
+    ),
+    "shape": (
+        lambda t: t.update({f"{LAYER}.norm1.bias": torch.ones(9)}),
+        r"norm1.bias: found \(9,\), expected \(8,\)",
+    ),
     "nan": (lambda t: t[f"{LAYER}.mlp.fc1.weight"].fill_(math.nan), "fc1.weight: found values that are no finite"),
     "other frequency": (
         lambda t: t.update({SECOND[0]: torch.zeros(1, WITHIN)}),

@@ -32,7 +32,9 @@ def sets(per_group, n, seed):
     return torch.where(torch.arange(LENGTH) < length, x, 0).to(torch.uint8)
 
 
-@pytest.mark.parametrize(("kind", "options"), KINDS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
+@pytest.mark.parametrize(
+    ("kind", "options"), KINDS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values()))
+)
 def test_training_beats_uniform_letters_and_other_embeddings(kind, options):
     torch.manual_seed(0)
     encoder = DnaConv(LENGTH, LATENT, hidden=16, layers=1, pool=2)

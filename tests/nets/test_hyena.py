@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from gde.nets.hyena import BLOCK, Hyena, HyenaBlock, HyenaCache, HyenaFilter, causal_convolution
+from gde.nets.hyena import (
+    BLOCK,
+    CausalConvolution,
+    Hyena,
+    HyenaBlock,
+    HyenaCache,
+    HyenaFilter,
+    causal_convolution,
+    fast_length,
+)
 
 HIDDEN, LENGTH = 6, 50
 OPTIONS = {"width": 8, "features": 5, "frequency": 10.0}
@@ -29,6 +38,16 @@ def direct(v, k):
 def test_convolution_equals_the_sum(length):
     v, k = torch.randn(3, length, 4), torch.randn(4, length)
     torch.testing.assert_close(causal_convolution(v, k).double(), direct(v.double(), k.double()), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 12])
+def test_gradients_of_the_convolution_are_those_of_finite_differences(length):
+    v, k = (torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2, length, 3), (3, length)))
+    assert torch.autograd.gradcheck(CausalConvolution.apply, (v, k))
+
+
+def test_lengths_of_transforms():
+    assert [fast_length(n) for n in (1, 2, 7, 24, 258, 1026)] == [2, 2, 8, 24, 270, 1080]
 
 
 @pytest.mark.parametrize("features", [3, 5, 9])

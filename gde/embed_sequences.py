@@ -1,0 +1,108 @@
+"""Embeddings of the groups of a user's file of sequences."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gde.anndata_io import to_anndata
+from gde.embed import embed_store, origin
+from gde.errors import bad
+from gde.io import sha256_file
+from gde.model import GDE
+from gde.prepare.groups import RESERVED, as_text, name_groups
+from gde.prepare.header_fields import KEY_VALUE
+from gde.prepare.sequence_files import TABLE, SequenceFile, ending_of
+from gde.prepare.sequence_letters import Encoder, weights
+from gde.sets.store import SetStore
+from gde.sets.token_writer import TokenStoreWriter
+
+if TYPE_CHECKING:
+    import anndata
+
+# How a file of sequences is read, as in the configuration's `sequences`.
+DEFAULTS = {
+    "fields": KEY_VALUE,
+    "sequence": "sequence",
+    "weight": None,
+    "too_long": "refuse",
+    "other_letters": "refuse",
+}
+
+
+def embed_sequences(
+    model: GDE, data: str | Path, groupby: str | list[str] | None = None, **options: Any
+) -> "anndata.AnnData":
+    """Embed the groups of a FASTA, FASTQ, CSV or TSV file, as `gde.embed.embed_anndata` those of an .h5ad.
+
+    Options and errors as `sequence_store`.
+    """
+    with sequence_store(model, data, groupby, **options) as store:
+        order = store.groups["group"].argsort().to_numpy()
+        z, se = embed_store(model, store, order)
+        about = {"run": model.config.get("run", ""), "provenance": origin(model, {"data": sha256_file(data)})}
+        return to_anndata(z, se, store.groups.iloc[order].drop(columns="split"), about)
+
+
+@contextmanager
+def sequence_store(
+    model: GDE, data: str | Path, groupby: str | list[str] | None = None, **options: Any
+) -> Iterator[SetStore]:
+    """The groups of a file of sequences as a set store that lasts as long as the block; read once, in constant memory.
+
+    groupby : columns of a table or fields of headers; None makes all sequences one set.   options : those of DEFAULTS,
+    see `sequences` in config/README.md; by default what the model was trained with, headers' fields else `key=value`.
+    All groups are of split test. GdeError for a model of vectors, columns that are not there, letters and lengths that
+    the model does not know, and what makes a file unreadable.
+    """
+    if model.alphabet is None:
+        raise bad("model", "one of vectors", "one of sequences", "give an .h5ad, or a model trained on sequences")
+    path, columns = Path(data), [groupby] if isinstance(groupby, str) else list(groupby or [])
+    if taken := [c for c in columns if c in RESERVED and columns != ["group"]]:
+        raise bad("groupby", f"the column name {taken[0]!r}", f"none of {', '.join(RESERVED)}", "rename the column")
+    chosen = settings(model, path, options)
+    weight = chosen["weight"]
+    wanted = [*columns, *([weight] if weight else [])]
+    file = SequenceFile(path, wanted, fields=chosen["fields"], sequence=chosen["sequence"])
+    encoder = Encoder(model.alphabet, model.dim, chosen["too_long"], chosen["other_letters"])
+    known: dict[tuple[str, ...], int] = {}  # values of a group: its number, in the order of the file
+    with TemporaryDirectory() as scratch:
+        kinds = {"weight": "float32"} if weight else {}
+        form = {"alphabet": model.alphabet.name, "length": model.dim, "fields": kinds}
+        with TokenStoreWriter(Path(scratch) / "sets", seed=0, **form) as writer:
+            for records in file.chunks():
+                tokens, kept = encoder.encode(records, file)
+                keys = zip(*(records.columns[c] for c in columns), strict=True) if columns else [()] * len(records)
+                code = np.array(
+                    [known.setdefault(key, len(known)) for key, k in zip(keys, kept, strict=True) if k], int
+                )
+                numbers = {"weight": weights(records, file, weight)[kept]} if weight else {}
+                writer.write(tokens, code, **numbers)
+            if not known:
+                remedy = "give a model of longer sequences, or cut them (too_long)"
+                raise bad(path, f"sequences of more than {model.dim} letters only", "shorter ones", remedy)
+            writer.finish(named(known, columns, str(path)), {"kind": "query", "data": "user"})
+        yield SetStore.open(Path(scratch) / "sets", verify=False)  # written a moment ago, by this process
+
+
+def settings(model: GDE, path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of DEFAULTS: the given ones, else those of the model's own file of sequences."""
+    trained = model.config.get("dataset", {})
+    own = trained if trained.get("kind") == "sequences" else {}
+    chosen = {key: own.get(key) or DEFAULTS[key] for key in DEFAULTS}
+    chosen |= {key: value for key, value in options.items() if value is not None}
+    if ending_of(path) in TABLE and options.get("fields") is None:
+        chosen["fields"] = None  # a table has columns
+    return chosen
+
+
+def named(known: Mapping[tuple[str, ...], int], columns: list[str], where: str) -> pd.DataFrame:
+    """The groups in the order of their numbers: name, the values that make it joined with '|', split, these values."""
+    table = pd.DataFrame(list(known), columns=columns) if columns else pd.DataFrame({"all": ["all"]})
+    columns = columns or ["all"]
+    code, names, _ = name_groups(as_text(table, columns, where), columns, where)
+    return table.assign(group=np.array(names, dtype=object)[code], split="test")

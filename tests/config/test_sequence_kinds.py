@@ -1,0 +1,85 @@
+"""Which encoders, generators, evaluations and mixers go with sequences, and which with vectors."""
+
+import pytest
+from helpers import data, project, write
+
+from gde.config import resolve
+from gde.config.stored import check_architecture, check_resolved
+from gde.errors import GdeError
+
+MINE = {"dataset": {"kind": "sequences", "path": "mine.fasta", "groupby": ["tissue"]}}
+NEIGHBOURS = {"kind": "neighbours", "along": "day"}
+
+
+def resolved(tmp_path, content):
+    write(project(tmp_path), "mine", content)
+    return resolve("mine", {}, tmp_path)
+
+
+def test_sequences_have_defaults_of_their_own(tmp_path):
+    config = resolved(tmp_path, MINE)
+    kinds = {section: config[section]["kind"] for section in ("encoder", "generator", "objective", "evaluation")}
+    assert kinds == {
+        "encoder": "dna_conv",
+        "generator": "hyenadna",
+        "objective": "reconstruction",
+        "evaluation": "sequences",
+    }
+    check_resolved(config, "config.json")
+    check_resolved({k: v for k, v in config.items() if k != "evaluation"}, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("mine", {"encoder": {"kind": "resnet"}},
+         "encoder.kind: found 'resnet', expected one of dna_conv for dataset sequences, whose samples are sequences"),
+        ("mine", {"generator": {"kind": "flow"}}, "generator.kind: found 'flow', expected one of hyenadna, dna_vae, gpt"),
+        ("pbmc68k", {"encoder": {"kind": "dna_conv"}}, "encoder.kind: found 'dna_conv', expected one of mean, mlp, gnn"),
+        ("pbmc68k", {"generator": {"kind": "gpt"}}, "whose samples are vectors; choose one of them"),
+        ("mine", {"evaluation": {"kind": "samples"}}, "evaluation.kind: found 'samples', expected 'sequences' for dataset"),
+        ("pbmc68k", {"evaluation": {"kind": "sequences"}}, "evaluation.kind: found 'sequences', expected 'samples'"),
+        ("mine", {"objective": {"isometry": 1.0}}, "objective.isometry: found 1.0, expected 0 for sequences"),
+        ("mine", {"objective": {"kind": "perturbation", "control": {"tissue": "a"}}},
+         "objective.kind: found 'perturbation', expected another objective for sequences"),
+        ("mine", {"mixer": NEIGHBOURS | {"k": 4}}, "mixer.k: found 4, expected an odd number"),
+        ("mine", {"mixer": {"kind": "neighbours"}}, "mixer.along: found nothing"),
+        ("mine", {"mixer": {"kind": "neighbors"}}, "mixer.kind: found 'neighbors', .*did you mean 'neighbours'"),
+    ],
+)  # fmt: skip
+def test_kinds_that_do_not_fit_the_samples_are_refused(tmp_path, name, change, message):
+    with pytest.raises(GdeError, match=message) as e:
+        resolved(tmp_path, (MINE if name == "mine" else data(name)) | change)
+    assert "\n" not in str(e.value)
+
+
+def test_a_mixer_without_a_kind_mixes_at_random(tmp_path):
+    config = resolved(tmp_path, MINE | {"mixer": {"k": 2}})
+    assert config["mixer"] == {"kind": "dirichlet_k", "k": 2, "alpha": 1.0}
+
+
+def test_neighbours_leave_the_group_its_successor(tmp_path):
+    ordered = {"kind": "ordered", "order_by": "day"}
+    config = resolved(tmp_path, MINE | {"mixer": NEIGHBOURS | {"within": ["donor"]}, "objective": ordered})
+    assert config["mixer"] == {"kind": "neighbours", "along": "day", "within": ["donor"], "k": 3}
+    with pytest.raises(GdeError, match="mixer: found 'dirichlet_k', expected null for the objective ordered"):
+        resolved(tmp_path / "other", MINE | {"mixer": {"k": 2}, "objective": ordered})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokens": None}, "encoder.kind: found 'dna_conv' in a model of vectors"),
+        ({"encoder": {"kind": "mean"}}, "encoder.kind: found 'mean' in a model of sequences, expected one of dna_conv"),
+        ({"generator": {"kind": "flow"}}, "generator.kind: found 'flow' in a model of sequences"),
+        ({"tokens": {"alphabet": "rna", "length": 12}}, "tokens.alphabet: found 'rna'"),
+        ({"tokens": {"alphabet": "dna", "length": 0}}, "tokens.length: found 0"),
+        ({"tokens": {"alphabet": "dna"}}, "tokens.length: found nothing"),
+    ],
+)
+def test_models_of_sequences_say_of_which(change, message):
+    config = {"encoder": {"kind": "dna_conv"}, "generator": {"kind": "gpt"}, "latent_dim": 4}
+    config |= {"tokens": {"alphabet": "dna", "length": 12}}
+    check_architecture(config, "config.json")
+    with pytest.raises(GdeError, match=message):
+        check_architecture(config | change, "config.json")

@@ -1,0 +1,91 @@
+"""Simulated patterns, and a user's FASTA and table of sequences: from files to metrics and figures, at the smoke preset."""
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from copies import SMOKE, ROOT, copy_project
+from simulators.sequences import simulate_library
+
+from gde.config.evaluation import METRICS
+from gde.sets.store import SetStore
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+NAMES = ("dna_multinomial", "library", "bare")
+SMALL = ("dna_multinomial={dataset: {size: 1000}}",)
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory, environment):
+    """A project with a user's two files: of one, an experiment that `gde init` wrote; of the other, five lines."""
+    root = copy_project(tmp_path_factory.mktemp("sequences"))
+    library = simulate_library(donors=24, sequences=20)
+    library.write(root / "library.fasta.gz")
+    library.write(root / "bare.tsv")
+    told = [sys.executable, "-m", "gde.cli", "init", "library.fasta.gz", "--groupby", "donor", "--name", "library"]
+    done = subprocess.run(told, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    dataset = {"kind": "sequences", "path": "bare.tsv", "groupby": ["donor"], "labels": ["tissue"], "weight": "copies"}
+    (root / "config/experiments/bare.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
+    return root
+
+
+@pytest.fixture(scope="module")
+def results(user, snakemake):
+    targets = [f"results/{name}/{what}" for name in NAMES for what in ("metrics.json", "figures/metrics.svg")]
+    targets += [f"results/{name}/figures/spectra.svg" for name in NAMES[1:]]
+    targets += [f"results/dna_multinomial/figures/{f}.svg" for f in ("simplex", "transport", "patterns", "embedding")]
+    targets += ["results/bare/figures/labels.svg", "results/bare/samples.fasta.gz", "results/library/card.md"]
+    done = snakemake(user, *targets, *SMOKE, *SMALL, timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return user / "results"
+
+
+def read(results, name):
+    return json.loads((results / name / "metrics.json").read_text())["metrics"]
+
+
+def test_patterns_have_every_metric_with_its_baselines(results):
+    metrics = read(results, "dna_multinomial")
+    assert set(metrics) == set(METRICS["patterns"])
+    pearson = metrics["geometry/simplex_pearson"]
+    assert pearson["n"] == 55 * 54 // 2 and set(pearson["baselines"]) == {"kmer_mean", "one_hot_mean"}
+    assert pearson["protocol"] == "paper_protocol" and pearson["published"] is None  # fewer points than published
+    letter = metrics["likelihood/letter"]
+    assert letter["baselines"]["uniform"] < letter["baselines"]["markov"] < letter["ceiling"]
+    assert metrics["patterns/composition_error"]["ceiling"] < 0.3
+
+
+def test_a_users_sequences_have_every_metric(results):
+    assert set(read(results, "bare")) == set(METRICS["sequences"])
+    assert set(read(results, "library")) == {m for m in METRICS["sequences"] if not m.startswith("labels")}
+    accuracy = read(results, "bare")["labels/accuracy"]
+    assert accuracy["baselines"]["kmers"] > 0.8 and accuracy["ceiling"] == 1.0  # the tissues differ in composition
+
+
+def test_stores_hold_the_sequences(results):
+    fasta, table = (SetStore.open(results / "sets" / name) for name in NAMES[1:])
+    assert fasta.n_rows == table.n_rows == 24 * 20 and table.weighted and not fasta.weighted
+    assert set(table.groups["tissue"]) == {"blood", "liver"}
+
+
+def test_samples_are_sequences_with_their_set(results):
+    text = gzip.decompress((results / "bare/samples.fasta.gz").read_bytes()).decode()
+    headers = re.findall(r"^>(.*)$", text, re.M)
+    assert headers and all(re.fullmatch(r"set=\S+;i=\d+;.*tissue=(blood|liver).*;seed=0;run=bare-\S+", h) for h in headers)
+    assert set("".join(text.split("\n")[1::2])) <= set("ACGTN")
+
+
+def test_a_published_number_needs_the_published_settings(project):
+    from gde.config import resolve
+    from gde.evaluate.metrics import published
+
+    resolved = resolve("dna_multinomial", {"preset": "laptop"}, project)
+    assert published(resolved, "geometry/simplex_pearson") == 0.947
+    changed = resolve("dna_multinomial", {"preset": "laptop", "dna_multinomial": {"dataset": {"patterns": 4}}}, project)
+    assert published(changed, "geometry/simplex_pearson") is None
+    assert (ROOT / "config/experiments/synthetic_dna.yaml").is_file()
