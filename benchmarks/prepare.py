@@ -1,9 +1,9 @@
 """Time and memory of preparing data, with the plain route beside it, each in a process of its own.
 
-python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat] [--cells 2000 4000] [--genes N] [--full] [--no-plain]
+python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat|gpra] [--cells 2000 4000] [--genes N] [--full] [--no-plain]
 
 Plain is scanpy for single cells, and a loop over the lines for reads (`pat`: --cells are reads, --genes letters
-of the genome).
+of the genome) and promoters (`gpra`: --cells are promoters, --genes letters of each).
 
 Files are simulated in the layouts of the releases (tests/simulators). Several --cells show how memory grows. --full is
 the size of the releases: 130,000 cells x 25,289 genes as MatrixMarket, 30,000 x 8,563 (1 GB) as dense .h5ad.
@@ -21,9 +21,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-FULL = {"mtx": (130_000, 25_289), "h5ad": (30_000, 8_563), "pat": (20_000_000, 50_000_000)}
+FULL = {"mtx": (130_000, 25_289), "h5ad": (30_000, 8_563), "pat": (20_000_000, 50_000_000), "gpra": (34_000_000, 110)}
 SMALL = {"mtx": ([2000, 4000], 25_289), "h5ad": ([2000, 4000], 8_563), "pat": ([500_000, 2_000_000], 5_000_000)}
-UNITS = {"pat": ("reads", "letters")}
+SMALL |= {"gpra": ([500_000, 2_000_000], 110)}
+UNITS = {"pat": ("reads", "letters"), "gpra": ("promoters", "letters")}
+QUICK = {"gpra": ([1200], 110)}
 CLONE = 30  # cells of a clone
 N_HVG, N_PCS = 2000, 50
 
@@ -97,7 +99,8 @@ def run(route: str, kind: str, raw: str, out: str) -> None:
     """In the process of `measured`: imports count in memory, not in time."""
     modules = {"ours": ["gde.prepare.lineage_tracing", "gde.prepare.perturb_seq"], "plain": ["scanpy"]}
     if kind in UNITS:
-        modules = {"ours": ["gde.prepare.methylation"], "letters": ["gde.prepare.methylation"], "plain": ["numpy"]}
+        own = ["gde.prepare.methylation"] if kind == "pat" else ["gde.prepare.gpra", "pyarrow.csv"]
+        modules = {"ours": own, "letters": own, "plain": ["numpy"]}
     for name in modules[route]:
         import_module(name)
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -143,7 +146,7 @@ def main() -> None:
     routes = ["ours"] if args.no_plain else ["ours", "plain"]
     for kind in [args.only] if args.only else sorted(FULL):
         sizes, genes = ([FULL[kind][0]], FULL[kind][1]) if args.full else SMALL[kind]
-        sizes, genes = ([1200], 3000) if args.quick else (sizes, genes)
+        sizes, genes = QUICK.get(kind, ([1200], 3000)) if args.quick else (sizes, genes)
         for cells in args.cells or sizes:
             with tempfile.TemporaryDirectory(dir=args.keep) as folder:
                 more = ["letters"] if kind in UNITS and "plain" in routes else []

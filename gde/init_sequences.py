@@ -1,4 +1,4 @@
-"""A commented experiment file for a user's sequences, guessed from the fields of their headers or their table's columns."""
+"""A commented experiment file for a user's sequences, guessed from fields of headers or columns."""
 
 import csv
 from itertools import islice
@@ -42,8 +42,8 @@ dataset:
 
 
 def first_records(path: Path) -> tuple[list[dict[str, str]], str | None]:
-    """Fields of the first records, the sequence among them as SEQUENCE, and dataset.fields for them (None for a table, and
-    for headers without fields). GdeError for a file that is no such file, or has no column SEQUENCE."""
+    """Fields of the first records, the sequence among them as SEQUENCE, and dataset.fields for them (None for a table,
+    and for headers without fields). GdeError for another kind of file, and a table without the column SEQUENCE."""
     if ending_of(path) in TABLE:
         file = SequenceFile(path)
         records = next(file.chunks(LOOKED_AT))
@@ -74,9 +74,13 @@ def describe_sequences(path: Path, groupby: list[str] | None) -> str:
         if name not in others:
             raise bad("--groupby", repr(name), f"one of {', '.join(others) or 'none in this file'}", "correct it")
     groups = max(others[name] for name in groupby)
-    line = f"fields: {fields}       # headers hold words like donor=D1" if fields else "# sequence: sequence      # column"
+    line = (
+        f"fields: {fields}       # headers hold words like donor=D1" if fields else "# sequence: sequence      # column"
+    )
     return TEMPLATE.format(
-        description=yaml.safe_dump(f"sequences of {path.name}; a set is one {' x '.join(groupby)}", width=WIDE).split("\n")[0],
+        description=yaml.safe_dump(f"sequences of {path.name}; a set is one {' x '.join(groupby)}", width=WIDE).split(
+            "\n"
+        )[0],
         path=yaml.safe_dump(str(path), width=WIDE).split("\n")[0],
         fields=line,
         columns=", ".join(f"{name} ({n})" for name, n in others.items()) or "none",

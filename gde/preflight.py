@@ -26,7 +26,11 @@ def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterato
         yield e
         return
     for name, resolved in experiments.items():
-        dataset = resolved["dataset"]
+        dataset, weights = resolved["dataset"], resolved["generator"].get("weights")
+        if weights is not None and not (root / weights).is_file():
+            where = f"config/experiments/{name.partition('/')[0]}.yaml: generator.weights"
+            remedy = "correct the path; it is relative to the working directory"
+            yield bad(where, f"no file {weights!r}", "an existing file", remedy)
         try:
             sources = files_of(dataset, root, table)
             for source in sources:

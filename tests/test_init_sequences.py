@@ -12,7 +12,9 @@ from gde.sets.store import SetStore
 LIBRARY = simulate_library(donors=24, sequences=12)
 
 
-@pytest.mark.parametrize(("file", "fields"), [("my lib.fasta.gz", "key=value"), ("lib.csv", None), ("lib.fastq", "key=value")])
+@pytest.mark.parametrize(
+    ("file", "fields"), [("my lib.fasta.gz", "key=value"), ("lib.csv", None), ("lib.fastq", "key=value")]
+)
 def test_the_experiment_reads_the_file(tmp_path, file, fields):
     path = LIBRARY.write(tmp_path / file)
     out, name = init(path, tmp_path, name="lib")
@@ -29,7 +31,7 @@ def test_the_experiment_reads_the_file(tmp_path, file, fields):
 def test_what_cannot_be_guessed_is_asked_for(tmp_path):
     bare = tmp_path / "bare.fasta"
     bare.write_text(">a one\nACGT\n>b two\nACGA\n")
-    with pytest.raises(GdeError, match="no field that groups sequences .*none.*--groupby"):
+    with pytest.raises(GdeError, match=r"no field that groups sequences .*none.*--groupby"):
         init(bare, tmp_path)
     path = LIBRARY.write(tmp_path / "lib.csv")
     with pytest.raises(GdeError, match="--groupby: found 'organ'"):

@@ -238,7 +238,9 @@ class Sequences(Section):
     """A user's sequences."""
 
     kind: Literal["sequences"] = Field(description="sequences of a FASTA, FASTQ, CSV or TSV file, plain or gzip")
-    path: str = Field(min_length=1, description="the file, relative to the working directory; its ending tells the format")
+    path: str = Field(
+        min_length=1, description="the file, relative to the working directory; its ending says the format"
+    )
     alphabet: Literal["dna"] = Field("dna", description="letters of the sequences: A, C, G, T and N, in either case")
     fields: str | None = Field(
         None,
@@ -246,11 +248,11 @@ class Sequences(Section):
         "'{name} {sample}|{tissue}'. null = the name alone, their first word",
     )
     sequence: str = Field("sequence", min_length=1, description="CSV, TSV: column of the sequences")
-    name: str | None = Field(None, description="column or field with a name for each sequence; FASTA: null = first word")
+    name: str | None = Field(None, description="column or field that names a sequence; FASTA: null = first word")
     groupby: Names = Field(description="columns or fields that together name a group: one embedding each")
-    labels: list[str] = Field([], description="further columns or fields to keep; the first one is scored and coloured by")
-    weight: str | None = Field(None, description="column or field with how many a sequence stands for; null = one each")
-    length: Count | None = Field(None, description="letters that a sequence has at most; null = those of the longest")
+    labels: list[str] = Field([], description="further columns or fields to keep; scored and coloured by the first")
+    weight: str | None = Field(None, description="column or field: how many a sequence stands for; null = one")
+    length: Count | None = Field(None, description="letters of a sequence at most; null = those of the longest")
     too_long: Literal["refuse", "cut", "drop"] = Field(
         "refuse", description="what becomes of longer sequences: an error, their beginning, or nothing; counted"
     )
@@ -261,9 +263,7 @@ class Sequences(Section):
         "refuse", description="a name that occurs twice: an error, which a file put together twice shows, or kept"
     )
     min_size: Count = Field(3, description="groups with fewer sequences are left out, and named")
-    split: Split = Field(
-        Split(), description="what is held out; by group. by: sequence keeps equal sequences together"
-    )
+    split: Split = Field(Split(), description="what is held out; by group. by: sequence keeps equal sequences together")
 
     @model_validator(mode="after")
     def possible(self):

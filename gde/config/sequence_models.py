@@ -14,6 +14,7 @@ SUBSAMPLE = "sequences of each set that the loss of a training step is computed 
 CONTEXT = "letters at the beginning that count with context_weight in the loss, the others with 1; 0 = none"
 CONTEXT_WEIGHT = "their weight; low where what comes behind them is in question, as in reads behind genomic context"
 TopP = Annotated[float, Field(gt=0, le=1)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class DnaConv(Section):
@@ -40,6 +41,7 @@ class HyenaDna(Section):
     frequency: Positive = Field(10.0, description="first frequency of their sines; lower for smoother filters")
     filter_length: Count | None = Field(None, description="places the filters are defined on; null = the sequences'")
     weights: str | None = Field(None, description="safetensors of a published model to start from; null = from scratch")
+    weights_sha256: Digest | None = Field(None, description="SHA-256 of that file, so that the run is of these weights")
     temperature: Positive = Field(1.0, description=TEMPERATURE)
     top_p: TopP = Field(1.0, description=TOP_P)
     subsample: Count | None = Field(None, description=SUBSAMPLE)
@@ -51,6 +53,9 @@ class HyenaDna(Section):
         check_prefix(self)
         if self.filter_features % 2 == 0:
             refuse("filter_features", self.filter_features, "an odd number", "add 1")
+        if (self.weights is None) != (self.weights_sha256 is None):
+            remedy = "give both, or none; `sha256sum FILE` prints the digest"
+            refuse("weights_sha256", self.weights_sha256, "a digest exactly where there are weights", remedy)
         return self
 
 

@@ -1,8 +1,7 @@
 """Convolutional set encoder of sequences: image_conv of the paper (arXiv 2505.18150) in one dimension."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool1d, silu
+from torch.nn.functional import pad, silu
 
 from gde.encoders.base import Encoder
 from gde.nets.letters import one_hot_letters
@@ -63,4 +62,4 @@ class DnaConv(Encoder):
 
     def _pool(self, h: Tensor) -> Tensor:
         """Mean of every `pool` places; what is missing of the last window counts as zeros."""
-        return avg_pool1d(torch.nn.functional.pad(h, (0, -h.shape[-1] % self.pool)), self.pool)
+        return pad(h, (0, -h.shape[-1] % self.pool)).unflatten(-1, (-1, self.pool)).mean(-1)

@@ -1,4 +1,4 @@
-"""Scores of sequences that need no alignment: k-mer spectra, composition, and how near the closest known sequence is."""
+"""Scores of sequences that need no alignment: k-mer spectra, composition, and how near the closest known one is."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,9 @@ def kmer_codes(tokens: np.ndarray, k: int, alphabet_size: int) -> np.ndarray:
     """
     tokens = np.asarray(tokens)
     if not 1 <= k <= tokens.shape[1] or alphabet_size**k >= 1 << 31:
-        raise ValueError(f"k = {k}: expected 1..{tokens.shape[1]}, and fewer than 2^31 k-mers of {alphabet_size} letters")
+        raise ValueError(
+            f"k = {k}: expected 1..{tokens.shape[1]}, and fewer than 2^31 k-mers of {alphabet_size} letters"
+        )
     places = tokens.shape[1] - k + 1
     code = np.zeros((len(tokens), places), np.int32)
     fine = np.ones((len(tokens), places), bool)

@@ -45,9 +45,7 @@ class Markov:
         for start in range(0, len(tokens), ROWS):
             part = tokens[start : start + ROWS]
             context, symbol, row = self._places(part)
-            out[start : start + len(part)] = np.bincount(
-                row, table[context % len(table), symbol], minlength=len(part)
-            )
+            out[start : start + len(part)] = np.bincount(row, table[context % len(table), symbol], minlength=len(part))
         return out
 
     def best_order(self, tokens: np.ndarray) -> int:

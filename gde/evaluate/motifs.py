@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from gde.foreign import read_text
 PSEUDOCOUNT = 0.01  # in shares: a letter that was never seen is rare, not impossible
 BACKGROUND = 0.25
 BITS = 0.7  # share of a motif's greatest score from which a place counts as a hit
+BEFORE = "Background letter frequencies"  # in MEME's format, with the frequencies in the line below
 AT_ONCE = 1 << 22  # places scored together
 
 
@@ -32,9 +34,10 @@ def read_motifs(path: str | Path) -> list[Motif]:
     expected = "motifs as MEME text (letter-probability matrices) or JASPAR matrices"
     text = read_text(path, expected, "give another file, or null")
     kind = "minimal" if text.lstrip().startswith("MEME") else "jaspar"
+    if kind == "minimal" and BEFORE not in text:  # it may be left out, but not for Biopython
+        text = text.replace("MOTIF", f"{BEFORE}\nA 0.25 C 0.25 G 0.25 T 0.25\n\nMOTIF", 1)
     try:
-        with path.open() as f:
-            found = list(motifs.parse(f, kind))
+        found = list(motifs.parse(StringIO(text), kind))
     except (ValueError, KeyError, IndexError, AttributeError, TypeError) as e:
         raise bad(path, f"no {kind} motifs ({str(e) or type(e).__name__})", expected, "correct the file") from e
     out = []

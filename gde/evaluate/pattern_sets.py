@@ -1,4 +1,4 @@
-"""Mixtures of held-out sequences of known words: their shares, the sequences drawn, embeddings and trivial embeddings."""
+"""Mixtures of held-out sequences of known words: their shares, what is drawn of them, and embeddings."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -16,7 +16,7 @@ def draw(tables: Path, result: dict) -> Figure:
     table, _ = read_table(tables, "methylation")
     table["score"], table["unit"] = zip(*(q.removesuffix(")").split(" (") for q in table["quantity"]), strict=True)
     scores = [score for score in TITLES if score in set(table["score"])]
-    figure, axes = new(1, len(scores), height=2.9)
+    figure, axes = new(1, len(scores), height=3.3)
     for ax, score in zip(axes[0], scores, strict=True):
         own = table[table["score"] == score]
         ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--", zorder=0)
@@ -27,8 +27,8 @@ def draw(tables: Path, result: dict) -> Figure:
                             fontsize=6, color=GREY)  # fmt: skip
         unit = own["unit"].iloc[0]
         ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-        ax.set_xlabel(f"held-out reads ({unit})")
-        ax.set_ylabel(f"generated reads ({unit})")
+        ax.set_xlabel(f"held-out reads\n({unit})", fontsize=8)
+        ax.set_ylabel(f"generated reads ({unit})", fontsize=8)
         error = result["metrics"].get(f"methylation/{score}_error")
-        ax.set_title(TITLES[score] if error is None else f"{TITLES[score]}: {error['value']:.3f} off", fontsize=9)
+        ax.set_title(TITLES[score] if error is None else f"{TITLES[score]}\n{error['value']:.3f} off", fontsize=8.5)
     return figure

@@ -24,7 +24,7 @@ def draw(tables: Path, result: dict) -> Figure:
         ax.bar(real["level"], real["share"], width=0.095, color=TRUTH, alpha=0.55, label="held-out reads")
         ax.plot(made["level"], made["share"], color=MODEL, marker="o", ms=3, lw=1.2, label="generated reads")
         ax.set_title(name, fontsize=8)
-        ax.set_ylim(0, None)
+    axes[0, 0].set_ylim(0, 1.05 * table["share"].max())
     axes[0, 0].legend(loc="upper center")
     figure.supxlabel("methylated share of a read's CpGs", fontsize=9)
     figure.supylabel("share of reads", fontsize=9)

@@ -15,8 +15,8 @@ class HyenaDna(Autoregressive):
 
     filter_hidden, filter_features, frequency : width, inputs and first frequency of the MLPs that give the filters.
     filter_length : positions over which these MLPs are defined; None = as many as the sequences have.
-    weights : published weights (safetensors) that training starts from; read by `initialise`, so that a trained model
-        does not need the file.
+    weights, weights_sha256 : published weights (safetensors) that training starts from, and their digest, so that the
+        settings tell what was trained. Read by `initialise`: a trained model does not need the file.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class HyenaDna(Autoregressive):
         frequency: float = 10.0,
         filter_length: int | None = None,
         weights: str | None = None,
+        weights_sha256: str | None = None,
         temperature: float = 1.0,
         top_p: float = 1.0,
         subsample: int | None = None,
@@ -57,7 +58,8 @@ class HyenaDna(Autoregressive):
         if filter_length is not None and filter_length < self.length:
             found = f"filter_length: found {filter_length}"
             raise ValueError(f"{found}, expected at least {self.length}, the places of these sequences; raise it")
-        self.weights, self.filter_length = weights, filter_length or self.length
+        self.weights, self.weights_sha256 = weights, weights_sha256
+        self.filter_length = filter_length or self.length
         options = {"width": filter_hidden, "features": filter_features, "frequency": frequency}
         self.blocks = nn.ModuleList(HyenaBlock(hidden, self.filter_length, **options) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden)
@@ -67,7 +69,7 @@ class HyenaDna(Autoregressive):
         if self.weights is not None:
             from gde.generators.hyenadna_weights import load_published
 
-            load_published(self, Path(self.weights))
+            load_published(self, Path(self.weights), self.weights_sha256)
 
     def hidden_states(self, h: Tensor, films: list[Film] | None) -> Tensor:
         return self._through(h, films, [None] * len(self.blocks))

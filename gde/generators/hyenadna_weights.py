@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.foreign import check_file, kind_of, other_file
+from gde.io import sha256_file
 
 if TYPE_CHECKING:
     from gde.generators.hyenadna import HyenaDna
@@ -60,16 +61,17 @@ SINGLE = {  # axes of length one that the published tensors have and ours have n
 SETTINGS = {"mixer.filter_fn.pos_emb": "filter_length and filter_features", FILTER: "filter_hidden and filter_features"}
 
 
-def load_published(model: "HyenaDna", path: Path) -> None:
+def load_published(model: "HyenaDna", path: Path, sha256: str | None = None) -> None:
     """Fill the blocks, the last norm and the letters of `model` with published weights.
 
-    What depends on the embedding stays as it is. Raises GdeError naming the file, or the first tensor that is missing,
-    unknown, of another shape or not finite; then nothing of the model is changed.
+    What depends on the embedding stays as it is. Raises GdeError naming the file, also one that has not the digest
+    `sha256`, or the first tensor that is missing, unknown, of another shape or not finite; then nothing of the model
+    is changed.
     """
     if model.vocabulary != len(VOCABULARY) - 1:
         found = f"published weights for an alphabet of {model.vocabulary} letters"
         raise bad(path, found, "the alphabet dna: A, C, G, T, N", "set generator.weights: null")
-    found, own, state = read_published(path), model.state_dict(), {}
+    found, own, state = read_published(path, sha256), model.state_dict(), {}
     known = names(len(model.blocks))
     for ours, theirs in known.items():
         if theirs not in found:
@@ -108,7 +110,7 @@ def published_shape(name: str, ours: Tensor) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def read_published(path: Path) -> dict[str, Tensor]:
+def read_published(path: Path, sha256: str | None) -> dict[str, Tensor]:
     """The tensors of a file, by the names of `names`: without a prefix (`hyena.`, `model.`) and second names.
 
     Raises GdeError for what is no such file, and where tensors differ that are one in the published model.
@@ -116,6 +118,8 @@ def read_published(path: Path) -> dict[str, Tensor]:
     check_file(path, EXPECTED, REMEDY)
     if "pickle" in kind_of(path):
         raise other_file(path, EXPECTED, REMEDY)
+    if sha256 is not None and (digest := sha256_file(path)) != sha256.lower():
+        raise bad(path, f"SHA-256 {digest}", sha256, "give the file that the settings mean, or its digest")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as e:

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import group_norm, silu
 
 from gde.nets.sequence_condition import Film, modulated
 
@@ -27,6 +27,8 @@ class MaskedGroupNorm(nn.Module):
 
     def forward(self, h: Tensor, places: Tensor) -> Tensor:
         """h : (r, c, t); places : (r, 1, t) of 0 and 1.   returns (r, c, t) in h's dtype."""
+        if places.is_cpu and places.all():  # several times as fast; a GPU would have to wait for the answer
+            return group_norm(h, self.groups, self.weight, self.bias, self.eps).to(h.dtype)
         kept = h * places.to(h.dtype)
         numbers = places.sum(-1).clamp(min=1) * (h.shape[1] // self.groups)  # (r, 1) behind each mean
         mean = self._grouped(kept.float()) / numbers

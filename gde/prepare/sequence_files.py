@@ -12,8 +12,8 @@ from pathlib import Path
 
 from gde.errors import GdeError, bad
 from gde.foreign import check_file, kind_of, other_file
-from gde.prepare.header_fields import NAME, NoFit, header_parser
 from gde.prepare.hdf5 import unknown
+from gde.prepare.header_fields import NAME, NoFit, header_parser
 from gde.prepare.text_lines import line_blocks
 
 FASTA, FASTQ, TABLE = (".fasta", ".fa", ".fna", ".ffn", ".fas"), (".fastq", ".fq"), (".csv", ".tsv", ".tab")
@@ -89,7 +89,7 @@ class SequenceFile:
 
     def where(self, record: int, name: str | None = None) -> str:
         """How messages call a record."""
-        own = "" if name is None or self.table and self.name is None else f" ({_short(name)})"
+        own = "" if name is None or (self.table and self.name is None) else f" ({_short(name)})"
         return f"{self.path}: {'row' if self.table else 'record'} {record}{own}"
 
     def chunks(self, size: int = RECORDS) -> Iterator[Records]:
@@ -138,7 +138,9 @@ class SequenceFile:
                 raise bad(self.where(number, values.get(NAME)), found, expected, "fill it in, or take the record out")
         name = values[self.name or NAME]
         if not text:
-            raise bad(self.where(number, name), "no letters", "a sequence", "take the record out, or get the file again")
+            raise bad(
+                self.where(number, name), "no letters", "a sequence", "take the record out, or get the file again"
+            )
         return name, text, [values[column] for column in self.wanted]
 
     def _rows(self) -> Iterator[tuple[str, str, list[str]]]:
@@ -162,7 +164,9 @@ class SequenceFile:
                 yield self._checked(number, {NAME: str(number), **values}, text)
         except csv.Error as e:
             remedy = "check the quotes"
-            raise bad(f"{self.path}: line {lines.number}", f"an ill-formed row ({e})", "fields of a table", remedy) from e
+            raise bad(
+                f"{self.path}: line {lines.number}", f"an ill-formed row ({e})", "fields of a table", remedy
+            ) from e
 
 
 class Lines:

@@ -48,7 +48,9 @@ class Encoder:
         if long.any() and self.too_long == "refuse":
             row = int(long.argmax())
             remedy = "raise dataset.length, or set dataset.too_long: cut or drop"
-            raise first_fault(records, file, row, f"{letters[row]} letters", f"at most dataset.length = {length}", remedy)
+            raise first_fault(
+                records, file, row, f"{letters[row]} letters", f"at most dataset.length = {length}", remedy
+            )
         kept = ~long if self.too_long == "drop" else np.ones(len(letters), bool)
         self.counted["too_long" if self.too_long == "drop" else "cut"] += int(long.sum())
         return padded(flat, starts[kept], np.minimum(stops, starts + length)[kept], length), kept

@@ -108,5 +108,7 @@ class Survey:
         if twice.any() and cfg["repeated_names"] == "refuse":
             name = self.names[int(twice.to_numpy().argmax())]
             remedy = "the file may hold records twice: take them out, or set dataset.repeated_names: keep"
-            raise bad(file.path, f"the name {name!r} {self.names.count(name)} times", "a name for each sequence", remedy)
+            raise bad(
+                file.path, f"the name {name!r} {self.names.count(name)} times", "a name for each sequence", remedy
+            )
         return int(twice.sum())

@@ -12,7 +12,7 @@ ROWS = 1 << 14  # sequences that are compared with all words together
 
 
 class Patterns:
-    """Words (k, u) of tokens 1..4. A sequence of word a is `length` letters of a, a, a, ... from a random place of it on,
+    """Words (k, u) of tokens 1..4. A sequence of word a is `length` letters of a, a, a, ... from a random place of it,
     each letter then replaced by one of the other three with probability `substitutions`."""
 
     def __init__(self, words: np.ndarray, length: int, substitutions: float):

@@ -23,11 +23,13 @@ def test_every_key_is_explicit_and_plain(preset):
 
 
 CELLS = ("lineage_tracing", "essential_genes", "donors")
+SEQUENCES = ("dna_multinomial", "synthetic_dna", "methylation", "methylation_class", "mpra_bins")
+SEQUENCES += ("gpra_dna", "gpra_dna_ordered", "gpra_dna_vae")
 
 
 def test_repository_has_its_experiments():
     families = ["normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm", "mvn5", "gmm5"]
-    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits", *CELLS])
+    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits", *CELLS, *SEQUENCES])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,8 @@ from gde.config.sequence_models import DnaConv, DnaVae, Gpt, HyenaDna
         (HyenaDna, {"prefix": 3}, "prefix", "1 with conditioning: adaln"),
         (Gpt, {"prefix": 2, "conditioning": "additive"}, "prefix", "1 with conditioning: additive"),
         (HyenaDna, {"filter_features": 6}, "filter_features", "an odd number"),
+        (HyenaDna, {"weights": "a.safetensors"}, "weights_sha256", "a digest exactly where there are weights"),
+        (HyenaDna, {"weights_sha256": "0" * 64}, "weights_sha256", "a digest exactly where there are weights"),
         (Gpt, {"hidden": 30, "heads": 4}, "heads", "a divisor of hidden = 30"),
     ],
 )

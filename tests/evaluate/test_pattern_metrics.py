@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gde.config.sequence_data import DnaMultinomial
 from gde.distances.exact import solve_ot
 from gde.evaluate.likelihood import Scored, another, letter_likelihood
 from gde.evaluate.markov import Markov
@@ -15,7 +16,6 @@ from gde.evaluate.sequence_scores import gaps, held_sets, summarise
 from gde.evaluate.sequences import shuffled
 from gde.evaluate.simplex import STEPS, simplex_grid
 from gde.prepare.synthetic_dna import prepare
-from gde.config.sequence_data import DnaMultinomial
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.patterns import Patterns
 from gde.sets.store import SetStore

@@ -1,14 +1,22 @@
 """Published weights land in our modules: a file of the published layout, against another formulation of the network."""
 
+import hashlib
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
+import tiny
 import torch
 from safetensors.torch import save_file
+from tokens import sequences, store_of
 
 from gde.errors import GdeError
 from gde.generators.hyenadna import HyenaDna
 from gde.generators.hyenadna_weights import names, published_shape
+from gde.model import GDE
+from gde.preflight import missing_files
+from gde.train import build_models
 
 WIDTH, LAYERS, WITHIN, PLACES, LENGTH = 8, 2, 12, 30, 20  # of the file; LENGTH: of our sequences
 SECOND = [f"backbone.layers.{i}.mixer.filter_fn.implicit_filter.{k}.freq" for i in range(LAYERS) for k in (3, 5)]
@@ -190,6 +198,41 @@ def test_only_safetensors_are_read(tmp_path):
     for name, message in (("model.bin", "pickle"), ("cut.safetensors", "damaged"), ("none", "no such file")):
         with pytest.raises(GdeError, match=message):
             model(weights=str(tmp_path / name)).initialise()
+
+
+def test_the_file_must_be_the_one_that_is_meant(tmp_path):
+    path = tmp_path / "m.safetensors"
+    loaded(path, published())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    model(weights=str(path), weights_sha256=digest).initialise()
+    with pytest.raises(GdeError, match=f"SHA-256 {digest}"):
+        model(weights=str(path), weights_sha256="0" * 64).initialise()
+
+
+def test_a_missing_file_is_found_before_the_workflow_starts(tmp_path):
+    root, path = Path(__file__).resolve().parents[2], tmp_path / "m.safetensors"
+    resolved = {"dataset": {"kind": "mvn", "dim": 2}, "generator": {"kind": "hyenadna", "weights": str(path)}}
+    (problem,) = missing_files({"own": resolved}, root)
+    assert str(problem).startswith(f"config/experiments/own.yaml: generator.weights: found no file '{path}'")
+    path.touch()
+    assert list(missing_files({"own": resolved}, root)) == []
+
+
+def test_training_starts_from_the_file(tmp_path, no_fsync):
+    """And so does the running average; the model is then loaded without it."""
+    tensors, path = published(), tmp_path / "m.safetensors"
+    save_file(tensors, path)
+    section = {"kind": "hyenadna", "hidden": WIDTH, "layers": LAYERS, "filter_hidden": WITHIN, "filter_length": PLACES}
+    section |= {"weights": str(path), "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    changes = {"encoder": {"kind": "dna_conv", "hidden": 8, "layers": 1}, "generator": section}
+    dataset = {"kind": "sequences", "path": "mine.fasta", "groupby": ["tissue"]}
+    config = tiny.experiment(changes, name="mine", dataset=dataset, evaluation={"kind": "sequences"})
+    store = store_of(sequences(40, LENGTH), np.repeat(np.arange(4), 10), tmp_path / "sets")
+    models = build_models(config, store, torch.device("cpu"))
+    path.unlink()
+    models[0].save(tmp_path / "model")
+    for made in (*models, GDE.load(tmp_path / "model")):
+        assert torch.equal(made.generator.blocks[1].up.weight, tensors["backbone.layers.1.mlp.fc1.weight"])
 
 
 def test_no_weights_are_no_change():

@@ -167,7 +167,7 @@ def test_what_is_wrong_is_named(tmp_path, file, text, message):
 def test_damaged_gzip_is_an_error(tmp_path, damage):
     path = tmp_path / "a.fasta.gz"
     path.write_bytes(damage(gzip.compress(FASTA.encode(), mtime=0)))
-    with pytest.raises(GdeError, match="gzip|text"):
+    with pytest.raises(GdeError, match=r"gzip|text"):
         made(path, tmp_path / "sets", fields="key=value")
 
 

@@ -18,7 +18,7 @@ def test_words_are_distinct_however_they_are_turned():
     words = Patterns.draw(60, 4, 16, 0.0, np.random.default_rng(1)).names
     turned = {min(w[i:] + w[:i] for i in range(4)) for w in words}
     assert len(turned) == 60 and all(w != w[1:] + w[:1] and w != w[2:] + w[:2] for w in words)
-    with pytest.raises(GdeError, match="dataset.patterns: found 61, expected at most 60"):
+    with pytest.raises(GdeError, match=r"dataset\.patterns: found 61, expected at most 60"):
         Patterns.draw(61, 4, 16, 0.0, np.random.default_rng(1))
 
 
@@ -88,5 +88,5 @@ def test_whole_words_are_held_out(tmp_path):
 
 
 def test_splits_that_cannot_be_are_refused():
-    with pytest.raises(ValueError, match="split.by|by"):
+    with pytest.raises(ValueError, match=r"split\.by|by"):
         DnaMultinomial.model_validate({"kind": "dna_multinomial", "split": {"by": "donor"}})

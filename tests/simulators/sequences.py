@@ -1,4 +1,4 @@
-"""A user's sequences with a known truth: donors of two tissues, whose sequences differ in composition and in a motif."""
+"""A user's sequences with a known truth: donors of two tissues, which differ in composition and in a motif."""
 
 import gzip
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ class Library:
 def simulate_library(
     *, donors: int = 12, sequences: int = 40, shortest: int = 30, longest: int = 50, seed: int = 0
 ) -> Library:
-    """Donors, every second one of blood and of liver, with `sequences` each of shortest..longest letters; a hundredth of
-    the letters is N, and every tenth sequence is in small letters."""
+    """Donors, every second one of blood and of liver, with `sequences` each of shortest..longest letters; a hundredth
+    of the letters is N, and every tenth sequence is in small letters."""
     rng = np.random.default_rng(seed)
     rows = []
     for d in range(donors):

@@ -1,4 +1,4 @@
-"""Simulated patterns, and a user's FASTA and table of sequences: from files to metrics and figures, at the smoke preset."""
+"""Simulated patterns, and a user's FASTA and table of sequences: from files to metrics and figures."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from copies import SMOKE, ROOT, copy_project
+from copies import ROOT, SMOKE, copy_project
 from simulators.sequences import simulate_library
 
 from gde.config.evaluation import METRICS
@@ -39,7 +39,7 @@ def results(user, snakemake):
     targets = [f"results/{name}/{what}" for name in NAMES for what in ("metrics.json", "figures/metrics.svg")]
     targets += [f"results/{name}/figures/spectra.svg" for name in NAMES[1:]]
     targets += [f"results/dna_multinomial/figures/{f}.svg" for f in ("simplex", "transport", "patterns", "embedding")]
-    targets += ["results/bare/figures/labels.svg", "results/bare/samples.fasta.gz", "results/library/card.md"]
+    targets += ["results/bare/figures/labels.svg", "results/bare/samples.fasta.gz", "results/library/MODEL_CARD.md"]
     done = snakemake(user, *targets, *SMOKE, *SMALL, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return user / "results"
@@ -76,7 +76,9 @@ def test_stores_hold_the_sequences(results):
 def test_samples_are_sequences_with_their_set(results):
     text = gzip.decompress((results / "bare/samples.fasta.gz").read_bytes()).decode()
     headers = re.findall(r"^>(.*)$", text, re.M)
-    assert headers and all(re.fullmatch(r"set=\S+;i=\d+;.*tissue=(blood|liver).*;seed=0;run=bare-\S+", h) for h in headers)
+    assert headers and all(
+        re.fullmatch(r"set=\S+;i=\d+;.*tissue=(blood|liver).*;seed=0;run=bare-\S+", h) for h in headers
+    )
     assert set("".join(text.split("\n")[1::2])) <= set("ACGTN")
 
 
