@@ -65,6 +65,9 @@ def evaluate(
     else:
         left.append(("replicates", "no tissue with a held-out sample and another one"))
     own, more = generated(model, store, groups, whole, names, unit, split, options, seed, rng)
+    if more["methylation"].empty:
+        del more["methylation"]
+        left.append(("methylation", "no generated read has the form of a read"))
     metrics, tables = metrics | own, tables | more
     tables["embedding"] = embedding_table(whole, unit, names, tested, store.sizes[groups])
     tables["left_out"] = left_out_table(left)
@@ -92,6 +95,7 @@ def generated(
     """Reads generated for each tested sample against its own, pooled by tissue.
 
     A read is generated from the embedding of all reads of the sample; where reads are held out, of those that trained.
+    What does not have the form of a read says nothing of methylation: it counts in `valid`, and in no score.
     """
     draw = torch.Generator(model.device).manual_seed(seed_of(seed, "evaluate/methylation/generated") % 2**63)
     real: dict[str, list[Patterns]] = {}
@@ -106,12 +110,14 @@ def generated(
     tissues = sorted(real)
     truth, model_reads = ({t: join(side[t]) for t in tissues} for side in (real, made))
     trained = join([group_patterns(store, g) for g in groups[split == "train"]])
+    valid, drawn = (np.array([f(model_reads[t].valid) for t in tissues]) for f in (np.mean, len))
+    model_reads = {t: reads.take(reads.valid) for t, reads in model_reads.items()}
     metrics = {
         f"methylation/{score}_error": error
         for score in SCORES
-        if (error := score_error(score, truth, model_reads, trained, rng, options["bootstrap"])) is not None
+        if (error := score_error(score, truth, model_reads, int(drawn.min()), trained, rng, options["bootstrap"]))
+        is not None
     }
-    valid = np.array([model_reads[t].valid.mean() for t in tissues])
     metrics["methylation/valid"] = record(
         valid.mean(), n=len(tissues), higher_is_better=True, ceiling=1.0,
         ci=bootstrap(lambda i: valid[i].mean(), len(valid), rng, repeats=options["bootstrap"]),
@@ -132,12 +138,12 @@ def generate(model: Any, z: np.ndarray, n: int, context: int, draw: torch.Genera
     return join(parts)
 
 
-def score_error(score: str, truth, made, trained: Patterns, rng, repeats: int) -> dict | None:
+def score_error(score: str, truth, made, n: int, trained: Patterns, rng, repeats: int) -> dict | None:
     """Mean over tissues of the absolute difference of a score between generated and real reads.
 
-    Baselines: the score of all training reads, for every tissue; reads generated for the other tissues. Ceiling: reads
-    drawn again from the real ones. None where no tissue has the score. A tissue whose generated reads lack it counts
-    with the whole range, 1.
+    Baselines: the score of all training reads, for every tissue; reads generated for the other tissues. Ceiling: n
+    reads drawn again from the real ones. None where no tissue has the score. A tissue whose generated reads lack it
+    counts with the whole range, 1.
     """
     tissues = [t for t in truth if getattr(truth[t], score) is not None]
     if not tissues:
@@ -147,7 +153,7 @@ def score_error(score: str, truth, made, trained: Patterns, rng, repeats: int) -
     gap = np.where(np.isnan(ours), 1.0, np.abs(ours - real))
     every = np.where(np.isnan(ours), 1.0, np.abs(ours - real[:, None]))
     others = ~np.eye(len(tissues), dtype=bool)
-    again = [resampled_gap(truth[t], made[t], score, rng) for t in tissues]
+    again = [resampled_gap(truth[t], n, score, rng) for t in tissues]
     baselines = {"training_mean": np.abs((getattr(trained, score) or 0.0) - real).mean()}
     if len(tissues) > 1:
         baselines["other_tissue"] = every[others].mean()
@@ -157,12 +163,12 @@ def score_error(score: str, truth, made, trained: Patterns, rng, repeats: int) -
     )  # fmt: skip
 
 
-def resampled_gap(real: Patterns, made: Patterns, score: str, rng: np.random.Generator) -> float:
-    """Mean absolute difference of a score between real reads and as many drawn from them as were generated."""
+def resampled_gap(real: Patterns, n: int, score: str, rng: np.random.Generator) -> float:
+    """Mean absolute difference of a score between real reads and n drawn from them."""
     share, value, gaps = real.weight / real.weight.sum(), getattr(real, score), []
     for _ in range(RESAMPLES):
-        drawn = real.take(rng.choice(len(real), len(made), p=share))
-        drawn = Patterns(drawn.methylated, drawn.known, drawn.pattern, np.ones(len(made)), drawn.valid)
+        drawn = real.take(rng.choice(len(real), n, p=share))
+        drawn = Patterns(drawn.methylated, drawn.known, drawn.pattern, np.ones(n), drawn.valid)
         again = getattr(drawn, score)
         gaps.append(1.0 if again is None else abs(again - value))
     return float(np.mean(gaps))

@@ -33,10 +33,10 @@ class Patterns:
         return Patterns(*(getattr(self, key)[index] for key in self.__dataclass_fields__))
 
     @property
-    def rate(self) -> float:
-        """Share of the known CpGs that are methylated; 0 where none is known, as no methylated one was seen."""
+    def rate(self) -> float | None:
+        """Share of the known CpGs that are methylated; None where none is known."""
         known = (self.weight * self.known).sum()
-        return float((self.weight * self.methylated).sum() / known) if known else 0.0
+        return float((self.weight * self.methylated).sum() / known) if known else None
 
     @property
     def concordance(self) -> float | None:

@@ -70,7 +70,8 @@ def labels_of(model, store, whole, k, names, unit, tested, options, rng, left) -
     if len(known) < 2 or len(there & known) < 2:
         left.append(("labels", f"{len(there & known)} labels both of held-out and of other sets, two are needed"))
         return {}, {}
-    pieces = cut(store, np.flatnonzero(~tested), repeats=options["repeats"], most=options["most"], rng=rng)
+    everywhere = np.arange(len(store))
+    pieces = cut(store, everywhere, ~tested, repeats=options["repeats"], most=options["most"], rng=rng)
     size = known_letters(store.alphabet)
     spectra = [
         summarise(_group(store, g), store.alphabet, k).kmers for g in range(len(store))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gde.figures.read import read_table
-from gde.figures.style import GREY, MODEL, new
+from gde.figures.read import left_out, read_table
+from gde.figures.style import GREY, MODEL, new, note
 
 TITLES = {"rate": "methylated CpGs", "concordance": "reads whose CpGs agree", "entropy": "entropy of patterns"}
 NAMED = 8  # tissues written beside their dots
@@ -13,6 +13,8 @@ NAMED = 8  # tissues written beside their dots
 
 def draw(tables: Path, result: dict) -> Figure:
     """A panel for each score, a dot for each tissue; the closer to the diagonal, the better."""
+    if (why := left_out(tables, "methylation", "methylation")) is not None:
+        return note(why)
     table, _ = read_table(tables, "methylation")
     table["score"], table["unit"] = zip(*(q.removesuffix(")").split(" (") for q in table["quantity"]), strict=True)
     scores = [score for score in TITLES if score in set(table["score"])]

@@ -19,7 +19,7 @@ from gde.io import storage_errors
 from gde.prepare.hashing import sequence_hash, uniform
 from gde.prepare.inputs import condition_files
 from gde.prepare.quantiles import Ranking
-from gde.prepare.sequence_lines import EXPECTED, Lines, read_lines
+from gde.prepare.sequence_lines import read_lines
 from gde.prepare.write import origin, source_of
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.layout import SPLITS
@@ -29,14 +29,15 @@ from gde.sets.token_writer import TokenStoreWriter
 DNA = ALPHABETS["dna"]
 TEST, DROPPED = SPLITS.index("test"), len(SPLITS)
 FIELDS = {"expression": "float32"}
+ROWS = 1 << 16  # promoters that are handed on together
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the files cfg['files'], condition -> file.
 
     groups : group "<condition>|q<quantile>", condition, quantile (0 = lowest), expression (the group's mean, in the
-    file's unit).   samples keep their expression. Each file is read twice: to rank and split its promoters, and to
-    write them; in between, eleven bytes of each lie on disk. Memory is constant in their number. Raises GdeError for
+    file's unit).   samples keep their expression. Memory is constant in the number of promoters; while they are ranked
+    they lie on disk, `length` and eleven bytes each. Raises GdeError for
     what `read_lines` refuses, files with fewer rows than quantiles, and a split without promoters.
     """
     out, files = Path(out), condition_files(cfg)
@@ -93,7 +94,7 @@ def check_splits(cells: list[tuple[int, int, int]], cfg: dict) -> None:
 
 
 class Condition:
-    """A file's promoters: ranked and split when the block begins, and read again with the numbers of their groups.
+    """A file's promoters: read, ranked and split when the block begins, and then given out with their groups' numbers.
 
     n : rows of the file.   too_long : those left out.   sizes (quantiles, splits) : promoters in each.
     """
@@ -103,36 +104,47 @@ class Condition:
         self.n = self.too_long = 0
 
     def __enter__(self) -> "Condition":
-        cfg = self.cfg
-        seed = seed_of(cfg["split"]["seed"], "ties", self.name)
-        with Ranking(self.scratch, seed=seed) as ranking, TemporaryFile(dir=self.scratch) as parts:
-            for lines in self._lines():
-                ranking.add(lines.numbers)
-                part = parts_of(lines.tokens, cfg["split"])
-                part[lines.letters > cfg["length"]] = DROPPED
-                parts.write(part.data)
-                self.n += len(part)
-            if self.n < cfg["quantiles"]:
-                expected = f"one for each of {cfg['quantiles']} quantiles"
-                raise bad(self.path, f"{self.n} promoters", expected, "lower dataset.quantiles, or give larger files")
-            self._cells = TemporaryFile(dir=self.scratch)  # (quantile, split) of every row, as a number
-            count = np.zeros((cfg["quantiles"], len(SPLITS) + 1), np.int64)
-            parts.seek(0)
-            for quantile in ranking.quantiles(cfg["quantiles"]):
-                part = np.fromfile(parts, np.uint8, len(quantile))
-                part[(quantile >= cfg["quantiles"] - cfg["top"]) & (part != DROPPED)] = TEST
-                cell = quantile.astype(np.uint16) * np.uint16(len(SPLITS) + 1) + part
-                count += np.bincount(cell, minlength=count.size).reshape(count.shape)
-                self._cells.write(cell.data)
-        self.sizes, self.too_long = count[:, :-1], int(count[:, -1].sum())
+        with ExitStack() as stack:
+            seed = seed_of(self.cfg["split"]["seed"], "ties", self.name)
+            self._ranking = stack.enter_context(Ranking(self.scratch, seed=seed))
+            # Unpacking a file again takes four times as long as reading its tokens
+            self._tokens, self._cells, parts = (stack.enter_context(TemporaryFile(dir=self.scratch)) for _ in range(3))
+            self._read(parts)
+            self._rank(parts)
+            parts.close()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_) -> None:
-        self._cells.close()
+        self._stack.close()
 
-    def _lines(self) -> Iterator[Lines]:
-        too_long = "refuse" if self.cfg["too_long"] == "refuse" else "cut"
-        return read_lines(self.path, DNA, self.cfg["length"], too_long=too_long)
+    def _read(self, parts: IO[bytes]) -> None:
+        """Tokens, expression and split of every line, each into its file."""
+        cfg = self.cfg
+        too_long = "refuse" if cfg["too_long"] == "refuse" else "cut"
+        for lines in read_lines(self.path, DNA, cfg["length"], too_long=too_long):
+            part = parts_of(lines.tokens, cfg["split"])
+            part[lines.letters > cfg["length"]] = DROPPED
+            self._ranking.add(lines.numbers)
+            self._tokens.write(lines.tokens.data)
+            parts.write(part.data)
+            self.n += len(part)
+
+    def _rank(self, parts: IO[bytes]) -> None:
+        """Quantile and split of every line together, as one number, into a file; and how many there are of each."""
+        quantiles, top = self.cfg["quantiles"], self.cfg["quantiles"] - self.cfg["top"]
+        if self.n < quantiles:
+            expected = f"one for each of {quantiles} quantiles"
+            raise bad(self.path, f"{self.n} promoters", expected, "lower dataset.quantiles, or give larger files")
+        count = np.zeros((quantiles, len(SPLITS) + 1), np.int64)
+        parts.seek(0)
+        for quantile in self._ranking.quantiles(quantiles):
+            part = np.fromfile(parts, np.uint8, len(quantile))
+            part[(quantile >= top) & (part != DROPPED)] = TEST
+            cell = quantile.astype(np.uint16) * np.uint16(len(SPLITS) + 1) + part
+            count += np.bincount(cell, minlength=count.size).reshape(count.shape)
+            self._cells.write(cell.data)
+        self.sizes, self.too_long = count[:, :-1], int(count[:, -1].sum())
 
     def number(self, cells: np.ndarray, codes: list[int]) -> None:
         """Give the group numbers `codes` to the (quantile, split) of `cells` (c, 2); those of others are left out."""
@@ -141,24 +153,14 @@ class Condition:
 
     def rows(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Tokens (m, length), expression (m,) and group number (m,) of all promoters that are kept, in blocks."""
-        code, self._cells = self._code.ravel(), rewound(self._cells)
-        for lines in self._lines():
-            cell = np.fromfile(self._cells, np.uint16, len(lines.numbers))
-            if len(cell) != len(lines.numbers):
-                raise bad(self.path, "more lines than at first", EXPECTED, "leave the file as it is while it is read")
-            own = code[cell]
+        code, length = self._code.ravel(), self.cfg["length"]
+        self._tokens.seek(0)
+        self._cells.seek(0)
+        for numbers in self._ranking.values(ROWS):
+            own = code[np.fromfile(self._cells, np.uint16, len(numbers))]
+            tokens = np.fromfile(self._tokens, np.uint8, len(numbers) * length).reshape(-1, length)
             kept = np.flatnonzero(own >= 0)
-            if len(kept) == len(own):
-                yield lines.tokens, lines.numbers, own
-            else:
-                yield lines.tokens[kept], lines.numbers[kept], own[kept]
-        if len(np.fromfile(self._cells, np.uint16, 1)):
-            raise bad(self.path, "fewer lines than at first", EXPECTED, "leave the file as it is while it is read")
-
-
-def rewound(file: IO[bytes]) -> IO[bytes]:
-    file.seek(0)
-    return file
+            yield (tokens, numbers, own) if len(kept) == len(own) else (tokens[kept], numbers[kept], own[kept])
 
 
 def parts_of(tokens: np.ndarray, split: dict) -> np.ndarray:

@@ -58,6 +58,10 @@ class Ranking:
             quantile[rows] = np.searchsorted(places, place, side="right")
             yield quantile.astype(np.uint8)
 
+    def values(self, block: int) -> Iterator[np.ndarray]:
+        """All values in the order they were added, `block` at a time."""
+        return _read(self._file, "<f8", block)
+
     def _keys(self) -> Iterator[np.ndarray]:
         return (ordered(values) for values in _read(self._file, "<f8"))
 
@@ -73,10 +77,10 @@ class Ranking:
             start += len(key)
 
 
-def _read(file: IO[bytes], dtype: str) -> Iterator[np.ndarray]:
+def _read(file: IO[bytes], dtype: str, block: int | None = None) -> Iterator[np.ndarray]:
     """The numbers of a file from its begin, in blocks."""
     file.seek(0)
-    while len(values := np.fromfile(file, dtype, BLOCK)):
+    while len(values := np.fromfile(file, dtype, block or BLOCK)):
         yield values
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from methylated import CONTEXT, CPGS, DNA, RateModel, config, embed_whole, store_of
 
 from gde.evaluate import methylation
@@ -81,6 +82,34 @@ def test_a_profile_tells_what_the_mean_does_not(tmp_path):
 def test_reads_held_out_are_told_apart_from_samples_held_out(tmp_path):
     metrics, tables = methylation.evaluate(RateModel(), store_of(tmp_path / "s", by="sample", samples=2), config(), 0)
     assert "tissue/held_out" in set(tables["left_out"]["group"]) and metrics["tissue/accuracy"]["n"] == 8
+
+
+class HalfModel(RateModel):
+    """Every second read generated has a G among its CpGs, all of whose others are methylated."""
+
+    def sample(self, z, n, *, generator=None):
+        x = super().sample(z, n, generator=generator)
+        c, g = DNA.encode("CG").tolist()
+        x[:, ::2, CONTEXT:] = torch.where(x[:, ::2, CONTEXT:] > 0, c, 0)
+        x[:, ::2, CONTEXT] = g
+        return x
+
+
+def test_what_is_no_read_counts_in_no_score(tmp_path):
+    metrics, _ = methylation.evaluate(HalfModel(), store_of(tmp_path / "s"), config(), 0)
+    assert metrics["methylation/valid"]["value"] == pytest.approx(0.5, abs=0.01)
+    assert metrics["methylation/rate_error"]["value"] < 0.05
+
+
+def test_a_model_without_a_read_is_wholly_wrong(tmp_path):
+    model = RateModel()
+    model.sample = lambda z, n, generator=None: torch.ones(1, n, CONTEXT + CPGS, dtype=torch.uint8)  # all A
+    metrics, tables = methylation.evaluate(model, store_of(tmp_path / "s"), config(), 0)
+    assert metrics["methylation/valid"]["value"] == 0.0 and metrics["methylation/rate_error"]["value"] == 1.0
+    assert "methylation" not in tables and "methylation" in set(tables["left_out"]["group"])
+    check(metrics)
+    (tmp_path / "tables").mkdir()
+    write_tables(tmp_path / "tables", tables)
 
 
 def test_a_single_tissue_leaves_tissues_out(tmp_path):

@@ -119,7 +119,7 @@ import resource, sys, numpy as np, pandas as pd
 from gde.sets import external_sort
 from gde.sets.store import SetStore
 from gde.sets.token_writer import TokenStoreWriter
-external_sort.BYTES = 1 << 21
+external_sort.BYTES = 1 << 22
 n, path = int(sys.argv[1]), sys.argv[2]
 rng, x = np.random.default_rng(0), np.random.default_rng(0).integers(1, 5, (10_000, 100)).astype(np.uint8)
 def anonymous():

@@ -16,7 +16,11 @@ from gde.sets.store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 NAMES = ("dna_multinomial", "library", "bare")
-SMALL = ("dna_multinomial={dataset: {size: 1000}}",)
+TINY = (
+    "{encoder: {hidden: 8, layers: 1}, generator: {hidden: 8, layers: 1}, latent_dim: 4, "
+    "training: {steps: 20, n_sets: 4, set_size: 8}, evaluation: {sets: 3, generated: 20, bootstrap: 20}}"
+)
+SMALL = ("dna_multinomial={dataset: {size: 1000}, training: {steps: 20}}", f"library={TINY}", f"bare={TINY}")
 
 
 @pytest.fixture(scope="module")

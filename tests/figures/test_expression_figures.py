@@ -1,0 +1,87 @@
+"""Figures of sequences by expression: from tables alone, the same bytes twice, axes named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gde import figures
+from gde.evaluate.metrics import record
+from gde.evaluate.tables import write_tables
+from gde.figures.style import style
+from gde.integrity import read_sealed_json, write_sealed_json
+from gde.io import write_sums
+
+NAMES = ("expression_axis", "expression", "words")
+
+
+def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
+    """As evaluation writes them, of sets whose expression rises with their place."""
+    rng = np.random.default_rng(0)
+    names = [f"c{i}" for i in range(conditions) for _ in range(8)]
+    place = np.tile(np.arange(8.0), conditions)
+    part = np.where(place == 7, "held out whole", "held out by sequence")
+    noise = rng.normal(0, 0.2, (4, len(place)))
+    sets = {"label": names, "part": part, "place [1]": place, "measured [expression]": place + noise[0]}
+    axis = pd.DataFrame({"pc_1 [latent units, 80 % of variance]": place, "pc_2 [latent units, 9 % of variance]": noise[1],
+                         **sets, "component [latent units]": place + noise[2], "n_samples [1]": 30})  # fmt: skip
+    sources = [
+        pd.DataFrame({**sets, "source": source, "oracle [expression]": slope * place + noise[3], "sd [expression]": 1.0,
+                      "n_samples [1]": 50})  # fmt: skip
+        for source, slope in (("generated", 0.6), ("real", 0.9), ("independent_letters", 0.2))
+    ]
+    words = ["".join(w) for w in np.array(list("ACGT"))[np.stack(np.unravel_index(np.arange(64), (4, 4, 4)), 1)]]
+    share = rng.dirichlet(np.ones(64), 2)
+    share[1, 0] = 0.0  # a word that is never generated
+    out = {
+        "axis": axis,
+        "expression": pd.concat(sources, ignore_index=True),
+        "oracle": pd.DataFrame({"label": "c0", "measured [expression]": noise[0], "oracle [expression]": noise[1]}),
+        "words": pd.DataFrame({"label": words, "real [share of words]": share[0], "generated [share of words]": share[1]}),
+    }
+    if motifs:
+        hits = rng.gamma(1.0, 1.0, (2, 9))
+        out["motifs"] = pd.DataFrame({"label": [f"m{i}" for i in range(9)], "real [hits per sequence]": hits[0],
+                                      "generated [hits per sequence]": hits[1]})  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module", params=[(1, False), (4, True), (9, False)], ids=["one", "four with motifs", "nine"])
+def results(request, tmp_path_factory):
+    here = tmp_path_factory.mktemp("drawn")
+    (here / "tables").mkdir()
+    write_tables(here / "tables", tables(request.param[0], motifs=request.param[1]))
+    write_sums(here / "tables")
+    common = {"n": 8, "ci": (0.1, 0.9), "ceiling": 1.0, "baselines": {"independent_letters": 0.4, "kmer_mean": 0.8}}
+    named = ("axis/spearman", "oracle/pearson", "expression/spearman", "kmers/distance", "motifs/pearson")
+    metrics = {name: record(0.7, higher_is_better=True, **common) for name in named}
+    budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
+    head = {"experiment": "t", "run": "t-12345678", "data": "simulated", "seed": 0, "device": "cpu", "budget": budget}
+    write_sealed_json(here / "metrics.json", head | {"metrics": metrics})
+    return here
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_tables_give_the_same_bytes(results, name, tmp_path):
+    for run in ("a", "b"):
+        files = tmp_path / f"{run}.svg", tmp_path / f"{run}.png"
+        figures.draw(name, results / "tables", results / "metrics.json", *files)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_axes_are_named_and_hold_something(results, name):
+    from importlib import import_module
+
+    with style():
+        drawn = import_module(f"gde.figures.{name}").draw(results / "tables", read_sealed_json(results / "metrics.json"))
+    shown = [ax for ax in drawn.axes if ax.axison and ax.get_label() != "<colorbar>"]
+    assert shown and all(ax.get_xlabel() and ax.get_ylabel() and ax.has_data() for ax in shown)
+
+
+def test_the_evaluation_has_these_figures_and_the_report_explains_them():
+    from pathlib import Path
+
+    captions = (Path(__file__).parents[2] / "workflow/report/figure.rst").read_text()
+    for name in figures.figures_of({"evaluation": {"kind": "expression"}, "dataset": {"kind": "gpra"}}):
+        assert name in figures.REGISTRY and f'"{name}": "' in captions
