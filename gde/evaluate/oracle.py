@@ -24,9 +24,7 @@ class Regressor(nn.Module):
         super().__init__()
         self.letters = letters
         sizes = [letters, *[hidden] * layers]
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(a, b, KERNEL, padding=KERNEL // 2) for a, b in pairwise(sizes)
-        )
+        self.convolutions = nn.ModuleList(nn.Conv1d(a, b, KERNEL, padding=KERNEL // 2) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(nn.GroupNorm(1, hidden) for _ in range(layers))
         self.read = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(0.2))
         self.heads = nn.Linear(hidden, conditions)

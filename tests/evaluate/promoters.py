@@ -36,7 +36,9 @@ class WordModel:
         for i, word in enumerate(self.words):
             own = torch.rand(len(z), n, generator=generator) < z[:, None, i]
             start = 17 + 9 * i
-            x[..., start : start + len(word)] = torch.where(own[..., None], torch.from_numpy(word), x[..., start : start + len(word)])
+            x[..., start : start + len(word)] = torch.where(
+                own[..., None], torch.from_numpy(word), x[..., start : start + len(word)]
+            )
         x[..., -2:] = 0
         return x
 
@@ -66,5 +68,3 @@ def config(**options) -> dict:
     oracle = {"hidden": 24, "layers": 2, "most": 4000, "epochs": 14, "copies": 1, "lr": 4e-3}
     small = {"kind": "expression", "bootstrap": 20, "generated": 60, "window": 2, "known": 500, "kmer": 4}
     return {"evaluation": Expression.model_validate(small | {"oracle": oracle} | options).model_dump()}
-
-

@@ -1,5 +1,7 @@
 """Figures of sequences by expression: from tables alone, the same bytes twice, axes named."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,26 +24,47 @@ def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
     part = np.where(place == 7, "held out whole", "held out by sequence")
     noise = rng.normal(0, 0.2, (4, len(place)))
     sets = {"label": names, "part": part, "place [1]": place, "measured [expression]": place + noise[0]}
-    axis = pd.DataFrame({"pc_1 [latent units, 80 % of variance]": place, "pc_2 [latent units, 9 % of variance]": noise[1],
-                         **sets, "component [latent units]": place + noise[2], "n_samples [1]": 30})  # fmt: skip
+    axis = pd.DataFrame(
+        {
+            "pc_1 [latent units, 80 % of variance]": place,
+            "pc_2 [latent units, 9 % of variance]": noise[1],
+            **sets,
+            "component [latent units]": place + noise[2],
+            "n_samples [1]": 30,
+        }
+    )
     sources = [
-        pd.DataFrame({**sets, "source": source, "oracle [expression]": slope * place + noise[3], "sd [expression]": 1.0,
-                      "n_samples [1]": 50})  # fmt: skip
+        pd.DataFrame(
+            {
+                **sets,
+                "source": source,
+                "oracle [expression]": slope * place + noise[3],
+                "sd [expression]": 1.0,
+                "n_samples [1]": 50,
+            }
+        )
         for source, slope in (("generated", 0.6), ("real", 0.9), ("independent_letters", 0.2))
     ]
-    words = ["".join(w) for w in np.array(list("ACGT"))[np.stack(np.unravel_index(np.arange(64), (4, 4, 4)), 1)]]
+    words = ["".join(word) for word in product("ACGT", repeat=3)]
     share = rng.dirichlet(np.ones(64), 2)
     share[1, 0] = 0.0  # a word that is never generated
     out = {
         "axis": axis,
         "expression": pd.concat(sources, ignore_index=True),
         "oracle": pd.DataFrame({"label": "c0", "measured [expression]": noise[0], "oracle [expression]": noise[1]}),
-        "words": pd.DataFrame({"label": words, "real [share of words]": share[0], "generated [share of words]": share[1]}),
+        "words": pd.DataFrame(
+            {"label": words, "real [share of words]": share[0], "generated [share of words]": share[1]}
+        ),
     }
     if motifs:
         hits = rng.gamma(1.0, 1.0, (2, 9))
-        out["motifs"] = pd.DataFrame({"label": [f"m{i}" for i in range(9)], "real [hits per sequence]": hits[0],
-                                      "generated [hits per sequence]": hits[1]})  # fmt: skip
+        out["motifs"] = pd.DataFrame(
+            {
+                "label": [f"m{i}" for i in range(9)],
+                "real [hits per sequence]": hits[0],
+                "generated [hits per sequence]": hits[1],
+            }
+        )
     return out
 
 
@@ -74,7 +97,9 @@ def test_axes_are_named_and_hold_something(results, name):
     from importlib import import_module
 
     with style():
-        drawn = import_module(f"gde.figures.{name}").draw(results / "tables", read_sealed_json(results / "metrics.json"))
+        drawn = import_module(f"gde.figures.{name}").draw(
+            results / "tables", read_sealed_json(results / "metrics.json")
+        )
     shown = [ax for ax in drawn.axes if ax.axison and ax.get_label() != "<colorbar>"]
     assert shown and all(ax.get_xlabel() and ax.get_ylabel() and ax.has_data() for ax in shown)
 

@@ -27,7 +27,9 @@ def elements(n: int = 150, seed: int = 0) -> pd.DataFrame:
 
 
 def bins_cfg(path, **changes) -> dict:
-    return MpraBins.model_validate({"kind": "mpra_bins", "path": str(path), "length": 30, "bins": 6, **changes}).model_dump()
+    return MpraBins.model_validate(
+        {"kind": "mpra_bins", "path": str(path), "length": 30, "bins": 6, **changes}
+    ).model_dump()
 
 
 def bins_of(table: pd.DataFrame, here, out, **changes) -> SetStore:
@@ -64,7 +66,9 @@ def test_bins_are_equally_large_and_in_the_order_of_activity(tmp_path):
 def test_both_orientations_are_in_one_split(tmp_path):
     table = elements()
     found = placed(bins_of(table, tmp_path, tmp_path / "sets"))
-    splits = pd.DataFrame({"element": table["seq_id"].str.split("_").str[0], "split": [found[s][1] for s in table["seq"]]})
+    splits = pd.DataFrame(
+        {"element": table["seq_id"].str.split("_").str[0], "split": [found[s][1] for s in table["seq"]]}
+    )
     assert splits.groupby("element")["split"].nunique().max() == 1
     assert splits["split"].value_counts(normalize=True)["train"] == pytest.approx(0.7, abs=0.02)
     apart = placed(bins_of(table, tmp_path, tmp_path / "apart", orientations=[]))
@@ -162,7 +166,12 @@ def test_replicates_together_need_all_of_them(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("-1", "found -1, expected a whole number"), ("1.5", "found 1.5"), ("many", "found 'many'"), ("nan", "found 'nan'")],
+    [
+        ("-1", "found -1, expected a whole number"),
+        ("1.5", "found 1.5"),
+        ("many", "found 'many'"),
+        ("nan", "found 'nan'"),
+    ],
 )
 def test_bad_counts_are_named(tmp_path, value, message):
     table, _ = barcodes()

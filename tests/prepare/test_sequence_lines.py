@@ -28,7 +28,9 @@ def written(here, data: bytes, name: str = "promoters.txt.gz"):
 @pytest.mark.parametrize("block", [1, 7, 64, 1 << 20])
 def test_all_lines_are_read_whatever_the_blocks(tmp_path, monkeypatch, name, block):
     monkeypatch.setattr(text_lines, "BLOCK", block)
-    monkeypatch.setattr(text_lines.line_blocks, "__kwdefaults__", {**text_lines.line_blocks.__kwdefaults__, "size": block})
+    monkeypatch.setattr(
+        text_lines.line_blocks, "__kwdefaults__", {**text_lines.line_blocks.__kwdefaults__, "size": block}
+    )
     parts = list(read_lines(written(tmp_path, lines()), DNA, 8))
     assert np.concatenate([p.numbers for p in parts]).tolist() == [v for _, v in GOOD]
     assert DNA.decode(np.concatenate([p.tokens for p in parts])) == [s.upper() for s, _ in GOOD]
