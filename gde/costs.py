@@ -69,6 +69,8 @@ def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None
         rows = (test_sets(data) + data["validation_sets"]) * data["test_size"]
         return rows, 1 if kind in SCALARS else data.get("dim") or data["categories"]
     rows, columns = BUNDLED[kind] if kind in BUNDLED else h5ad_shape(data) if kind in H5AD else (None, None)
+    if "patterns" in data:  # simulated sequences
+        rows = data["patterns"] * data["size"]
     chosen = [n for n in (columns, data.get("n_hvg"), data.get("n_pcs"), data.get("length")) if n is not None]
     if kind == "methylation":
         chosen.append(data["context"] + data["cpgs"])

@@ -225,7 +225,7 @@ class Methylation(Section):
         description="methylation reads: tissues of held-out samples, generated reads against real ones"
     )
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
-    repeats: Count = Field(8, description="disjoint sets of reads of each training sample that tissues are learned from")
+    repeats: Count = Field(8, description="disjoint sets of reads of a training sample that tissues are learned from")
     reads: Annotated[int, Field(ge=2)] = Field(2000, description="reads of such a set at most")
     regions: Annotated[int, Field(ge=1)] = Field(
         1024, description="regions of the genome whose mean methylation is the baseline `mean_profile`"

@@ -24,14 +24,14 @@ KNOWN = {
     "51c38b545e161bed546fe5317d3fb7c7fc8fc4cedc9b4afab9b3762ac0f6115e": "excerpt",  # Vaishnav 2022, SC-Ura, random
     "5e21dfeaec3a4fdeadd3fca09512fc4640c02eaeb918f6064397423fa4a8c861": "excerpt",  # Vaishnav 2022, YPD, native
     "9ae83ea654f247ee849e6085b6c21c64841fb8763df3c2b1bb27ea3a00aa853e": "excerpt",  # Agarwal 2025, K562
-    "64df5cb8637ee2370d388844c652111e2afe3cf0ebbf35dbd2a6c230d2729c5f": "excerpt",  # epialleleR, Amplicon-meth000-Z00001
-    "d06cce49250764c5ad19e54e5289d96e6308e509ee133839f5bca6786fb4436c": "excerpt",  # epialleleR, Amplicon-meth000-Z00002
-    "9c858107505e360916e950d7c0b641995556e84ba5f95860689b31ab14e2cb5a": "excerpt",  # epialleleR, Amplicon-meth010-Z00101
-    "46a1592420feadf2fc1bb48675fc2379da84a671a093379177f2b58785c7c772": "excerpt",  # epialleleR, Amplicon-meth010-Z00102
-    "36029cc6780d7b2c47ea0d56a669d97ecd0c749066ef8a27ca4bdc04e80139e5": "excerpt",  # epialleleR, Amplicon-meth100-Z01001
-    "da4b2de0f3ac3ae74b2dc7b6ecf6efc2946d7cae0a403d6faf3d322b579ecedd": "excerpt",  # epialleleR, Amplicon-meth100-Z01002
-    "1dda104074e43e5d80edf0aef3f31445ff59146ed3d99781ea79f308320fb235": "excerpt",  # epialleleR, Capture-WBC-Z09001
-    "492d9e90828e0d789d720244dd44bc743de5b8e91782e982fb8b26b66772e805": "excerpt",  # epialleleR, Capture-WBC-Z09002
+    "64df5cb8637ee2370d388844c652111e2afe3cf0ebbf35dbd2a6c230d2729c5f": "excerpt",  # epialleleR, meth000-Z00001
+    "d06cce49250764c5ad19e54e5289d96e6308e509ee133839f5bca6786fb4436c": "excerpt",  # epialleleR, meth000-Z00002
+    "9c858107505e360916e950d7c0b641995556e84ba5f95860689b31ab14e2cb5a": "excerpt",  # epialleleR, meth010-Z00101
+    "46a1592420feadf2fc1bb48675fc2379da84a671a093379177f2b58785c7c772": "excerpt",  # epialleleR, meth010-Z00102
+    "36029cc6780d7b2c47ea0d56a669d97ecd0c749066ef8a27ca4bdc04e80139e5": "excerpt",  # epialleleR, meth100-Z01001
+    "da4b2de0f3ac3ae74b2dc7b6ecf6efc2946d7cae0a403d6faf3d322b579ecedd": "excerpt",  # epialleleR, meth100-Z01002
+    "1dda104074e43e5d80edf0aef3f31445ff59146ed3d99781ea79f308320fb235": "excerpt",  # epialleleR, WBC-Z09001
+    "492d9e90828e0d789d720244dd44bc743de5b8e91782e982fb8b26b66772e805": "excerpt",  # epialleleR, WBC-Z09002
 }
 
 
