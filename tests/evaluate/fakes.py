@@ -14,6 +14,7 @@ class MomentModel:
     """Encodes the mean and the covariance root, generates that normal: near perfect for normal families."""
 
     device = torch.device("cpu")
+    alphabet = None
     digest = "of no weights"
 
     def __init__(self, dim: int):

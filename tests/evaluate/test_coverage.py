@@ -14,6 +14,7 @@ class MeanModel:
     """Embeds the mean, exactly normal for normal samples, and a constant."""
 
     device = torch.device("cpu")
+    alphabet = None
 
     def __init__(self, dim: int):
         self.dim = self.latent_dim = dim

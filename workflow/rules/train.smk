@@ -86,3 +86,7 @@ use rule sample as sample_sequences with:
         "results/{experiment}/samples.fasta.gz",
     wildcard_constraints:
         experiment=any_of(OF_SEQUENCES),
+    resources:
+        gpu=GPU,
+        mem_mb=memory("sample_sequences", 2000),
+        runtime=lambda wildcards, attempt: 60 * attempt,
