@@ -8,12 +8,14 @@ import torch
 
 from gde.errors import bad
 from gde.evaluate.donors import column_of
+from gde.evaluate.held_out_labels import label_metrics
 from gde.evaluate.lineage import left_out_table
 from gde.evaluate.methylation_reads import Patterns, group_patterns, join, patterns
-from gde.evaluate.methylation_tissues import head_accuracy, replicates, tissue_metrics
-from gde.evaluate.methylation_views import cut, views
+from gde.evaluate.methylation_tissues import head_accuracy, replicates
+from gde.evaluate.methylation_views import views
 from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.pca import two_components
+from gde.evaluate.pieces import cut
 from gde.evaluate.tables import principal_columns
 from gde.sets.random import seed_of
 
@@ -46,7 +48,7 @@ def evaluate(
         if len(set(names[tested])) < 2 or len(set(names[~tested])) < 2:
             left.append((f"tissue/accuracy{suffix}", f"samples of {len(set(names))} {column} only"))
             continue
-        own, result = tissue_metrics(found, pieces, names, unit, tested, rng, options["bootstrap"])
+        own, result = label_metrics(found, pieces, names, unit, tested, rng, options["bootstrap"])
         metrics |= {f"tissue/{name}{suffix}": value for name, value in own.items()}
         tables[f"tissues{suffix}"] = pd.DataFrame(
             {"group": result.unit, "label": result.truth, "predicted": result.predicted,

@@ -1,55 +1,14 @@
 """Sets of methylation reads as vectors: their embedding, and the mean methylation that it is compared with."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from gde.embed import embed_store
 from gde.evaluate.methylation_reads import add_profile, chunks
+from gde.evaluate.pieces import Pieces, embed_pieces
 
 COMPONENTS = 32  # of the mean profile
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Sets of reads: rows of the store of each, and the place of the group that it was cut from."""
-
-    rows: list[np.ndarray]
-    group: np.ndarray
-
-
-def cut(
-    store: Any, groups: Sequence[int], chosen: np.ndarray, *, repeats: int, most: int, rng: np.random.Generator
-) -> Pieces:
-    """At most `repeats` disjoint sets of at most `most` reads of each of the `groups` that is `chosen` (a mask); of two
-    reads or more."""
-    rows, group = [], []
-    for i in np.flatnonzero(chosen):
-        g = groups[i]
-        size = int(store.sizes[g])
-        parts = max(1, min(repeats, size // 2))
-        each = min(most, size // parts)
-        # reads of a group lie in random order: these are fair samples, and no permutation of millions is needed
-        first = int(store.starts[g]) + int(rng.integers(size - parts * each + 1))
-        for k in range(parts):
-            rows.append(np.arange(first + k * each, first + (k + 1) * each))
-            group.append(i)
-    return Pieces(rows, np.array(group))
-
-
-def embed_pieces(model: Any, store: Any, pieces: Pieces) -> np.ndarray:
-    """Embedding (p, l) of each set of reads, float64."""
-    out = []
-    for rows in pieces.rows:
-        x, _ = store.gather(rows[None])
-        weight = store.weights(rows[None])
-        weight = None if weight is None else weight.to(model.device)
-        with torch.no_grad():
-            out.append(model.encode(x.to(model.device), weight=weight)[0].double().cpu().numpy())
-    return np.stack(out)
 
 
 def views(

@@ -8,13 +8,13 @@ import torch
 
 from gde.embed import embed_store
 from gde.evaluate.donors import column_of, embedding_table
+from gde.evaluate.held_out_labels import label_metrics
 from gde.evaluate.kmers import kmer_profile, nearest_identity
 from gde.evaluate.likelihood import Scored, another, letter_likelihood
 from gde.evaluate.lineage import left_out_table
 from gde.evaluate.markov import Markov
-from gde.evaluate.methylation_tissues import tissue_metrics
-from gde.evaluate.methylation_views import cut, embed_pieces
 from gde.evaluate.metrics import bootstrap, record
+from gde.evaluate.pieces import cut, embed_pieces
 from gde.evaluate.sequence_scores import (
     ROWS,
     Held,
@@ -81,7 +81,7 @@ def labels_of(model, store, whole, k, names, unit, tested, options, rng, left) -
         "gde": (whole, embed_pieces(model, store, pieces)),
         "kmers": (np.stack([s / max(s.sum(), 1e-300) for s in spectra]), np.stack(parts)),
     }
-    found, own = tissue_metrics(views, pieces, names, unit, tested, rng, options["bootstrap"])
+    found, own = label_metrics(views, pieces, names, unit, tested, rng, options["bootstrap"])
     table = pd.DataFrame(
         {
             "group": own.unit,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gde.generators.base import check_counts, fresh_random
-from gde.nets.drawing import check_drawing, draw
+from gde.nets.drawing import check_drawing, draw, drawing
 from gde.nets.letters import choose_samples, cleaned, letters_nll, without_empty
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_condition import Condition, Film, SequenceCondition
@@ -119,11 +119,7 @@ class Autoregressive(nn.Module):
         top_p: float | None = None,
     ) -> Tensor:
         """z : (b, l).   returns tokens (b, n, L) uint8, 0 after the end; the same generator state gives the same."""
-        options = {
-            "temperature": self.temperature if temperature is None else temperature,
-            "top_p": self.top_p if top_p is None else top_p,
-        }
-        check_drawing(**options)
+        options = drawing((self.temperature, self.top_p), temperature, top_p)
         out = torch.zeros(len(z) * n, self.dim, dtype=torch.uint8, device=z.device)
         for part, of in self._pieces(len(z), n, z.device):
             self._draw(out[part], self.condition(z[of]), generator=generator, **options)

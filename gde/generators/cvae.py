@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gde.generators.base import check_counts, fresh_random, sampling_pieces
 from gde.nets.affine import GaussianFrame
+from gde.nets.evidence import WarmedUp, kl_to_standard
 from gde.nets.film import FilmMLP, Modulation
 from gde.nets.pool import sample_mean
 from gde.sets.random import ShardRandom
@@ -15,7 +16,7 @@ LOG_NOISE = -1.0  # of the first observation noise (sd, standardised units): bel
 LOG_RANGE = 6.0  # log standard deviations stay within +-: a feature that is constant must not end in infinity
 
 
-class Cvae(nn.Module):
+class Cvae(WarmedUp):
     """x | h, z ~ N(mean(h; z), diag(noise(z)²)), h ~ N(0, I) in `code_dim` dimensions; q(h | x, z) is normal.
 
     The observation noise is learned, by feature and embedding, and is part of every sample drawn: without it the
@@ -43,10 +44,10 @@ class Cvae(nn.Module):
     ):
         super().__init__()
         check_counts(hidden=hidden, layers=layers, code_dim=code_dim)
-        for name, value in (("beta", beta), ("warmup", warmup), ("moment_weight", moment_weight)):
-            if value < 0:
-                raise ValueError(f"{name}: found {value}, expected at least 0")
-        self.dim, self.code_dim, self.beta, self.warmup = dim, code_dim, beta, warmup
+        if moment_weight < 0:
+            raise ValueError(f"moment_weight: found {moment_weight}, expected at least 0")
+        self.set_kl_weight(beta, warmup)
+        self.dim, self.code_dim = dim, code_dim
         self.observation_noise, self.moment_weight = observation_noise, moment_weight
         sizes = {"hidden": hidden, "layers": layers}
         self.posterior = FilmMLP(dim, 2 * code_dim, latent_dim, **sizes)
@@ -56,7 +57,6 @@ class Cvae(nn.Module):
         nn.init.zeros_(self.log_noise.weight)
         nn.init.constant_(self.log_noise.bias, LOG_NOISE)
         self.frame = GaussianFrame(dim, latent_dim, hidden) if affine else None
-        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def loss(
         self,
@@ -91,20 +91,12 @@ class Cvae(nn.Module):
         found, log_noise = self.decode(code, self.decoder.modulation(z), z)
         residual = (y - found) * torch.exp(-log_noise)
         nll = (0.5 * residual.square() + log_noise + 0.5 * math.log(2 * math.pi)).sum(-1)
-        kl = 0.5 * (mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(-1)
-        return nll, kl
+        return nll, kl_to_standard(mean, log_sd)
 
     def decode(self, code: Tensor, modulation: Modulation, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (b, n, d) and log standard deviation (b, 1, d) of x given codes (b, n, code_dim)."""
         log_noise = self.log_noise(z).float().clamp(-LOG_RANGE, LOG_RANGE)[:, None]
         return self.decoder(code, modulation).float(), log_noise
-
-    def kl_weight(self) -> float | Tensor:
-        """beta, or the part of it that the warm-up has reached; counts this call."""
-        if not self.warmup or not torch.is_grad_enabled():
-            return self.beta
-        self.calls += 1
-        return self.beta * (self.calls / self.warmup).clamp_max(1.0)
 
     @torch.no_grad()
     def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from gde.generators.base import check_counts, fresh_random
 from gde.generators.cvae import LOG_RANGE
-from gde.nets.drawing import check_drawing, draw
+from gde.nets.drawing import check_drawing, draw, drawing
+from gde.nets.evidence import WarmedUp, kl_to_standard
 from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, without_empty
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_blocks import FilmConvBlock
@@ -17,7 +18,7 @@ from gde.sets.random import ShardRandom
 ROWS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}  # sequences drawn or scored together
 
 
-class DnaVae(nn.Module):
+class DnaVae(WarmedUp):
     """Letters x | h, z independent and categorical in every place, h ~ N(0, I); q(h | x, z) is normal.
 
     Encoder and decoder halve and double the places `layers` times by convolutions; z modulates their norms and enters
@@ -50,14 +51,10 @@ class DnaVae(nn.Module):
         counts = {"hidden": hidden, "layers": layers, "kernel": kernel, "code_dim": code_dim}
         check_counts(**counts, subsample=1 if subsample is None else subsample)
         check_drawing(temperature, top_p)
-        for name, value in (("beta", beta), ("warmup", warmup)):
-            if value < 0:
-                raise ValueError(f"{name}: found {value}, expected at least 0")
         if kernel % 2 == 0:
             raise ValueError(f"kernel: found {kernel}, expected an odd number; add 1")
         self.dim, self.vocabulary, self.hidden, self.code_dim = dim, vocabulary, hidden, code_dim
-        self.beta, self.warmup, self.subsample = beta, warmup, subsample
-        self.temperature, self.top_p, self.layers = temperature, top_p, layers
+        self.subsample, self.temperature, self.top_p, self.layers = subsample, temperature, top_p, layers
         coarse = math.ceil(dim / 2**layers)  # places at the narrowest
         self.missing = coarse * 2**layers - dim
         self.embed = nn.Sequential(nn.Linear(latent_dim, hidden), nn.SiLU())
@@ -70,7 +67,7 @@ class DnaVae(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose1d(hidden, hidden, 2, stride=2) for _ in range(layers))
         self.write_blocks = nn.ModuleList(FilmConvBlock(hidden, kernel) for _ in range(layers))
         self.write = nn.Conv1d(hidden, vocabulary + 1, kernel, padding=kernel // 2)
-        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+        self.set_kl_weight(beta, warmup)
 
     def loss(
         self,
@@ -98,7 +95,7 @@ class DnaVae(nn.Module):
         """Negative log-likelihood given a code drawn from q, and KL(q | prior), in nats: x (r, L) -> (r,) each."""
         mean, log_sd = self.encode(x, films)
         nll = letters_nll(self.decode(mean + log_sd.exp() * noise, z, films), x)
-        return nll, 0.5 * (mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(-1)
+        return nll, kl_to_standard(mean, log_sd)
 
     def encode(self, x: Tensor, films: list[Film]) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (r, code_dim) of q for sequences x (r, L)."""
@@ -119,13 +116,6 @@ class DnaVae(nn.Module):
         """Scale and shift (r, hidden, 1) of every block, z (b, l) taken by rows (r,)."""
         parts = self.film(self.embed(z))[rows, :, None].chunk(4 * self.layers, 1)
         return [(1 + parts[2 * i], parts[2 * i + 1]) for i in range(2 * self.layers)]
-
-    def kl_weight(self) -> float | Tensor:
-        """beta, or the part of it that the warm-up has reached; counts this call."""
-        if not self.warmup or not torch.is_grad_enabled():
-            return self.beta
-        self.calls += 1
-        return self.beta * (self.calls / self.warmup).clamp_max(1.0)
 
     @torch.no_grad()
     def log_prob(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -153,11 +143,7 @@ class DnaVae(nn.Module):
         top_p: float | None = None,
     ) -> Tensor:
         """z : (b, l).   returns tokens (b, n, L) uint8, 0 after the end; the same generator state gives the same."""
-        options = {
-            "temperature": self.temperature if temperature is None else temperature,
-            "top_p": self.top_p if top_p is None else top_p,
-        }
-        check_drawing(**options)
+        options = drawing((self.temperature, self.top_p), temperature, top_p)
         out = torch.zeros(len(z) * n, self.dim, dtype=torch.uint8, device=z.device)
         for part in torch.arange(len(out), device=z.device).split(ROWS_AT_ONCE[z.device.type]):
             rows = part // n

@@ -36,3 +36,13 @@ def check_drawing(temperature: float, top_p: float) -> None:
         raise ValueError(f"temperature: found {temperature}, expected a positive number; 1 is the model's own law")
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p: found {top_p}, expected a number in (0, 1]; 1 = every token")
+
+
+def drawing(own: tuple[float, float], temperature: float | None, top_p: float | None) -> dict[str, float]:
+    """Options of `draw`: those given, where None a model's `own` (temperature, top_p). ValueError as check_drawing."""
+    options = {
+        "temperature": own[0] if temperature is None else temperature,
+        "top_p": own[1] if top_p is None else top_p,
+    }
+    check_drawing(**options)
+    return options
