@@ -1,9 +1,10 @@
 """Time and memory of preparing data, with the plain route beside it, each in a process of its own.
 
-python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat|gpra] [--cells 2000 4000] [--genes N] [--full] [--no-plain]
+python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat|gpra|spike] [--cells 2000 4000] [--genes N] [--full] [--no-plain]
 
 Plain is scanpy for single cells, and a loop over the lines for reads (`pat`: --cells are reads, --genes letters
-of the genome) and promoters (`gpra`: --cells are promoters, --genes letters of each).
+of the genome), promoters (`gpra`: --cells are promoters, --genes letters of each) and proteins (`spike`: --cells are
+proteins of 1,273 letters; the loop is over Biopython's records).
 
 Files are simulated in the layouts of the releases (tests/simulators). Several --cells show how memory grows. --full is
 the size of the releases: 130,000 cells x 25,289 genes as MatrixMarket, 30,000 x 8,563 (1 GB) as dense .h5ad.
@@ -22,10 +23,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 FULL = {"mtx": (130_000, 25_289), "h5ad": (30_000, 8_563), "pat": (20_000_000, 50_000_000), "gpra": (34_000_000, 110)}
+FULL |= {"spike": (10_000_000, 1273)}
 SMALL = {"mtx": ([2000, 4000], 25_289), "h5ad": ([2000, 4000], 8_563), "pat": ([500_000, 2_000_000], 5_000_000)}
-SMALL |= {"gpra": ([500_000, 2_000_000], 110)}
-UNITS = {"pat": ("reads", "letters"), "gpra": ("promoters", "letters")}
-QUICK = {"gpra": ([1200], 110)}
+SMALL |= {"gpra": ([500_000, 2_000_000], 110), "spike": ([100_000, 400_000], 1273)}
+UNITS = {"pat": ("reads", "letters"), "gpra": ("promoters", "letters"), "spike": ("proteins", "letters")}
+QUICK = {"gpra": ([1200], 110), "spike": ([12_000], 1273)}
 CLONE = 30  # cells of a clone
 N_HVG, N_PCS = 2000, 50
 
@@ -99,7 +101,8 @@ def run(route: str, kind: str, raw: str, out: str) -> None:
     """In the process of `measured`: imports count in memory, not in time."""
     modules = {"ours": ["gde.prepare.lineage_tracing", "gde.prepare.perturb_seq"], "plain": ["scanpy"]}
     if kind in UNITS:
-        own = ["gde.prepare.methylation"] if kind == "pat" else ["gde.prepare.gpra", "pyarrow.csv"]
+        own = {"pat": ["gde.prepare.methylation"], "gpra": ["gde.prepare.gpra", "pyarrow.csv"]}
+        own = own.get(kind, ["gde.prepare.virus", "pyarrow"])
         modules = {"ours": own, "letters": own, "plain": ["numpy"]}
     for name in modules[route]:
         import_module(name)

@@ -173,4 +173,5 @@ MADE: dict[str, Callable[[Path], dict[str, Any]]] = {
     "embeddings.h5ad": read_about,
     "samples.h5ad": read_about,
     "samples.fasta.gz": read_comment,
+    "samples.jsonl.gz": read_comment,
 }

@@ -98,7 +98,7 @@ def readable_runs(results: Path) -> tuple[list[Run], list[GdeError]]:
 
 def training(name: str, resolved: dict, sets: Path, runs: list[Run], results: Path) -> dict[str, Any]:
     """Whether an experiment would train, why, and the hours that takes at the pace of its newest finished run."""
-    code = code_digest(training_modules(resolved))
+    code, resolved = code_digest(training_modules(resolved)), known_weights(resolved)
     earlier = [r for r in runs if r.record["experiment"] == name]
     if not (sets / "SHA256SUMS").is_file():
         hours = estimate(earlier, resolved["training"]["steps"])
@@ -113,6 +113,14 @@ def training(name: str, resolved: dict, sets: Path, runs: list[Run], results: Pa
     action = f"continue from step {done}" if done else "train"
     hours = estimate(earlier, resolved["training"]["steps"] - done)
     return {"experiment": name, "action": action, "why": reason(earlier, resolved, store, code), "hours": hours}
+
+
+def known_weights(resolved: dict[str, Any]) -> dict[str, Any]:
+    """The settings with the digests of published weights, as a run has them; as they are before these were fetched."""
+    from gde.weights_used import PARTS, with_digests
+
+    named = [resolved[part].get("weights") for part in PARTS]
+    return with_digests(resolved) if all(Path(path).exists() for path in named if path) else resolved
 
 
 def estimate(earlier: list[Run], steps: int) -> float | str:

@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
     sub.add_argument("-n", type=positive, default=500, help="samples per set (default 500)")
     sub.add_argument("--seed", type=seed, default=0)
-    sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad; of sequences .fasta.gz")
+    sub.add_argument(
+        "-o", "--out", type=Path, required=True, help="output .h5ad; of sequences .fasta.gz, texts .jsonl.gz"
+    )
 
     sub = command(
         commands.check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand"
@@ -110,6 +112,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", type=Path, required=True, help="where to publish the model")
     sub.add_argument("--runs", type=Path, default=commands.RESULTS / "runs")
     sub.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto")
+
+    sub = command(
+        commands.convert_weights, "convert-weights", "take the tensors out of a publisher's pickle, and nothing else"
+    )
+    sub.add_argument("source", type=Path, metavar="PICKLE", help=".bin, .pt or .pth, or a .tar.gz or .zip with one")
+    sub.add_argument("target", type=Path, metavar="DIR", help="where model.safetensors goes; or an .npz, of vectors")
+    sub.add_argument("--member", metavar="PATTERN", help="the pickle's name in the archive, where it holds several")
 
     sub = command(
         commands.verify_results, "verify", "re-hash results and what they were made from, or compare two directories"

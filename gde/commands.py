@@ -187,6 +187,13 @@ def train(args: argparse.Namespace) -> None:
     print(f"{args.model}: {run}")
 
 
+def convert_weights(args: argparse.Namespace) -> None:
+    from gde.convert_weights import convert
+
+    convert(args.source, args.target, member=args.member)
+    print(f"tensors of {args.source} written to {args.target}")
+
+
 def verify_results(args: argparse.Namespace) -> None:
     from gde.chain import WRONG
     from gde.verify import canonical_digests, compare, fetched, verify

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gde.config.datasets import FAMILIES, SEQUENCES
+from gde.config.datasets import FAMILIES, SEQUENCES, alphabet_of
 from gde.io import canonical_json, read_json
 from gde.prepare.inputs import input_files
 
@@ -40,7 +40,8 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
         out["checkpoints and model"] = 0
     elif features is not None:
         parameters = n_parameters(canonical_json(model_of(resolved, features)), features)
-        out["checkpoints and model"] = checkpoints(resolved["training"], parameters)
+        if parameters is not None:
+            out["checkpoints and model"] = checkpoints(resolved["training"], parameters)
     if data["kind"] in FAMILIES:
         test, validation = test_sets(data), data["validation_sets"]
         samples = test * min(data["test_size"], MOST_SAMPLES) * features * 2  # as they are and as features
@@ -93,22 +94,32 @@ def h5ad_shape(data: dict[str, Any]) -> tuple[int | None, int | None]:
 
 def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:
     """The part of an experiment that its number of parameters depends on, but for what only the data tell."""
-    tokens = {"tokens": {"alphabet": "dna", "length": features}} if resolved["dataset"]["kind"] in SEQUENCES else {}
+    alphabet = alphabet_of(resolved["dataset"])
+    tokens = {} if alphabet is None else {"tokens": {"alphabet": alphabet, "length": features}}
     return {key: resolved[key] for key in ("encoder", "generator", "latent_dim")} | tokens
 
 
 @cache
-def n_parameters(model: str, features: int) -> int:
-    """Trainable numbers of a model (canonical JSON of `model_of`), built without memory; heads left out."""
+def n_parameters(model: str, features: int) -> int | None:
+    """Trainable numbers of a model (canonical JSON of `model_of`), built without memory; heads left out. None before
+    the published model that it starts from is there, and when that is no such model."""
     import json
 
     import torch
 
+    from gde.errors import GdeError
     from gde.model import GDE
     from gde.model import n_parameters as count
 
-    with torch.device("meta"):
-        return count(GDE(json.loads(model), mean=[0.0] * features, scale=[1.0] * features))
+    config = json.loads(model)
+    published = any(config[part].get("weights") for part in ("encoder", "generator"))
+    try:
+        with torch.device("meta"):
+            return count(GDE(config, mean=[0.0] * features, scale=[1.0] * features))
+    except GdeError:
+        if not published:
+            raise
+        return None  # its files are looked at, and named, where they are fetched and read
 
 
 def checkpoints(training: dict[str, Any], parameters: int) -> int:

@@ -20,7 +20,7 @@ TOP = PACKAGE.name
 # to the others: who uses one names it among the roots. Otherwise an edit of `gde.embed` would retrain everything.
 SERVICES = ("gde.model", "gde.objectives", "gde.sets.families", "gde.sets.source")
 # Lists of kinds, left out: a new kind changes no other, and which class one names is given by the roots.
-REGISTRIES = ("REGISTRY", "TOKEN_KINDS")
+REGISTRIES = ("REGISTRY", "TOKEN_KINDS", "ALPHABET_OF")
 # What records where a result came from, or only refuses files, never changes its numbers, and is in no digest.
 RECORDS = ("gde.provenance", "gde.canonical", "gde.digest", "gde.integrity", "gde.temporary", "gde.foreign")
 
@@ -166,6 +166,12 @@ def _family(resolved: Mapping[str, Any]) -> list[str]:
     return [registry("gde.sets.families")[kind]] if kind in registry("gde.sets.families") else []
 
 
+def _behind(resolved: Mapping[str, Any]) -> list[str]:
+    """The set encoder behind a language model, where there is one."""
+    then = resolved["encoder"].get("then")
+    return [registered("gde.encoders", then["kind"])] if then else []
+
+
 def _distances(family: list[str]) -> list[str]:
     """The distances that a family imports inside its functions, with those of the families it is made from."""
     out, todo = set(), [root.partition(":")[0] for root in family]
@@ -180,6 +186,7 @@ def training_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What a run's weights depend on."""
     kinds = {"gde.encoders": "encoder", "gde.generators": "generator", "gde.objectives": "objective"}
     parts = [registered(package, resolved[section]["kind"]) for package, section in kinds.items()]
+    parts += _behind(resolved)
     distances = []
     if resolved["objective"]["isometry"]:  # the family's closed form is then part of the loss
         distances = ["gde.objectives.isometry", *_distances(_family(resolved))]
@@ -196,7 +203,8 @@ def prepare_modules(resolved: Mapping[str, Any]) -> list[str]:
 def model_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What embeds with a trained model, and generates with it."""
     kinds = {"gde.encoders": "encoder", "gde.generators": "generator"}
-    return ["gde.embed", *(registered(package, resolved[section]["kind"]) for package, section in kinds.items())]
+    parts = [registered(package, resolved[section]["kind"]) for package, section in kinds.items()]
+    return ["gde.embed", *parts, *_behind(resolved)]
 
 
 def sample_modules(resolved: Mapping[str, Any]) -> list[str]:

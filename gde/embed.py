@@ -45,6 +45,8 @@ def embed_store(
     """
     groups = np.arange(len(store)) if groups is None else np.asarray(groups)
     rows_at_once = rows_at_once or default_rows(model)
+    if hasattr(model.encoder, "remember"):  # what is costly is computed for all of them together
+        model.encoder.remember(store.chunks(groups))
     sizes = store.sizes[groups]
     z = np.full((len(groups), model.latent_dim), np.nan, np.float32)
     errors = np.full_like(z, np.nan)
@@ -187,7 +189,7 @@ def stream(model: GDE, chunks: Callable[[], Iterator[Chunk]], sizes: Sequence[in
             for s in which.unique().tolist():
                 own = (which == s).nonzero()[:, 0]
                 for at in own.split(piece):
-                    u, h = model.standardise(x[at.to(x.device)])[None], None  # (1, c, d)
+                    u, h = encoder.prepare(model.standardise(x[at.to(x.device)])[None]), None  # (1, c, d)
                     for j in range(k + 1):
                         h = encoder.stage(j, u, h, pooled[s][:j])
                     yield s, h, None if weight is None else weight[at][None].to(h.device)

@@ -93,7 +93,8 @@ def settings(model: GDE, path: Path, options: Mapping[str, Any]) -> dict[str, An
     """Every option of DEFAULTS: the given ones, else those of the model's own file of sequences."""
     trained = model.config.get("dataset", {})
     own = trained if trained.get("kind") == "sequences" else {}
-    chosen = {key: own.get(key) or DEFAULTS[key] for key in DEFAULTS}
+    defaults = DEFAULTS | ({"sequence": "text"} if model.alphabet.name == "text" else {})
+    chosen = {key: own.get(key) or defaults[key] for key in defaults}
     chosen |= {key: value for key, value in options.items() if value is not None}
     if ending_of(path) in TABLE and options.get("fields") is None:
         chosen["fields"] = None  # a table has columns

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gde.sets.store import SetStore
 
 WEIGHTS, CONFIG, FEATURES = "model.safetensors", "config.json", "features"
+FILES = "language_model"  # what parts that started from a published model need of it besides its weights
 
 
 class GDE(nn.Module):
@@ -37,6 +38,7 @@ class GDE(nn.Module):
         (x - mean) / scale, everything outside in the units of the data. Samples that are sequences stay tokens
         (..., d) uint8, zeros behind the end, d their greatest length; mean and scale are then 0 and 1.
     features : how raw data (an AnnData, a table) becomes samples, where that is known.
+    files : directory with what the parts wrote beside a trained model, by their names; None = they have nothing there.
     digest : SHA-256 of the weights' file; "" for a model that was not loaded.
     """
 
@@ -47,6 +49,7 @@ class GDE(nn.Module):
         mean: "Tensor | np.ndarray | list[float]",
         scale: "Tensor | np.ndarray | list[float]",
         features: "FeaturePipeline | None" = None,
+        files: Path | None = None,
     ):
         super().__init__()
         self.config, self.features = config, features
@@ -58,8 +61,9 @@ class GDE(nn.Module):
         tokens = config.get("tokens")
         self.alphabet = None if tokens is None else ALPHABETS[tokens["alphabet"]]
         letters = {} if tokens is None else {"vocabulary": self.alphabet.size}
-        self.encoder = build(encoders.REGISTRY, config["encoder"], **sizes, **letters)
-        self.generator = build(generators.REGISTRY, config["generator"], **sizes, **letters)
+        for name, registry in (("encoder", encoders.REGISTRY), ("generator", generators.REGISTRY)):
+            own = {} if files is None or not (files / name).is_dir() else {"files": files / name}
+            setattr(self, name, build(registry, config[name], **sizes, **letters, **own))
         self.heads = nn.ModuleDict()
         if "heads" in config:  # the objectives that predict something besides samples
             from gde.objectives.heads import HEADS
@@ -149,16 +153,19 @@ class GDE(nn.Module):
         return self.heads[name]
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write model.safetensors, config.json, features/ and SHA256SUMS into the directory `path`, all or nothing."""
+        """Write the model's files (`write`) and SHA256SUMS into the directory `path`, all or nothing."""
         with atomic_dir(path) as tmp:
             self.write(tmp)
 
     def write(self, directory: Path) -> None:
-        """The files of `save` without its atomicity, for a directory that is being made."""
+        """model.safetensors, config.json, features/ and language_model/, into a directory that is being made."""
         save_file({k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}, directory / WEIGHTS)
         write_json(directory / CONFIG, self.config)
         if self.features is not None:
             self.features.save(directory / FEATURES)
+        for name in ("encoder", "generator"):
+            if hasattr(part := getattr(self, name), "write_files"):
+                part.write_files(directory / FILES / name)
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, device: str | torch.device = "cpu") -> "GDE":
@@ -181,7 +188,8 @@ class GDE(nn.Module):
 
             features = FeaturePipeline.load(path / FEATURES)
         try:
-            model = cls(config, mean=state["x_mean"], scale=state["x_scale"], features=features)
+            files = path / FILES if (path / FILES).is_dir() else None
+            model = cls(config, mean=state["x_mean"], scale=state["x_scale"], features=features, files=files)
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as e:
             found = f"{type(e).__name__} {e} when building the model"
             raise bad(path / CONFIG, found, f"the configuration that {WEIGHTS} was trained with", "train again") from e

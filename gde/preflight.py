@@ -18,7 +18,8 @@ SLURM_PLUGIN = "snakemake_executor_plugin_slurm"
 
 def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterator[GdeError]:
     """Users' files that are not there, and files of resources/sources.yaml that nobody can fetch."""
-    from gde.sources import ask_for, files_of, read_sources
+    from gde.sources import ask_for, files_of, read_sources, weights_of
+    from gde.weights_used import weights_files
 
     try:
         table = read_sources(root)
@@ -26,14 +27,14 @@ def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterato
         yield e
         return
     for name, resolved in experiments.items():
-        dataset, weights = resolved["dataset"], resolved["generator"].get("weights")
-        if weights is not None and not (root / weights).is_file():
-            where = f"config/experiments/{name.partition('/')[0]}.yaml: generator.weights"
-            remedy = "correct the path; it is relative to the working directory"
-            yield bad(where, f"no file {weights!r}", "an existing file", remedy)
+        dataset = resolved["dataset"]
+        try:
+            weights_files(name, resolved, root, table)
+        except GdeError as e:
+            yield e
         try:
             sources = files_of(dataset, root, table)
-            for source in sources:
+            for source in sources + weights_of(resolved, root, table):
                 if not (root / source.path).is_file() and (source.access == "bundled" or not source.urls):
                     yield ask_for(source)
         except GdeError as e:

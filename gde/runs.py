@@ -15,6 +15,7 @@ from gde.integrity import read_sealed_json, write_sealed_json
 from gde.io import atomic_dir, atomic_path, verify_sums
 from gde.provenance import provenance
 from gde.sole_writer import sole_writer
+from gde.weights_used import with_digests
 
 if TYPE_CHECKING:
     import torch
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir: Path, *, accelerator: str) -> str:
     """Train the experiment, or continue, or merely publish a finished run of the same hash; returns the run's id.
 
-    The hash covers the resolved config, the store's content and the training code, so that a run is never continued
-    under another meaning. Under torchrun or srun every process calls this; the first one writes.
+    The hash covers the resolved config with the published weights it names, the store's content and the training code,
+    so that a run is never continued under another meaning. Under torchrun or srun every process calls this; the first
+    one writes.
     """
     from gde.device import pick_device
     from gde.sets.store import SetStore
     from gde.train import train
 
+    config = with_digests(config)
     store, code = SetStore.open(store_dir), code_digest(training_modules(config))
     run = run_id(config, store.digest, code)
     run_dir, place = runs_dir / run, find_place()

@@ -31,9 +31,7 @@ def write_sequences(
     """
     if not out.name.endswith(ENDING):
         raise bad(out, "samples that are sequences", f"a file name that ends in {ENDING}", "rename the output")
-    labels = [name for name in embeddings.obs if name not in NOT_LABELS]
-    if "group" in labels and (embeddings.obs["group"].astype(str) == embeddings.obs_names).all():
-        labels.remove("group")  # the set's name says it
+    labels = labels_of(embeddings)
     values = embeddings.obs[labels].astype(str).to_numpy()
     end = "".join(f";{key}={value}" for key, value in (("seed", seed), ("run", quoted(about["run"]))))
     written = 0
@@ -48,6 +46,14 @@ def write_sequences(
             f.write("".join(lines).encode())
             written += len(tokens)
     return written
+
+
+def labels_of(embeddings: "anndata.AnnData") -> list[str]:
+    """The columns of obs that say what a set is of."""
+    labels = [name for name in embeddings.obs if name not in NOT_LABELS]
+    if "group" in labels and (embeddings.obs["group"].astype(str) == embeddings.obs_names).all():
+        labels.remove("group")  # the set's name says it
+    return labels
 
 
 def quoted(text: str) -> str:

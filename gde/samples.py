@@ -1,4 +1,4 @@
-"""New samples of embedded distributions: vectors as .h5ad, sequences as FASTA."""
+"""New samples of embedded distributions: vectors as .h5ad, sequences as FASTA, texts as JSON lines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,11 +88,16 @@ def sample_to_file(
     model: GDE, z: "anndata.AnnData", embeddings: Path, out: Path, *, n: int | np.ndarray, seed: int
 ) -> None:
     """Write samples of `z`, read from the file `embeddings`, with the record of where they came from: .h5ad, of
-    sequences FASTA (.fasta.gz)."""
+    sequences FASTA (.fasta.gz), of texts JSON lines (.jsonl.gz)."""
     from gde.canonical import canonical_digest
 
     record = origin(model, {"embeddings": canonical_digest(embeddings)}, seed)
     about = {"run": model.config.get("run", ""), "provenance": record}
+    if model.alphabet is not None and model.alphabet.name == "text":
+        from gde.sample_text import write_texts
+
+        write_texts(model, z, out, n=n, seed=seed, about=about)
+        return
     if model.alphabet is not None:
         from gde.sample_fasta import write_sequences
 

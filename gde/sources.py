@@ -1,6 +1,7 @@
 """What can be downloaded: resources/sources.yaml, checked, and which of its files an experiment reads."""
 
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ RESOURCES = Path("resources")
 TABLE = RESOURCES / "sources.yaml"
 PINS = RESOURCES / "sources.lock.json"
 LOCKS = RESOURCES / ".locks"  # of processes that write there now; empty and gone otherwise
-DATASET = re.compile(r"[a-z][a-z0-9_]*")
+DATASET = re.compile(r"(weights/)?[a-z][a-z0-9_]*")  # resources/weights/<name>/ holds a published model
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # of a file's path: no leading dot, no space, nothing to escape with
 UNFINISHED = (".part", ".part.json")
 URL = re.compile(r"(https?://[^\s/]+/|file:///)\S+")
@@ -38,6 +39,13 @@ class File(Section):
     package: str | None = Field(None, description="bundled: package/path/inside/it")
 
 
+class Listing(Section):
+    """A directory whose files are found when they are fetched, an .md5 beside each."""
+
+    url: str = Field(pattern=URL.pattern, description="address of the directory")
+    name: str = Field(min_length=1, description="regular expression of the names, with the groups year and number")
+
+
 class DataSet(Section):
     """A data set of resources/sources.yaml."""
 
@@ -49,6 +57,19 @@ class DataSet(Section):
     licence: str | None = Field(description="null = none is stated by the publisher")
     citation: str = Field(min_length=1, description="what to cite")
     files: dict[str, File] = Field({}, description="path below resources/<data set>/: file")
+    listing: Listing | None = Field(None, description="where further files are found, whose names change every year")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A listing of files that can be had, with what is known about them all."""
+
+    dataset: str
+    url: str
+    name: str
+    origin: str
+    licence: str | None
+    citation: str
 
 
 @dataclass(frozen=True)
@@ -94,12 +115,14 @@ def read_sources(root: Path = Path()) -> dict[str, Source]:
     for name in tree.data:
         part = tree.sub(name)
         if not DATASET.fullmatch(name):
-            raise _wrong(tree.mark((name,)), repr(name), "small letters, digits and _", "rename the data set")
+            raise _wrong(
+                tree.mark((name,)), repr(name), "small letters, digits and _; weights/ before a model's", "rename it"
+            )
         try:
             checked = DataSet.model_validate(part.data)
         except ValidationError as e:
             raise explain(e, DataSet, part) from None
-        common = checked.model_dump(exclude={"title", "files"})
+        common = checked.model_dump(exclude={"title", "files", "listing"})
         for file, facts in checked.files.items():
             _check_name(file, part.mark(("files", file)))
             _check_facts(facts, checked.access, lambda key, file=file, part=part: part.mark(("files", file, key)))
@@ -110,6 +133,16 @@ def read_sources(root: Path = Path()) -> dict[str, Source]:
         if above := next((str(p) for p in Path(path).parents if str(p) in out), None):
             raise bad(TABLE, f"{path} below {above}", "files, not folders, as names", "rename one of them")
     return out
+
+
+def read_listing(dataset: str, root: Path = Path()) -> Listed:
+    """The listing of a data set of resources/sources.yaml. GdeError where it has none."""
+    read_sources(root)  # checks all of it
+    known = read_yaml(root / TABLE, str(TABLE)).data.get(dataset, {})
+    if not known.get("listing"):
+        raise bad(TABLE, f"no listing of {dataset}", "where its files are found", "restore it")
+    facts = {key: known.get(key) for key in ("origin", "licence", "citation")}
+    return Listed(dataset, known["listing"]["url"], known["listing"]["name"], **facts)
 
 
 def files_of(
@@ -131,6 +164,17 @@ def files_of(
     return out + [s for p, s in table.items() if wanted(p) and s not in out]
 
 
+def weights_of(
+    resolved: Mapping[str, Any], root: Path = Path(), table: Mapping[str, Source] | None = None
+) -> list[Source]:
+    """The files of the table that a resolved experiment's encoder and generator start from: those in the directories
+    that their `weights` name. Files of a user's own directories are not in the table."""
+    table = read_sources(root) if table is None else table
+    named = (resolved[part].get("weights") for part in ("encoder", "generator"))
+    folders = {os.path.normpath(path) for path in named if path}
+    return [s for path, s in table.items() if os.path.dirname(path) in folders and s.package is None]
+
+
 def downloads(resolved: Mapping[str, Any], root: Path = Path()) -> list[dict[str, Any]]:
     """One row per file that a resolved experiment reads: file, bytes (None = unknown), licence (None = none is stated),
     access (open, user, bundled) and present. A file that is not present and `open` would be downloaded.
@@ -139,7 +183,7 @@ def downloads(resolved: Mapping[str, Any], root: Path = Path()) -> list[dict[str
 
     pins = read_pins(root)
     rows = []
-    for source in files_of(resolved["dataset"], root):
+    for source in files_of(resolved["dataset"], root) + weights_of(resolved, root):
         size = source.bytes or pins.get(str(source.path), {}).get("bytes")
         facts = {"licence": source.licence, "access": source.access, "present": (root / source.path).is_file()}
         rows.append({"file": str(source.path), "bytes": size, **facts})

@@ -177,9 +177,12 @@ def build_models(config: dict[str, Any], store: SetStore, device: torch.device) 
         config = config | model_sections(store, config)
         model = GDE(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store))
         describe_conditions(model, store, config)
-    if hasattr(model.generator, "initialise"):  # from published weights
-        model.generator.initialise()
+    for part in (model.encoder, model.generator):
+        if hasattr(part, "initialise"):  # from published weights
+            part.initialise()
     model.to(device)
+    if hasattr(model.encoder, "remember"):
+        model.encoder.remember(store.chunks())
     if hasattr(model.encoder, "fit"):
         model.encoder.fit(model.standardise(training_samples(store, config, device=device)))
     average = copy.deepcopy(model).requires_grad_(False)

@@ -1,17 +1,33 @@
 """Data sets: simulated families, tables of a user, and the two real ones that come with libraries."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from gde.config.base import Count, HeldOut, Names, Positive, Section, refuse
+from gde.config.language_data import Pfam, ProteinMotifs, Pubmed
+from gde.config.protein_data import Virus
 from gde.config.sequence_data import DnaMultinomial, Gpra, Methylation, MpraBarcodes, MpraBins, Sequences, SyntheticDna
 from gde.config.single_cells import Donors, LineageTracing, PerturbSeq
 from gde.config.split import Split
 
 FAMILIES = ("normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm")
 # Kinds whose samples are sequences of letters.
-SEQUENCES = ("gpra", "mpra_bins", "methylation", "synthetic_dna", "dna_multinomial", "sequences")
+SEQUENCES = (
+    "gpra",
+    "mpra_bins",
+    "methylation",
+    "synthetic_dna",
+    "dna_multinomial",
+    "sequences",
+    "virus",
+    "pfam",
+    "protein_motifs",
+    "pubmed",
+)
+# Their alphabets, where it is not dna and no key `alphabet` says it.
+ALPHABET_OF = {"virus": "protein", "pfam": "protein", "protein_motifs": "protein", "pubmed": "text"}
 
 
 class NormalLaw(Section):
@@ -250,14 +266,25 @@ Dataset = Annotated[
     | MpraBarcodes
     | DnaMultinomial
     | SyntheticDna
-    | Sequences,
+    | Sequences
+    | Virus
+    | Pfam
+    | ProteinMotifs
+    | Pubmed,
     Field(discriminator="kind"),
 ]
 
 
-def samples_file(kind: str) -> str:
-    """The file of generated samples of a data set of this kind."""
-    return "samples.fasta.gz" if kind in SEQUENCES else "samples.h5ad"
+def alphabet_of(dataset: Mapping[str, Any]) -> str | None:
+    """The alphabet of a data set's sequences, from its resolved settings; None where samples are vectors."""
+    if dataset["kind"] not in SEQUENCES:
+        return None
+    return dataset.get("alphabet") or ALPHABET_OF.get(dataset["kind"], "dna")
+
+
+def samples_file(dataset: Mapping[str, Any]) -> str:
+    """The file of generated samples of a data set, from its resolved settings."""
+    return {None: "samples.h5ad", "text": "samples.jsonl.gz"}.get(alphabet_of(dataset), "samples.fasta.gz")
 
 
 def check_columns(section: H5ad | Table) -> None:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from gde import encoders, generators
 from gde.config.base import Count, Positive, Section, Whole, refuse
-from gde.config.datasets import FAMILIES, SEQUENCES, Dataset
+from gde.config.datasets import FAMILIES, SEQUENCES, Dataset, alphabet_of
 from gde.config.encoders import Encoder, ResNet
 from gde.config.evaluation import EVALUATION_OF, METRICS, OF_SEQUENCES, Evaluation
 from gde.config.generators import Flow, Generator
@@ -102,6 +102,12 @@ class Experiment(Section):
             section, kind, expected = wrong
             where = f"dataset {self.dataset.kind}, whose samples are {'sequences' if sequences else 'vectors'}"
             refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
+        alphabet = alphabet_of(dict(self.dataset))
+        for section, package in (("encoder", encoders), ("generator", generators)):
+            kind = getattr(self, section).kind
+            if (known := package.ALPHABET_OF.get(kind, alphabet)) != alphabet:
+                expected = f"a kind for the letters of dataset {self.dataset.kind}, which are {alphabet}, not {known}"
+                refuse(f"{section}.kind", kind, expected, "choose another, or remove the key")
         if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
             expected = "'perturbation' with the evaluation of that name"
             refuse("objective.kind", self.objective.kind, expected, "it says which groups are controls of which")

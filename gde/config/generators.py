@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, NonNegative, Positive, Section, Share, Whole, refuse
+from gde.config.language_generators import Gpt2, ProGen2
 from gde.config.sequence_models import DnaVae, Gpt, HyenaDna
 
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
@@ -129,7 +130,20 @@ class Wormhole(Section):
 
 
 Generator = Annotated[
-    Flow | Ddpm | DdpmSubset | Cvae | SlicedW2 | ExactOt | Sinkhorn | Mmd | Wormhole | HyenaDna | DnaVae | Gpt,
+    Flow
+    | Ddpm
+    | DdpmSubset
+    | Cvae
+    | SlicedW2
+    | ExactOt
+    | Sinkhorn
+    | Mmd
+    | Wormhole
+    | HyenaDna
+    | DnaVae
+    | Gpt
+    | Gpt2
+    | ProGen2,
     Field(discriminator="kind"),
 ]
 

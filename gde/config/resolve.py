@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gde import encoders
 from gde.config.base import HeldOut
 from gde.config.datasets import SEQUENCES
 from gde.config.errors import explain_all, kind_of, nearest, show, submodels, unknown
@@ -20,7 +21,7 @@ from gde.errors import GdeError, bad
 from gde.io import sha256_json
 
 EXPERIMENTS = Path("config/experiments")
-RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", *Config.model_fields)
+RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", "lm_cache", *Config.model_fields)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}")  # a directory's, with room for the endings of files being written
 TRAINING = ("name", "seed", "dataset", "encoder", "generator", "latent_dim", "objective", "mixer", "training")
 SMOKE = {
@@ -241,6 +242,11 @@ def with_kinds(tree: Tree) -> Tree:
         value = data.get(section, {})
         if isinstance(value, dict) and "kind" not in value:
             data[section] = {"kind": kind, **value}
+    chosen = data["encoder"]
+    if isinstance(chosen, dict) and chosen.get("kind") in encoders.ALPHABET_OF:
+        then = chosen.get("then", {})
+        if isinstance(then, dict) and "kind" not in then:
+            data["encoder"] = {**chosen, "then": {"kind": "resnet", **then}}
     training = data.get("training", {})
     if isinstance(training, dict):
         training = dict(training)

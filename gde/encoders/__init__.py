@@ -11,5 +11,8 @@ REGISTRY = {
     "attention": "gde.encoders.attention:Attention",
     "resnet_attention": "gde.encoders.resnet_attention:ResNetAttention",
     "dna_conv": "gde.encoders.dna_conv:DnaConv",
+    "protein_lm": "gde.encoders.protein_lm:ProteinLm",
+    "text_lm": "gde.encoders.text_lm:TextLm",
 }
-TOKEN_KINDS = frozenset({"dna_conv"})  # of sets of sequences, and only of these
+TOKEN_KINDS = frozenset({"dna_conv", "protein_lm", "text_lm"})  # of sets of sequences, and only of these
+ALPHABET_OF = {"protein_lm": "protein", "text_lm": "text"}  # kinds that know the letters of one alphabet only

@@ -54,11 +54,15 @@ class Encoder(nn.Module):
         """Number of pooled statistics, hence of passes over a set that is streamed."""
         return self.n_moments + self.n_layers
 
+    def prepare(self, x: Tensor) -> Tensor:
+        """What the stages are given of samples (b, n, d): a function of each sample alone."""
+        return x
+
     def stage(self, k: int, x: Tensor, h: Tensor | None, pooled: list[Any]) -> Tensor:
         """Per-sample features of stage k.
 
-        x : (b, n, d) standardised samples; h : stage k - 1 of the same samples; pooled : the k statistics of the sets
-        so far, set means (b, 1, f) unless `statistic` says otherwise.
+        x : (b, n, d) standardised samples after `prepare`; h : stage k - 1 of the same samples; pooled : the k
+        statistics of the sets so far, set means (b, 1, f) unless `statistic` says otherwise.
         """
         if k < min(self.n_moments, 2):
             return x if k == 0 else (x - pooled[0]).square()
@@ -85,7 +89,7 @@ class Encoder(nn.Module):
         """x : (b, n, d); mask (b, n) bool; weight (b, n).   returns (b, latent_dim)."""
         if mask is not None:  # what stands behind the mask may be anything, even NaN
             x = torch.where(mask[..., None], x, x.new_zeros(()))
-        h, pooled = None, []
+        x, h, pooled = self.prepare(x), None, []
         for k in range(self.n_stages):
             h = self.stage(k, x, h, pooled)
             pooled.append(self.statistic(k)(h, mask, weight))

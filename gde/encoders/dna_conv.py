@@ -1,11 +1,15 @@
 """Convolutional set encoder of sequences: image_conv of the paper (arXiv 2505.18150) in one dimension."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
 from gde.encoders.base import Encoder
 from gde.nets.letters import one_hot_letters
+from gde.nets.places import Places
 from gde.nets.sequence_blocks import MaskedGroupNorm
+
+READOUTS = ("mean", "places")
 
 
 class DnaConv(Encoder):
@@ -14,6 +18,8 @@ class DnaConv(Encoder):
 
     hidden : channels; kernel : width of all convolutions, odd; pool : neighbouring places averaged after the first
     convolution, which divides the cost of the others.
+    readout : of the `mean` over places alone, or also of what stands at single `places`: for sequences that lie side
+    by side, such as versions of one protein, of which the mean over places hardly tells the one letter that differs.
     """
 
     def __init__(
@@ -26,20 +32,30 @@ class DnaConv(Encoder):
         layers: int = 3,
         kernel: int = 7,
         pool: int = 1,
+        readout: str = "mean",
     ):
         super().__init__(dim, latent_dim, moments=False, skip=False)
         if kernel % 2 == 0:
             raise ValueError(f"kernel: found {kernel}, expected an odd number; add 1")
+        if readout not in READOUTS:
+            raise ValueError(f"readout: found {readout!r}, expected one of {', '.join(READOUTS)}")
         self.vocabulary, self.hidden, self.pool, self.n_layers = vocabulary, hidden, pool, layers + 1
         same = {"kernel_size": kernel, "padding": kernel // 2}
         self.stem = nn.Conv1d(vocabulary, hidden, **same)
         self.own = nn.ModuleList(nn.Conv1d(hidden, hidden, **same) for _ in range(layers))
         self.pooled = nn.ModuleList(nn.Conv1d(hidden, hidden, bias=False, **same) for _ in range(layers))
         self.norms = nn.ModuleList(MaskedGroupNorm(hidden) for _ in range(layers + 1))
-        self.out = nn.Linear(hidden, latent_dim)
+        self.places = Places(dim, vocabulary, hidden) if readout == "places" else None
+        self.out = nn.Linear(hidden if self.places is None else 3 * hidden, latent_dim)
+
+    def fit(self, x: Tensor) -> None:
+        """Letters that are usual at each place, from training tokens x (n, L); nothing where they are not read."""
+        if self.places is not None:
+            self.places.fit(x)
 
     def layer(self, k: int, u: Tensor, h: Tensor | None, pooled: list[Tensor]) -> Tensor:
-        """u : (b, n, L) tokens.   returns the feature map (b, n, hidden * places), its mean over places in the end."""
+        """u : (b, n, L) tokens.   returns the feature map (b, n, hidden * places), its mean over places in the end, and
+        with it what stands at them where that is read."""
         sizes, x = u.shape[:2], u.flatten(0, 1)
         places = (x != 0).float()[:, None]
         if k == 0:
@@ -55,7 +71,8 @@ class DnaConv(Encoder):
         h = h + silu(self.norms[k](new.flatten(0, 1), places))
         if k < self.n_layers - 1:
             return h.flatten(1).unflatten(0, sizes)
-        return (h.float().sum(-1) / places.sum(-1).clamp(min=1.0)).unflatten(0, sizes)
+        mean = h.float().sum(-1) / places.sum(-1).clamp(min=1.0)
+        return (mean if self.places is None else torch.cat([mean, self.places(x)], -1)).unflatten(0, sizes)
 
     def head(self, pooled: list[Tensor]) -> Tensor:
         return self.out(pooled[-1])

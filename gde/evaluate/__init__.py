@@ -23,6 +23,9 @@ REGISTRY = {
     "expression": "gde.evaluate.expression:evaluate",
     "patterns": "gde.evaluate.patterns:evaluate",
     "sequences": "gde.evaluate.sequences:evaluate",
+    "families": "gde.evaluate.families:evaluate",
+    "documents": "gde.evaluate.documents:evaluate",
+    "epidemic": "gde.evaluate.epidemic:evaluate",
 }
 
 

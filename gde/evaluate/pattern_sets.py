@@ -10,10 +10,12 @@ from gde.distances.exact import solve_ot
 from gde.errors import bad
 from gde.evaluate.kmers import kmer_profile
 from gde.evaluate.simplex import STEPS, simplex_grid
-from gde.sets.patterns import LETTERS, Patterns
+from gde.sets.motifs import Motifs
+from gde.sets.patterns import Patterns
 
 MIXED = 3  # words of a random mixture
-KMER = 4
+LAWS = {law.alphabet: law for law in (Patterns, Motifs)}
+Law = Patterns | Motifs
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,17 @@ class Cases:
     group: np.ndarray
 
 
-def cases_of(store: Any, patterns: Patterns, mixtures: int, rng: np.random.Generator) -> Cases:
+def law_of(store: Any) -> Law:
+    """The law of the simulated sequences of a store. GdeError for a store of others."""
+    if "patterns" not in store.meta or store.alphabet is None or store.alphabet.name not in LAWS:
+        found = f"a set store of kind {store.meta.get('kind')!r}"
+        raise bad(store.path, found, "one of simulated patterns", "choose another evaluation.kind")
+    about = store.meta["patterns"]
+    words = np.stack([store.alphabet.encode(word) for word in about["words"]])
+    return LAWS[store.alphabet.name](words, about["length"], about["substitutions"])
+
+
+def cases_of(store: Any, patterns: Law, mixtures: int, rng: np.random.Generator) -> Cases:
     """The simplex's grid with three words, else every held-out word alone and random mixtures of MIXED of them."""
     row = {name: g for g, name in enumerate(store.groups["group"]) if store.groups["split"][g] == "test"}
     group = np.array([row.get(name, -1) for name in store.meta["patterns"]["words"]])
@@ -44,7 +56,7 @@ def cases_of(store: Any, patterns: Patterns, mixtures: int, rng: np.random.Gener
 
 
 def sets_of(
-    model: Any, store: Any, cases: Cases, points: int, scored: int, rng: np.random.Generator
+    model: Any, store: Any, patterns: Law, cases: Cases, points: int, scored: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, np.ndarray], list[np.ndarray]]:
     """Embeddings (c, l) of `points` sequences of each mixture, trivial embeddings (c, ·) of the same, and `scored`
     further sequences of each.
@@ -69,8 +81,8 @@ def sets_of(
             others.append(rows[drawn[w] :])
         x, _ = store.gather(np.concatenate(own)[None])
         z.append(embed_one(model, x[0].numpy()))
-        kmers.append(kmer_profile(x[0].numpy(), KMER, LETTERS))
-        letters.append((x[0].numpy()[:, :, None] == np.arange(1, LETTERS + 1)).mean(0).ravel())
+        kmers.append(kmer_profile(x[0].numpy(), patterns.kmer, patterns.letters))
+        letters.append((x[0].numpy()[:, :, None] == np.arange(1, patterns.letters + 1)).mean(0).ravel())
         rest.append(store.gather(np.concatenate(others)[None])[0][0].numpy())
     return np.stack(z), {"kmer_mean": np.stack(kmers), "one_hot_mean": np.stack(letters)}, rest
 

@@ -6,21 +6,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.errors import bad
 from gde.evaluate.baselines import distances
 from gde.evaluate.geometry import correlation, pair_table, pearson, spearman
 from gde.evaluate.likelihood import Scored, another, letter_likelihood
 from gde.evaluate.markov import Markov
 from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pattern_sets import Cases, cases_of, draw_tokens, sets_of, transport
+from gde.evaluate.pattern_sets import Cases, Law, cases_of, draw_tokens, law_of, sets_of, transport
 from gde.evaluate.pca import two_components
 from gde.evaluate.simplex import CENTRE, STEPS
 from gde.evaluate.tables import LATENT, principal_columns
 from gde.sets.families.multinomial import Multinomial
-from gde.sets.patterns import Patterns
 from gde.sets.random import seed_of
 
 ORDER = 7  # letters that the Markov baseline depends on, at most
+COUNTS = 1 << 22  # numbers that it counts, at most
 TRAINED = 20_000  # sequences of each split that it is fitted on or chosen with
 STATISTICS = {"pearson": pearson, "spearman": spearman}
 
@@ -35,16 +34,11 @@ def evaluate(
     trial, the published protocol.   geometry/transport_* : against exact optimal transport between the mixtures, cost
     the Hamming distance.   Baselines: mean frequencies of 4-mers, and of letters by place, of the same sets.
     """
-    if "patterns" not in store.meta:
-        found = f"a set store of kind {store.meta.get('kind')!r}"
-        raise bad(store.path, found, "one of simulated patterns", "choose another evaluation.kind")
+    patterns = law_of(store)
     options, repeats = config["evaluation"], config["evaluation"]["bootstrap"]
     rng = np.random.default_rng(seed_of(seed, "evaluate/patterns"))
-    about = store.meta["patterns"]
-    words = np.stack([store.alphabet.encode(word) for word in about["words"]])
-    patterns = Patterns(words, about["length"], about["substitutions"])
     cases = cases_of(store, patterns, options["mixtures"], rng)
-    z, anchors, scored = sets_of(model, store, cases, options["points"], options["scored"], rng)
+    z, anchors, scored = sets_of(model, store, patterns, cases, options["points"], options["scored"], rng)
     matrices = {"latent_distance": distances(z), **{name: distances(x) for name, x in anchors.items()}}
 
     exact = matrices | {"w2": transport(cases.share, patterns.cost)}
@@ -59,12 +53,12 @@ def evaluate(
     made = generate(model, z, options["generated"], seed)
     found, tables["patterns"] = composition(patterns, store, cases, made, rng, repeats)
     metrics |= found
-    markov = Markov(ORDER, store.alphabet.size).fit([(draw_tokens(store, "train", TRAINED, rng), None)])
+    markov = Markov(longest_order(store.alphabet.size), store.alphabet.size).fit([(draw_tokens(store, "train", TRAINED, rng), None)])
     order = markov.best_order(draw_tokens(store, "validation", TRAINED, rng))
-    ceiling = -np.mean([patterns.entropy + entropy(p) / patterns.length for p in cases.share])
+    ceiling = np.mean([patterns.best_likelihood(p, x) for p, x in zip(cases.share, scored, strict=True)])
     sets = [Scored(one, tokens) for one, tokens in zip(z, scored, strict=True)]
     metrics["likelihood/letter"], _ = letter_likelihood(model, sets, markov, order, rng, repeats, ceiling=ceiling)
-    tables["embedding"] = embedding_table(z, cases, about["words"], options["points"])
+    tables["embedding"] = embedding_table(z, cases, patterns.names, options["points"])
     return metrics, tables
 
 
@@ -94,7 +88,7 @@ def generate(model: Any, z: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
 
 
 def composition(
-    patterns: Patterns, store: Any, cases: Cases, made: list[np.ndarray], rng, repeats: int
+    patterns: Law, store: Any, cases: Cases, made: list[np.ndarray], rng, repeats: int
 ) -> tuple[dict[str, dict], pd.DataFrame]:
     """Which words generated sequences are nearest to, against the truth, and how far from it: records and table.
 
@@ -111,7 +105,7 @@ def composition(
     trained = np.isin(words, store.groups["group"][store.groups["split"] == "train"])
     other = another(len(cases.share), rng)
     error = _variation(share, cases.share)
-    rate = np.array([d.mean() / patterns.length for d in differ])
+    rate = np.array([d.mean() / patterns.compared for d in differ])
     metrics = {
         "patterns/composition_error": record(
             error.mean(),
@@ -129,9 +123,8 @@ def composition(
             n=len(rate),
             target=patterns.substitutions,
             ci=bootstrap(lambda i: rate[i].mean(), len(rate), rng, repeats=repeats),
-            ceiling=np.mean([d.mean() / patterns.length for _, d in real]),
-            chance=patterns.nearest(rng.integers(1, 5, (1000, patterns.length), dtype=np.uint8))[1].mean()
-            / patterns.length,
+            ceiling=np.mean([d.mean() / patterns.compared for _, d in real]),
+            chance=patterns.nearest(random_letters(patterns, rng))[1].mean() / patterns.compared,
         ),
     }
     shown = [(c, w) for c in range(len(share)) for w in range(k) if max(share[c, w], cases.share[c, w]) > 0]
@@ -151,10 +144,14 @@ def _variation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.abs(a - b).sum(-1) / 2
 
 
-def entropy(share: np.ndarray) -> float:
-    """Of shares (k,), in nats."""
-    real = share[share > 0]
-    return float(-(real * np.log(real)).sum())
+def random_letters(patterns: Law, rng: np.random.Generator) -> np.ndarray:
+    """Sequences (1000, length) of letters that are all equally likely."""
+    return rng.integers(1, patterns.letters + 1, (1000, patterns.length), dtype=np.uint8)
+
+
+def longest_order(letters: int) -> int:
+    """Letters that the Markov baseline depends on at most: ORDER, or what its counts leave of it."""
+    return max(0, min(ORDER, int(np.log(COUNTS) / np.log(letters + 1)) - 1))
 
 
 def embedding_table(z: np.ndarray, cases: Cases, words: list[str], points: int) -> pd.DataFrame:

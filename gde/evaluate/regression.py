@@ -28,16 +28,27 @@ def folds(n: int, rng: np.random.Generator, parts: int = FOLDS) -> list[np.ndarr
     return [part for part in np.array_split(rng.permutation(n), parts) if len(part)]
 
 
-def ridge(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, penalties: Sequence[float] = PENALTIES) -> Linear:
-    """Least squares of y (n, q) on x (n, p) with the penalty of least squared error over inner folds.
+def ridge(
+    x: np.ndarray,
+    y: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    penalties: Sequence[float] = PENALTIES,
+    groups: np.ndarray | None = None,
+) -> Linear:
+    """Least squares of y (n, q) on x (n, p) with the penalty of least squared error over inner folds of rows, or of
+    `groups` (n,), whose members then stay together.
 
-    Solved in the space of rows, so that p may be thousands. ValueError for fewer than three rows.
+    Solved in the space of rows, so that p may be thousands. ValueError for fewer than three rows or groups.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(x) < 3:
-        raise ValueError(f"ridge: found {len(x)} rows, expected three or more")
+    groups = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = int(groups.max()) + 1 if len(x) else 0
+    if units < 3:
+        raise ValueError(f"ridge: found {units} rows{' or groups' if units < len(x) else ''}, expected three or more")
     errors = np.zeros(len(penalties))
-    for test in folds(len(x), rng, min(FOLDS, len(x))):
+    for part in folds(units, rng, min(FOLDS, units)):
+        test = np.flatnonzero(np.isin(groups, part))
         train = np.setdiff1d(np.arange(len(x)), test)
         for i, model in enumerate(_ridges(x[train], y[train], penalties)):
             errors[i] += np.square(model(x[test]) - y[test]).sum()

@@ -39,6 +39,13 @@ REGISTRY = {
         "spectra",
         "transport",
         "patterns",
+        "retrieval",
+        "topics",
+        "ngrams",
+        "epidemic_map",
+        "epidemic_months",
+        "epidemic_sweeps",
+        "epidemic_sites",
     )
 }
 OF_KIND = {
@@ -50,6 +57,9 @@ OF_KIND = {
     "methylation": ("embedding", "tissues", "methylation", "methylation_levels", "loss", "metrics"),
     "sequences": ("embedding", "labels", "spectra", "loss", "metrics"),
     "patterns": ("embedding", "transport", "patterns", "loss", "metrics"),
+    "families": ("embedding", "retrieval", "spectra", "loss", "metrics"),
+    "documents": ("embedding", "retrieval", "topics", "ngrams", "loss", "metrics"),
+    "epidemic": ("epidemic_map", "epidemic_months", "epidemic_sweeps", "epidemic_sites", "loss", "metrics"),
 }
 
 

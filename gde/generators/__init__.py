@@ -13,5 +13,8 @@ REGISTRY = {
     "hyenadna": "gde.generators.hyenadna:HyenaDna",
     "dna_vae": "gde.generators.dna_vae:DnaVae",
     "gpt": "gde.generators.gpt:Gpt",
+    "gpt2": "gde.generators.gpt2:Gpt2",
+    "progen2": "gde.generators.progen2:ProGen2",
 }
-TOKEN_KINDS = frozenset({"hyenadna", "dna_vae", "gpt"})  # of sequences, and only of these
+TOKEN_KINDS = frozenset({"hyenadna", "dna_vae", "gpt", "gpt2", "progen2"})  # of sequences, and only of these
+ALPHABET_OF: dict[str, str] = {}  # kinds that know the letters of one alphabet only

@@ -14,7 +14,8 @@ from gde.nets.pool import sample_mean
 from gde.nets.sequence_condition import Condition, Film, SequenceCondition
 from gde.sets.random import ShardRandom
 
-ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together: what their caches leave of the memory
+ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together
+NUMBERS_AT_ONCE = {"cpu": 2**28, "cuda": 2**32}  # kept for them, 1 and 16 GiB: fewer sequences where they are long
 LETTER_SD = 0.02  # of the vectors of letters at first: nearly uniform predictions
 LOOK = 16  # places between two looks whether all sequences have ended
 
@@ -23,13 +24,18 @@ class Autoregressive(nn.Module):
     """Embedding -> law of sequences, p(x | z) = product of p(letter | letters before, z), the end mark included.
 
     Vectors that follow from z stand before the sequence; the last one predicts the first letter. Input and output
-    share their vectors of letters, row 0 being the end mark. Subclasses define `hidden_states` and `start`, see below.
+    share their vectors of letters, row 0 being the end mark. Subclasses define `hidden_states` and `start`, see below;
+    those that read and write other units than letters also `words` and `spelled`, those with an output of their own
+    `scores`.
 
     conditioning, prefix : see `gde.nets.sequence_condition`.
     temperature, top_p : how samples are drawn unless `sample` is told otherwise; 1, 1 = the model's own law.
     subsample : sequences of each set that a training step's loss is computed on; None = all.
+    places : units of a sequence at most, where they are not its letters; None = `dim`.
     context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
     """
+
+    NORMS_OF_A_LAYER = 2
 
     def __init__(
         self,
@@ -46,19 +52,23 @@ class Autoregressive(nn.Module):
         subsample: int | None,
         context: int = 0,
         context_weight: float = 1.0,
+        places: int | None = None,
     ):
         super().__init__()
         check_counts(hidden=hidden, layers=layers, subsample=1 if subsample is None else subsample)
         check_drawing(temperature, top_p)
         self.dim, self.vocabulary, self.temperature, self.top_p = dim, vocabulary, temperature, top_p
-        self.subsample, self.length = subsample, prefix + dim - 1  # places: nothing follows the last letter
+        self.subsample, self.places = subsample, dim if places is None else places
+        self.length = prefix + self.places - 1  # of the network: nothing follows the last letter
+        self.kept = 2 * layers * hidden * self.length  # numbers of the caches of a sequence
         if not 0 <= context < dim or not 0 <= context_weight < math.inf:
             found = f"context, context_weight: found {context}, {context_weight}"
             raise ValueError(f"{found}, expected fewer letters than {dim}, and a weight of 0 or more")
         self.context, self.context_weight = context, context_weight
         self.letters = nn.Embedding(vocabulary + 1, hidden)
         nn.init.normal_(self.letters.weight, std=LETTER_SD)
-        self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=2 * layers + 1)
+        norms = self.NORMS_OF_A_LAYER * layers + 1
+        self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=norms)
 
     def loss(
         self,
@@ -80,8 +90,9 @@ class Autoregressive(nn.Module):
             x, mask, weight = choose_samples(x, mask, weight, self.subsample, keys)
         x = cleaned(x, mask)
         rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
-        logits = self.logits(x.flatten(0, 1), self.condition(z).of_rows(rows))
-        nll = letters_nll(logits, x.flatten(0, 1), weight=self.place_weights(z.device)).view(x.shape[:2])
+        words = self.words(x.flatten(0, 1))
+        logits = self.logits(words, self.condition(z).of_rows(rows))
+        nll = letters_nll(logits, words, weight=self.place_weights(z.device)).view(x.shape[:2])
         return sample_mean(nll / self.dim, mask, weight)
 
     def place_weights(self, device: torch.device) -> Tensor | None:
@@ -97,15 +108,28 @@ class Autoregressive(nn.Module):
         if condition.added is not None:
             letters = letters + condition.added
         h = self.hidden_states(torch.cat([condition.prefix, letters.to(condition.prefix.dtype)], 1), condition.films)
-        return h[:, self.condition.prefix - 1 :] @ self.letters.weight.T
+        return self.scores(h[:, self.condition.prefix - 1 :])
+
+    def scores(self, h: Tensor) -> Tensor:
+        """Logits (..., v + 1) of what the network gives, (..., h); class 0 is the end mark."""
+        return h @ self.letters.weight.T
+
+    def words(self, x: Tensor) -> Tensor:
+        """Letters (r, L) int64 as `cleaned` gives -> the units that the network reads, alike: here the same."""
+        return x
+
+    def spelled(self, words: Tensor) -> Tensor:
+        """Units (r, places) int64 -> letters (r, L) uint8, both with zeros from the end on."""
+        return words.to(torch.uint8)
 
     @torch.no_grad()
     def log_prob(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Log-probability of each sequence in nats: x (b, n, L), z (b, l) -> (b, n); 0 behind the mask."""
         x = cleaned(x, mask)
         flat, found = x.flatten(0, 1), x.new_zeros(x.shape[0] * x.shape[1], dtype=torch.float32)
-        for part, of in self._pieces(len(z), x.shape[1], z.device):
-            found[part] = -letters_nll(self.logits(flat[part], self.condition(z[of])), flat[part])
+        for part, of in self._pieces(len(z), x.shape[1], z.device, self.kept + self.places * (self.vocabulary + 1)):
+            words = self.words(flat[part])
+            found[part] = -letters_nll(self.logits(words, self.condition(z[of])), words)
         return found.view(x.shape[:2])
 
     @torch.no_grad()
@@ -121,31 +145,37 @@ class Autoregressive(nn.Module):
         """z : (b, l).   returns tokens (b, n, L) uint8, 0 after the end; the same generator state gives the same."""
         options = drawing((self.temperature, self.top_p), temperature, top_p)
         out = torch.zeros(len(z) * n, self.dim, dtype=torch.uint8, device=z.device)
-        for part, of in self._pieces(len(z), n, z.device):
-            self._draw(out[part], self.condition(z[of]), generator=generator, **options)
+        for part, of in self._pieces(len(z), n, z.device, self.kept):
+            out[part] = self.spelled(self._draw(self.condition(z[of]), generator=generator, **options))
         return out.view(len(z), n, self.dim)
 
-    def _draw(self, out: Tensor, condition: Condition, **options: Any) -> None:
-        """Fill out (r, L), zeros, letter by letter; a place costs one step of the network."""
-        h, step = None, self.start(len(out), condition.films)
+    def _draw(self, condition: Condition, **options: Any) -> Tensor:
+        """Units (r, places) int64 of a sequence for each row, one by one; a place costs one step of the network."""
+        rows = len(condition.prefix)
+        out = torch.zeros(rows, self.places, dtype=torch.long, device=condition.prefix.device)
+        h, step = None, self.start(rows, condition.films)
         for vector in condition.prefix.unbind(1):
             h = step(vector)
-        running = torch.ones(len(out), dtype=torch.bool, device=out.device)
-        for t in range(self.dim):
-            logits = h @ self.letters.weight.T
+        running = torch.ones(rows, dtype=torch.bool, device=out.device)
+        for t in range(self.places):
+            logits = self.scores(h)
             if t == 0:
                 logits = without_empty(logits[:, None])[:, 0]
             token = torch.where(running, draw(logits, **options), 0)
             out[:, t] = token
             running = token != 0
-            if t + 1 == self.dim or (t % LOOK == LOOK - 1 and not running.any()):
+            if t + 1 == self.places or (t % LOOK == LOOK - 1 and not running.any()):
                 break
             letters = self.letters(token)
             h = step(letters if condition.added is None else letters + condition.added[:, 0])
+        return out
 
-    def _pieces(self, b: int, n: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-        """Slices of the b n sequences that fit into memory together, with the number of each one's set."""
-        at_once = ROWS_AT_ONCE[device.type]
+    def _pieces(self, b: int, n: int, device: torch.device, numbers: int) -> Iterator[tuple[slice, Tensor]]:
+        """Slices of the b n sequences that fit into memory together, with the number of each one's set.
+
+        numbers : that are kept for a sequence.
+        """
+        at_once = max(1, min(ROWS_AT_ONCE[device.type], NUMBERS_AT_ONCE[device.type] // numbers))
         for i in range(math.ceil(b * n / at_once)):
             part = slice(i * at_once, min((i + 1) * at_once, b * n))
             yield part, torch.arange(part.start, part.stop, device=device) // n

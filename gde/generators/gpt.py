@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import DynamicCache, GPT2Config, GPT2Model
+from transformers.cache_utils import DynamicLayer
 
 from gde.generators.autoregressive import Autoregressive
+from gde.nets.key_values import KeyValues
 from gde.nets.sequence_condition import Film, modulated
 
 
@@ -17,6 +20,19 @@ class FilmNorm(nn.LayerNorm):
 
     def forward(self, h: Tensor) -> Tensor:
         return modulated(super().forward(h), self.film)
+
+
+class HeldLayer(DynamicLayer):
+    """Keys and values in room that is made once, where the original copies all of them for every place."""
+
+    def __init__(self, length: int):
+        super().__init__()
+        self.room = KeyValues(length)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        self.is_initialized = True
+        self.keys, self.values = self.room.add(key_states, value_states)
+        return self.keys, self.values
 
 
 class Gpt(Autoregressive):
@@ -41,6 +57,7 @@ class Gpt(Autoregressive):
         subsample: int | None = None,
         context: int = 0,
         context_weight: float = 1.0,
+        places: int | None = None,
     ):
         super().__init__(
             dim,
@@ -55,6 +72,7 @@ class Gpt(Autoregressive):
             subsample=subsample,
             context=context,
             context_weight=context_weight,
+            places=places,
         )
         if hidden % heads:
             raise ValueError(f"heads: found {heads}, expected a divisor of hidden = {hidden}")
@@ -75,6 +93,7 @@ class Gpt(Autoregressive):
 
     def start(self, rows: int, films: list[Film] | None) -> Callable[[Tensor], Tensor]:
         cache = DynamicCache(config=self.network.config)
+        cache.layers = [HeldLayer(self.length) for _ in self.network.h]
 
         def step(h: Tensor) -> Tensor:
             with self._modulated_by(films):

@@ -49,6 +49,14 @@ class SequenceCondition(nn.Module):
         self.embed = nn.Sequential(nn.Linear(latent_dim, hidden), nn.SiLU())
         self.out = nn.Linear(hidden, vectors * hidden)
 
+    @torch.no_grad()
+    def begin_as(self, start: Tensor) -> None:
+        """Make every vector before the sequence `start` (h,) and the rest nothing, whatever z: where a trained network
+        goes on from. Only `out` changes, which has a gradient in the first step."""
+        self.out.weight.zero_()
+        self.out.bias.zero_()
+        self.out.bias[: self.prefix * self.hidden] = start.to(self.out.bias).repeat(self.prefix)
+
     def forward(self, z: Tensor) -> Condition:
         """z : (b, l) -> the condition of b rows."""
         vectors = self.out(self.embed(z)).unflatten(-1, (-1, self.hidden))  # (b, vectors, h)

@@ -25,6 +25,10 @@ REGISTRY = {
     "dna_multinomial": "gde.prepare.synthetic_dna:prepare",
     "synthetic_dna": "gde.prepare.synthetic_dna:prepare",
     "sequences": "gde.prepare.sequences:prepare",
+    "virus": "gde.prepare.virus:prepare",
+    "pfam": "gde.prepare.pfam:prepare",
+    "protein_motifs": "gde.prepare.protein_motifs:prepare",
+    "pubmed": "gde.prepare.pubmed:prepare",
 }
 
 

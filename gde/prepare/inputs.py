@@ -13,6 +13,14 @@ LINEAGE = {
     "clones": "stateFate_inVitro_clone_matrix.mtx.gz",
     "metadata": "stateFate_inVitro_metadata.txt.gz",
 }
+# Where the files of a virus are unless told
+VIRUS = {
+    "nextstrain": {
+        "sequences": "resources/nextstrain_ncov/aligned.fasta.zst",
+        "metadata": "resources/nextstrain_ncov/metadata.tsv.zst",
+    },
+    "gisaid": {"sequences": "resources/gisaid/spikeprot.fasta"},
+}
 
 
 def lineage_files(dataset: Mapping[str, Any]) -> dict[str, str]:
@@ -25,8 +33,8 @@ def screen_files(dataset: Mapping[str, Any]) -> dict[str, str]:
     return {line: _expand(file) for line, file in dataset["files"].items() if file}
 
 
-def methylation_files(dataset: Mapping[str, Any]) -> dict[str, str]:
-    """The files of methylation samples: those named, and those that patterns find, sorted; a pattern that finds none
+def pattern_files(dataset: Mapping[str, Any]) -> dict[str, str]:
+    """The files of `dataset.files`: those named, and those that patterns find, sorted; a pattern that finds none
     stands for itself."""
     out: dict[str, str] = {}
     for given in map(_expand, dataset["files"]):
@@ -41,6 +49,19 @@ def methylation_files(dataset: Mapping[str, Any]) -> dict[str, str]:
 def condition_files(dataset: Mapping[str, Any]) -> dict[str, str]:
     """The file of each condition in which promoters were measured."""
     return {condition: _expand(file) for condition, file in dataset["files"].items()}
+
+
+def listed_files(dataset: Mapping[str, Any]) -> Path | None:
+    """Where the names of those files stand that are found in a listing when they are fetched; None for other data."""
+    if dataset["kind"] != "pubmed" or dataset["files"]:
+        return None
+    return Path(f"resources/pubmed/baseline_{dataset['baseline']}.json")
+
+
+def virus_files(dataset: Mapping[str, Any]) -> dict[str, str]:
+    """The file of sequences, and of Nextstrain the table that tells of them, by the key that names them."""
+    given = {key: dataset[key] or file for key, file in VIRUS[dataset["source"]].items()}
+    return {key: _expand(file) for key, file in given.items()}
 
 
 def is_pattern(file: str) -> bool:
@@ -58,16 +79,20 @@ def input_files(dataset: Mapping[str, Any]) -> dict[str, str]:
         return files | ({"vectors.path": _expand(vectors["path"])} if "path" in vectors else {})
     if dataset["kind"] == "methylation":
         more = {key: _expand(dataset[key]) for key in ("genome", "samples") if dataset[key]}
-        return methylation_files(dataset) | more
+        return pattern_files(dataset) | more
+    if dataset["kind"] == "pubmed":
+        return pattern_files(dataset) if dataset["files"] else {}
     if dataset["kind"] == "gpra":
         return {f"files.{condition}": file for condition, file in condition_files(dataset).items()}
+    if dataset["kind"] == "virus":
+        return virus_files(dataset)
     return {"path": _expand(dataset["path"])} if "path" in dataset else {}
 
 
 def named(dataset: Mapping[str, Any]) -> Callable[[str], bool]:
     """Whether a path is a file that the settings name, or that one of their patterns would find."""
     files = set(map(os.path.normpath, input_files(dataset).values()))
-    given = dataset["files"] if dataset["kind"] == "methylation" else ()
+    given = (dataset["files"] or ()) if dataset["kind"] in ("methylation", "pubmed") else ()
     patterns = [os.path.normpath(_expand(file)) for file in given if is_pattern(file)]
     return lambda path: os.path.normpath(path) in files or any(fnmatchcase(path, p) for p in patterns)
 

@@ -17,7 +17,7 @@ from gde.io import storage_errors
 from gde.prepare.bam import read_bam
 from gde.prepare.cpg import CpGs
 from gde.prepare.genome import C, N, T, open_genome
-from gde.prepare.inputs import methylation_files
+from gde.prepare.inputs import pattern_files
 from gde.prepare.methylation_samples import Sample, hold_out, samples_of
 from gde.prepare.pat import Reads, line, read_pat
 from gde.prepare.write import origin, source_of
@@ -41,7 +41,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     out = Path(out)
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    files = methylation_files(cfg)
+    files = pattern_files(cfg)
     samples = samples_of(list(files.values()), cfg["samples"], cfg["coarse"])
     with storage_errors(out):
         cpgs = CpGs(open_genome(Path(cfg["genome"]).expanduser(), out.parent), cfg["contigs"])

@@ -21,14 +21,19 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     groups : group = pattern, the word; truth : word (g, unit), its tokens. meta["patterns"] says what `Patterns` needs,
     all words in order. What is held out: sequences of every word (split.by sample), or words whole (group).
     """
+    write(Patterns, cfg, out, name=name, seed=seed, provenance=provenance)
+
+
+def write(law: type, cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None) -> None:
+    """Draw patterns of a law (`Patterns` or `Motifs`), and the store of their sequences."""
     rng = np.random.default_rng(seed_of(seed, "patterns"))
-    patterns = Patterns.draw(cfg["patterns"], cfg["unit"], cfg["length"], cfg["substitutions"], rng)
+    patterns = law.draw(cfg["patterns"], cfg["unit"], cfg["length"], cfg["substitutions"], rng)
     split, size = cfg["split"], cfg["size"]
     part = parts(patterns.names, size, split)  # (words, sequences)
     present = [(w, s) for w in range(len(patterns)) for s in range(len(SPLITS)) if (part[w] == s).any()]
     codes = np.full((len(patterns), len(SPLITS)), -1)
     codes[tuple(zip(*present, strict=True))] = np.arange(len(present))
-    with TokenStoreWriter(out, alphabet="dna", length=cfg["length"], seed=seed) as writer:
+    with TokenStoreWriter(out, alphabet=law.alphabet, length=cfg["length"], seed=seed) as writer:
         word = np.repeat(np.arange(len(patterns)), size)
         for start in range(0, len(word), ROWS):
             some = slice(start, start + ROWS)

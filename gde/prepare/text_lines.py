@@ -1,14 +1,11 @@
-"""Large text files, plain or gzip, as blocks of whole lines; a file that was cut is an error, never a shorter file."""
+"""Large text files, plain or packed, as blocks of whole lines; a file that was cut is an error, never a shorter file."""
 
-import gzip
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from gde.errors import bad
-from gde.foreign import check_file, kind_of, other_file
+from gde.prepare.unpack import unpacked
 
 BLOCK = 1 << 20
 LONGEST_LINE = 1 << 30
@@ -18,21 +15,20 @@ BGZF_EXTRA = b"BC\x02\x00"
 AGAIN = "get the file again"
 
 
-def line_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = BLOCK) -> Iterator[bytes]:
+def line_blocks(
+    path: Path, expected: str, *, remedy: str = AGAIN, size: int = BLOCK, utf8: bool = True
+) -> Iterator[bytes]:
     """Blocks of about `size` bytes that end with a line feed.
 
-    expected : what the file should be, for messages. Raises GdeError for a file that is absent, empty, of another kind,
-    a gzip file that is damaged or cut, and a last line without an end.
+    expected : what the file should be, for messages.   utf8 : False lets a plain file begin with bytes that are none.
+    Raises GdeError for a file that is absent, empty, of another kind or not packed as its ending says, a packed file
+    that is damaged or cut, and a last line without an end.
     """
-    check_file(path, expected, remedy)
-    kind, packed = kind_of(path), path.suffix in (".gz", ".bgz")
-    if kind not in ("text", "a gzip file") or (packed and kind == "text"):
-        raise other_file(path, expected, remedy)
-    if kind == "a gzip file":
-        check_bgzf_end(path, remedy)
     rest, empty = bytearray(), True
-    with gzip.open(path) if kind == "a gzip file" else path.open("rb") as file:
-        while block := _read(file, size, path, remedy):
+    with unpacked(path, expected, remedy, utf8=utf8) as file:
+        if file.kind == "a gzip file":
+            check_bgzf_end(path, remedy)
+        while block := file.read(size):
             empty = False
             cut = block.rfind(b"\n") + 1
             rest += block[:cut] if cut else block
@@ -58,9 +54,3 @@ def check_bgzf_end(path: Path, remedy: str = AGAIN) -> None:
         if file.read() != BGZF_END:
             raise bad(path, "no block that marks the end", "a whole file of bgzip", f"the file was cut: {remedy}")
 
-
-def _read(file: IO[bytes], size: int, path: Path, remedy: str) -> bytes:
-    try:
-        return file.read(size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
-        raise bad(path, f"a damaged or cut gzip file ({e})", "a whole one", remedy) from e

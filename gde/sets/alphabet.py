@@ -1,4 +1,4 @@
-"""Letters as numbers: the tokens that sequences are stored, read and generated as."""
+"""Letters as numbers: the tokens that sequences and texts are stored, read and generated as."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,24 +7,38 @@ from functools import cached_property
 import numpy as np
 
 END = 0  # the token of no letter: behind the end of a sequence
-ILLEGAL = 255  # what `Alphabet.table` says of a byte that is no letter
+ILLEGAL = 255  # what `Alphabet.table` says of a byte that is no letter; no byte of UTF-8 has this value
 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """The letters of a kind of sequences; token i + 1 is letters[i], and 0 stands behind the end."""
+    """The letters of a kind of sequences; token i + 1 is letters[i], and 0 stands behind the end.
+
+    unknown : the letter, the last one, that stands for any other; "" where there is none.
+    """
 
     name: str
     letters: str
+    unknown: str = ""
 
     @property
     def size(self) -> int:
         """Number of letters; tokens are 0..size."""
         return len(self.letters)
 
+    @property
+    def known(self) -> int:
+        """Number of letters without the one that stands for any: those of tokens 1..known."""
+        return self.size - len(self.unknown)
+
+    @property
+    def described(self) -> str:
+        """The letters, for messages."""
+        return f"one of {', '.join(self.letters)}"
+
     @cached_property
     def table(self) -> np.ndarray:
-        """Token of each ASCII byte (256,) uint8, in either case; ILLEGAL for those that are no letter."""
+        """Token of each byte (256,) uint8, letters in either case; ILLEGAL for those that are no letter."""
         table = np.full(256, ILLEGAL, np.uint8)
         for token, letter in enumerate(self.letters, 1):
             table[[ord(letter.upper()), ord(letter.lower())]] = token
@@ -32,8 +46,8 @@ class Alphabet:
 
     @cached_property
     def characters(self) -> np.ndarray:
-        """ASCII byte of each token (size + 1,) uint8; that of token 0 is 0."""
-        return np.frombuffer(b"\0" + self.letters.encode(), np.uint8)
+        """Byte of each token (size + 1,) uint8; that of token 0 is 0."""
+        return np.frombuffer(b"\0" + self.letters.encode("latin-1"), np.uint8)
 
     def encode(self, text: str | bytes) -> np.ndarray:
         """Tokens (n,) uint8 of a sequence. ValueError naming the first character that is no letter, and its place."""
@@ -43,7 +57,7 @@ class Alphabet:
         if wrong.any():
             place = int(wrong.argmax())
             letter = given[place : place + 1].decode("latin-1")
-            raise ValueError(f"found {letter!r} at position {place + 1}, expected one of {', '.join(self.letters)}")
+            raise ValueError(f"found {letter!r} at position {place + 1}, expected {self.described}")
         return tokens
 
     def pad(self, texts: Iterable[str | bytes], length: int) -> np.ndarray:
@@ -62,10 +76,35 @@ class Alphabet:
         if tokens.size and not 0 <= tokens.min() <= tokens.max() <= self.size:
             raise ValueError(f"found token {tokens.max()}, expected 0..{self.size} of alphabet {self.name!r}")
         rows = self.characters[tokens.reshape(-1, tokens.shape[-1])]
-        return [row.tobytes().split(b"\0", 1)[0].decode() for row in rows]
+        return [row.tobytes().split(b"\0", 1)[0].decode("utf-8", "replace") for row in rows]
 
 
-ALPHABETS = {"dna": Alphabet("dna", "ACGTN")}
+class Utf8(Alphabet):
+    """Text as the bytes of its UTF-8: a token is the value of a byte, every letter counts as many as it takes.
+
+    Decoding replaces what is no UTF-8, as where a text was cut inside a letter or a model drew bytes, with U+FFFD.
+    """
+
+    @property
+    def described(self) -> str:
+        return "bytes of UTF-8 text without NUL"
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        table = np.arange(256).astype(np.uint8)
+        table[[0, ILLEGAL]] = ILLEGAL
+        return table
+
+    def encode(self, text: str | bytes) -> np.ndarray:
+        """Tokens (n,) uint8 of a text, as many as bytes. ValueError for a NUL and for what has no UTF-8."""
+        return super().encode(text.encode() if isinstance(text, str) else text)
+
+
+ALPHABETS = {
+    "dna": Alphabet("dna", "ACGTN", unknown="N"),
+    "protein": Alphabet("protein", "ACDEFGHIKLMNPQRSTVWYX", unknown="X"),
+    "text": Utf8("text", bytes(range(1, 256)).decode("latin-1")),
+}
 
 
 def lengths(tokens: np.ndarray) -> np.ndarray:

@@ -15,11 +15,18 @@ class Patterns:
     """Words (k, u) of tokens 1..4. A sequence of word a is `length` letters of a, a, a, ... from a random place of it,
     each letter then replaced by one of the other three with probability `substitutions`."""
 
+    alphabet, letters, kmer = "dna", LETTERS, 4  # kmer : letters of the words of a plain embedding
+
     def __init__(self, words: np.ndarray, length: int, substitutions: float):
         self.words, self.length, self.substitutions = np.asarray(words, np.uint8), int(length), float(substitutions)
 
     def __len__(self) -> int:
         return len(self.words)
+
+    @property
+    def compared(self) -> int:
+        """Letters of a sequence among which `nearest` counts the ones that differ."""
+        return self.length
 
     @classmethod
     def draw(cls, count: int, unit: int, length: int, substitutions: float, rng: np.random.Generator) -> "Patterns":
@@ -96,6 +103,11 @@ class Patterns:
         s, unit = self.substitutions, self.words.shape[1]
         changes = 0.0 if s == 0 else -(s * np.log(s / (LETTERS - 1)) + (1 - s) * np.log1p(-s))
         return float(changes + np.log(unit) / self.length)
+
+    def best_likelihood(self, share: np.ndarray, tokens: np.ndarray) -> float:
+        """Nats per letter that no model of the mixture (k,) exceeds: its negative entropy, whatever the tokens."""
+        real = share[share > 0]
+        return -(self.entropy + float(-(real * np.log(real)).sum()) / self.length)
 
 
 def _one_hot(tokens: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ Samples are vectors or images in one array, or sequences: letters in one flat ar
 """
 
 import difflib
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from gde.sets.layout import FORMAT, OFFSETS, WEIGHT, store_digest
 from gde.sets.permute import spread
 from gde.sets.ragged import padded
 
+CHUNK = 1 << 16  # samples that are read together
 _AGAIN = "the set store is damaged: make it again with the prepare rule"
 
 
@@ -160,6 +162,12 @@ class SetStore:
             return self.x[rows]
         offsets = self.fields[OFFSETS]
         return padded(self.x, offsets[rows], offsets[rows.start + 1 : rows.stop + 1], self.meta["dim"])
+
+    def chunks(self, groups: np.ndarray | None = None, rows: int = CHUNK) -> Iterator[np.ndarray]:
+        """All samples of groups (default: of all), at most `rows` of one group at a time."""
+        for g in range(len(self)) if groups is None else groups:
+            for start in range(0, self.sizes[g], rows):
+                yield self.read(g, slice(start, min(start + rows, self.sizes[g])))
 
     def read_weights(self, g: int, part: slice = slice(None)) -> np.ndarray | None:
         """Weights (n_g,) float32 of group `g`, or of a part of it; None where the store has none."""

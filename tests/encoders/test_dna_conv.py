@@ -75,19 +75,20 @@ def test_every_letter_and_place_matters():
         assert (made(other) - z).abs().max() > 1e-5
 
 
-@pytest.mark.parametrize("pool", [1, 3])
+@pytest.mark.parametrize("options", [{"pool": 1}, {"pool": 3}, {"readout": "places"}], ids=["plain", "pool", "places"])
 @pytest.mark.parametrize("weighted", [False, True])
 @torch.no_grad()
-def test_streamed_sets_are_embedded_as_whole_ones(pool, weighted):
+def test_streamed_sets_are_embedded_as_whole_ones(options, weighted):
     sizes = [1, 4, 70]
     config = {
-        "encoder": {"kind": "dna_conv", "hidden": HIDDEN, "pool": pool},
+        "encoder": {"kind": "dna_conv", "hidden": HIDDEN, **options},
         "generator": {"kind": "dna_vae", "hidden": 8},
         "latent_dim": LATENT,
         "tokens": {"alphabet": "dna", "length": 20},
     }
     torch.manual_seed(0)
     model = GDE(config, mean=torch.zeros(20), scale=torch.ones(20)).eval()
+    model.encoder.fit(sequences(1, 50, 10, 20)[0])
     sets = [sequences(1, n, 2, 20)[0] for n in sizes]
     weights = [torch.rand(n, generator=torch.Generator().manual_seed(n)) + 0.1 for n in sizes]
     x, weight = torch.cat(sets), torch.cat(weights)
@@ -106,3 +107,31 @@ def test_streamed_sets_are_embedded_as_whole_ones(pool, weighted):
 def test_kernels_are_odd():
     with pytest.raises(ValueError, match="kernel: found 4"):
         encoder(kernel=4)
+
+
+def test_one_letter_of_a_thousand_moves_the_embedding_only_if_places_are_read():
+    """Two populations that differ at one place: their embeddings against the noise of rare letters elsewhere."""
+    generator = torch.Generator().manual_seed(0)
+    usual = torch.randint(1, 5, (1000,), generator=generator)
+
+    def population(letter: int, n: int) -> torch.Tensor:
+        x = usual.repeat(n, 1)
+        rare = torch.rand(x.shape, generator=generator) < 3e-4
+        x[rare] = torch.randint(1, 5, (int(rare.sum()),), generator=generator)
+        x[:, 600] = letter
+        return x.to(torch.uint8)
+
+    def separation(**options) -> float:
+        torch.manual_seed(0)
+        made = DnaConv(1000, LATENT, hidden=HIDDEN, layers=1, **options)
+        made.fit(torch.cat([population(1, 100), population(2, 100)]))
+        with torch.no_grad():
+            a, b = (made(population(letter, 16 * 20).unflatten(0, (20, 16))) for letter in (1, 2))
+        return float((a.mean(0) - b.mean(0)).norm() / (a.std(0) + b.std(0)).norm())
+
+    assert separation(readout="places") > 3 > separation()
+
+
+def test_the_readout_is_one_of_two():
+    with pytest.raises(ValueError, match="readout: found 'all', expected one of mean, places"):
+        encoder(readout="all")

@@ -12,7 +12,7 @@ from gde.nets.registry import build
 LATENT, LENGTH, VOCABULARY = 3, 21, 5
 VARIANTS = [
     pytest.param((kind, {"conditioning": c, "prefix": 4 if c == "prefix" else 1}), id=f"{kind}-{c}")
-    for kind, c in itertools.product(("hyenadna", "gpt"), ("prefix", "additive", "adaln"))
+    for kind, c in itertools.product(("hyenadna", "gpt", "progen2"), ("prefix", "additive", "adaln"))
 ]
 
 
@@ -44,7 +44,7 @@ def test_cached_logits_are_those_of_the_whole(generator):
     for vector in condition.prefix.unbind(1):
         h = step(vector)
     for t in range(LENGTH):
-        torch.testing.assert_close(h @ generator.letters.weight.T, whole[:, t], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(generator.scores(h), whole[:, t], rtol=1e-5, atol=1e-5)
         vector = generator.letters(x[:, t])
         if t + 1 < LENGTH:
             h = step(vector if condition.added is None else vector + condition.added[:, 0])
@@ -69,7 +69,7 @@ def test_the_first_letter_follows_the_embedding(generator):
     assert (first[1:] - first[:1]).detach().abs().amax(1).min() > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["hyenadna", "gpt"])
+@pytest.mark.parametrize("kind", ["hyenadna", "gpt", "progen2"])
 def test_samples_follow_the_likelihood(kind):
     """All 14 sequences of at most 3 places over 2 letters: their probabilities sum to 1 and are the frequencies."""
     generator = make(kind, {}, dim=3, vocabulary=2)

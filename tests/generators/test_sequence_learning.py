@@ -16,6 +16,7 @@ KINDS = [
     ("hyenadna", {"conditioning": "adaln", "layers": 1}),
     ("hyenadna", {"conditioning": "prefix", "prefix": 2, "layers": 1}),
     ("gpt", {"conditioning": "adaln", "layers": 1}),
+    ("progen2", {"conditioning": "prefix", "prefix": 2, "layers": 2}),
     ("dna_vae", {"code_dim": 4, "layers": 1}),
 ]
 

@@ -100,7 +100,8 @@ def test_bam_files_give_the_reads_of_the_pat_files(simulated, tmp_path, tag):
 def test_blocks_do_not_matter(simulated, tmp_path, monkeypatch):
     digests = []
     for size in (1 << 22, 500, 61):
-        monkeypatch.setattr(text_lines.line_blocks, "__kwdefaults__", {"remedy": text_lines.AGAIN, "size": size})
+        smaller = {**text_lines.line_blocks.__kwdefaults__, "size": size}
+        monkeypatch.setattr(text_lines.line_blocks, "__kwdefaults__", smaller)
         digests.append(store_of(simulated, tmp_path / str(size), split={"by": "sample"}))
     reads = [[stored(s, [g]) for g in np.argsort(s.groups["group"] + s.groups["split"])] for s in digests]
     assert reads[0] == reads[1] == reads[2]

@@ -1,18 +1,21 @@
+import os
 import re
 
 from gde import digest
 from gde.attempts import memory
 from gde.config import resolve_all, resolve_grids, settings, training_slice
-from gde.config.datasets import SEQUENCES, samples_file
+from gde.config.datasets import alphabet_of, samples_file
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
-from gde.prepare.inputs import own_files
+from gde.prepare.inputs import listed_files, own_files
 from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
-from gde.sources import ask_for, files_of, read_sources
+from gde.sources import ask_for, files_of, read_sources, weights_of
+from gde.weights_used import weights_files
 
 export_package()
+os.environ.setdefault("GDE_LM_CACHE", "results/lm_cache")  # of all experiments together
 pass_on_sigterm()
 try:
     SETTINGS, _ = settings(config, Path(), workflow.configfiles)
@@ -28,7 +31,7 @@ NAMES = list(EXPERIMENTS)
 CELLS = {path: cell for grid in GRIDS.values() for path, cell in grid.cells.items()}
 STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store in grid.stores.items()}
 EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
-OF_SEQUENCES = [name for name, resolved in EXPERIMENTS.items() if resolved["dataset"]["kind"] in SEQUENCES]
+ALPHABETS = {name: alphabet_of(resolved["dataset"]) for name, resolved in EXPERIMENTS.items()}
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
 # Of a training: its processes and nodes, the processes that a node has at most, and those that a task of Slurm starts.
 GPUS, NODES = SETTINGS["gpus"], SETTINGS["nodes"]
@@ -125,14 +128,28 @@ def raw_files(wildcards):
             remedy = "correct the path; it is relative to the working directory"
             say(bad(f"{file}: dataset.{key}", f"no file {name!r}", "an existing file", remedy))
             sys.exit(EXIT)
-    return [*files, *own.values()]
+    listing = listed_files(dataset)
+    return [*files, *own.values(), *([str(listing)] if listing else [])]
+
+
+def published(wildcards):
+    """The files of the published models that training starts from, and that a trained model may stand on."""
+    name = wildcards.experiment
+    try:
+        for source in weights_of(EXPERIMENTS[name], table=SOURCES):
+            if not (source.urls or SETTINGS["mirror"] or source.path.is_file()):
+                raise ask_for(source)
+        return [str(path) for path in weights_files(name, EXPERIMENTS[name], table=SOURCES)]
+    except GdeError as e:
+        say(e)
+        sys.exit(EXIT)
 
 
 def outputs(experiment):
     """Everything an experiment delivers."""
     folder = f"results/{experiment}"
     figures = figures_of(EXPERIMENTS[experiment])
-    samples = samples_file(EXPERIMENTS[experiment]["dataset"]["kind"])
+    samples = samples_file(EXPERIMENTS[experiment]["dataset"])
     return [
         *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", samples, "MODEL_CARD.md")),
         *(f"{folder}/figures/{figure}.svg" for figure in figures),

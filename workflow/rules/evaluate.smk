@@ -2,6 +2,7 @@ rule evaluate:
     input:
         model=rules.train.output[0],
         sets=sets_of,
+        weights=published,
     output:
         metrics="results/{experiment}/metrics.json",
         tables=directory("results/{experiment}/tables"),

@@ -1,6 +1,7 @@
 rule cell:
     input:
         sets_of,
+        weights=published,
     output:
         model=directory("results/{experiment}/model"),
         metrics="results/{experiment}/metrics.json",

@@ -1,6 +1,7 @@
 rule train:
     input:
         sets_to_share,
+        weights=published,
     output:
         directory("results/{experiment}/model"),
     log:
@@ -31,6 +32,7 @@ rule embed:
     input:
         model=rules.train.output[0],
         sets=sets_of,
+        weights=published,
     output:
         "results/{experiment}/embeddings.h5ad",
     log:
@@ -57,6 +59,7 @@ rule sample:
     input:
         model=rules.train.output[0],
         embeddings=rules.embed.output[0],
+        weights=published,
     output:
         "results/{experiment}/samples.h5ad",
     log:
@@ -64,7 +67,7 @@ rule sample:
     benchmark:
         "results/benchmarks/sample/{experiment}.tsv"
     wildcard_constraints:
-        experiment=any_of(name for name in EXPERIMENTS if name not in OF_SEQUENCES),
+        experiment=any_of(name for name, letters in ALPHABETS.items() if letters is None),
     conda:
         "../../envs/gde.yaml"
     threads: torch_threads
@@ -85,8 +88,19 @@ use rule sample as sample_sequences with:
     output:
         "results/{experiment}/samples.fasta.gz",
     wildcard_constraints:
-        experiment=any_of(OF_SEQUENCES),
+        experiment=any_of(name for name, letters in ALPHABETS.items() if letters not in (None, "text")),
     resources:
         gpu=GPU,
         mem_mb=memory("sample_sequences", 2000),
+        runtime=lambda wildcards, attempt: 60 * attempt,
+
+
+use rule sample as sample_texts with:
+    output:
+        "results/{experiment}/samples.jsonl.gz",
+    wildcard_constraints:
+        experiment=any_of(name for name, letters in ALPHABETS.items() if letters == "text"),
+    resources:
+        gpu=GPU,
+        mem_mb=memory("sample_texts", 2000),
         runtime=lambda wildcards, attempt: 60 * attempt,

@@ -1,0 +1,96 @@
+"""Options of the generators that may start from published language models."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gde.config.base import Count, NonNegative, Positive, Section, Whole, refuse
+from gde.config.sequence_models import (
+    CONDITIONING,
+    CONTEXT,
+    CONTEXT_WEIGHT,
+    PREFIX,
+    SUBSAMPLE,
+    TEMPERATURE,
+    TOP_P,
+    Digest,
+    TopP,
+    check_prefix,
+)
+
+WEIGHTS = "directory of a published model to start from, e.g. resources/weights/{}; null = from scratch"
+WEIGHTS_SHA256 = "SHA-256 that its model.safetensors must have; null = the one recorded when it was fetched"
+
+
+class ProGen2(Section):
+    kind: Literal["progen2"] = Field(description="letter by letter with attention: ProGen2; of sequences")
+    hidden: Count = Field(128, description="width; 1024 of ProGen2-small, 1536 of -medium")
+    layers: Count = Field(6, description="blocks; 12 of ProGen2-small, 27 of -medium")
+    heads: Count = Field(4, description="attention heads, a divisor of hidden; 16 of ProGen2-small and -medium")
+    rotary: Count | None = Field(
+        None,
+        description="numbers of a head that turn with the place, even; null = half; 32 of ProGen2-small, 48 of -medium",
+    )
+    conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
+    prefix: Count = Field(1, description=PREFIX)
+    weights: str | None = Field(None, description=WEIGHTS.format("progen2_small"))
+    weights_sha256: Digest | None = Field(None, description=WEIGHTS_SHA256)
+    temperature: Positive = Field(1.0, description=TEMPERATURE)
+    top_p: TopP = Field(1.0, description=TOP_P)
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
+    context: Whole = Field(0, description=CONTEXT)
+    context_weight: NonNegative = Field(1.0, description=CONTEXT_WEIGHT)
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_prefix(self)
+        check_heads(self)
+        check_weights(self)
+        width = self.hidden // self.heads
+        if self.rotary is None and width < 4:
+            refuse("heads", self.heads, f"at most hidden / 4 = {self.hidden // 4}", "lower it, or give rotary: 2")
+        if self.rotary is not None and (self.rotary % 2 or self.rotary > width):
+            refuse("rotary", self.rotary, f"an even number up to hidden / heads = {width}", "change one")
+        return self
+
+
+class Gpt2(Section):
+    kind: Literal["gpt2"] = Field(
+        description="GPT-2, of published words or, from scratch, letter by letter; of sequences"
+    )
+    hidden: Count = Field(128, description="width; 768 of the published GPT-2")
+    layers: Count = Field(6, description="attention blocks; 12 of the published GPT-2")
+    heads: Count = Field(4, description="attention heads, a divisor of hidden; 12 of the published GPT-2")
+    words: Count = Field(
+        50257, description="of the published vocabulary, with its end mark; read where there are weights"
+    )
+    most_words: Count = Field(256, description="of a text, the rest is cut; with prefix at most 1024. With weights")
+    conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
+    prefix: Count = Field(1, description=PREFIX)
+    weights: str | None = Field(None, description=WEIGHTS.format("gpt2"))
+    weights_sha256: Digest | None = Field(None, description=WEIGHTS_SHA256)
+    temperature: Positive = Field(1.0, description=TEMPERATURE)
+    top_p: TopP = Field(1.0, description=TOP_P)
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_prefix(self)
+        check_heads(self)
+        check_weights(self)
+        if self.words < 258:
+            refuse(
+                "words", self.words, "at least 258: every byte, one pair and the end mark", "take the published number"
+            )
+        return self
+
+
+def check_heads(section: ProGen2 | Gpt2) -> None:
+    if section.hidden % section.heads:
+        remedy = "change one, or presets.smoke.generator"
+        refuse("heads", section.heads, f"a divisor of hidden = {section.hidden}", remedy)
+
+
+def check_weights(section: ProGen2 | Gpt2) -> None:
+    if section.weights is None and section.weights_sha256 is not None:
+        refuse("weights_sha256", section.weights_sha256, "null where there are no weights", "give weights, or neither")

@@ -1,0 +1,74 @@
+"""Evaluation on versions of a protein by country and month: read-outs, sweeps, generated sequences, months ahead.
+
+Embeddings are of sets of a few sequences for the read-outs, as small as those that train, and of all sequences of a
+country in a month elsewhere. Mutations are counted in the numbering of a reference.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gde.embed import embed_store
+from gde.errors import bad
+from gde.evaluate.epidemic_frame import frame_of, site_counts
+from gde.evaluate.epidemic_future import extrapolation
+from gde.evaluate.epidemic_generated import likelihoods, novelty
+from gde.evaluate.epidemic_population import population
+from gde.evaluate.epidemic_readout import readouts
+from gde.evaluate.epidemic_sets import FUTURE, Keys, cut_sets, keys_of, views_of
+from gde.evaluate.epidemic_sweeps import sites, sweeps
+from gde.evaluate.lineage import left_out_table
+from gde.evaluate.pca import two_components
+from gde.evaluate.sequence_scores import read_split
+from gde.evaluate.tables import principal_columns
+from gde.sets.random import seed_of
+
+Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
+
+
+def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Results:
+    """Records and tables. What the data cannot tell stands in `left_out`."""
+    options = config["evaluation"]
+    if store.alphabet is None or store.alphabet.name != "protein":
+        found = f"a set store of kind {store.meta.get('kind')!r}"
+        raise bad(store.path, found, "one of protein sequences by country and month", "choose another evaluation.kind")
+    keys = keys_of(store)
+    rng = np.random.default_rng(seed_of(seed, "evaluate/epidemic"))
+    left: list[tuple[str, str]] = []
+    frame = frame_of(store, options["reference"], keys.month)
+
+    z = embed_store(model, store, se=False)[0].astype(float)
+    sets = cut_sets(store, keys, options["set_size"], options["sets_per_key"], options["sets"], rng)
+    views = views_of(model, store, sets, keys, frame, options["kmer"])
+    metrics, tables = readouts(views, sets, keys, rng, options["bootstrap"], left)
+
+    found, why = population(model, store, keys, z, frame, options, seed, rng)
+    left += why
+    if found is None:
+        left.append(("sweeps, sites, novelty, perplexity", "no month with evaluation.least sequences"))
+    else:
+        trained = np.zeros((frame.sites, store.alphabet.known + 1), np.int64)
+        for tokens, _ in read_split(store, "train", 10 * options["known"]):
+            trained += site_counts(frame, frame.place(tokens))
+        for own, more in (
+            sweeps(found, frame, trained, options, rng, left),
+            sites(found, frame, trained, options, rng),
+            (novelty(found, store, keys, frame, options, rng), {}),
+            (likelihoods(model, store, found, keys, z, options, rng, left), {}),
+        ):
+            metrics, tables = metrics | own, tables | more
+    own, more = extrapolation(z, keys, rng, options["bootstrap"], left)
+    metrics, tables = metrics | own, tables | more
+    tables["embedding"] = embedding_map(z, keys, store)
+    tables["left_out"] = left_out_table(left)
+    return metrics, tables
+
+
+def embedding_map(z: np.ndarray, keys: Keys, store: Any) -> pd.DataFrame:
+    """All groups in the two principal components of those that are not held out in time."""
+    centre, directions, share = two_components(z[keys.past])
+    table = pd.DataFrame((z - centre) @ directions, columns=principal_columns("pc", "latent units", share))
+    part = np.select([keys.part == "train", keys.part == FUTURE], ["trained", "held out in time"], "held out")
+    return table.assign(**{"group": keys.group, "label": keys.country, "part": part, "month [months]": keys.month,
+                           "n_samples [1]": store.sizes})  # fmt: skip

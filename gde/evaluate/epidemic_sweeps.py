@@ -1,0 +1,214 @@
+"""Mutations that rise and fall: their share of the generated sequences of every month against that of the real ones."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gde.evaluate.epidemic_frame import Frame, name_of, named, site_counts
+from gde.evaluate.epidemic_population import Population
+from gde.evaluate.expression_axis import rho
+from gde.evaluate.metrics import bootstrap, record
+
+SEEN = 2  # sequences that a mutation must be seen in before its share counts
+DRAWN = 40  # times that as many real sequences are drawn as were generated, for the ceiling
+Mutation = tuple[int, int]
+Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
+
+
+class Shares:
+    """Counts of some mutations by group: `with_it` and `known`, of each side (k, m), and the groups' months (k,)."""
+
+    def __init__(self, found: Population, mutations: list[Mutation]):
+        site, token = (np.array(x) for x in zip(*mutations, strict=True))
+        self.month, self.months = found.month, np.unique(found.month)
+        self.with_it = {side: x[:, site, token].astype(float) for side, x in found.counts.items()}
+        self.known = {side: x.sum(2)[:, site].astype(float) for side, x in found.counts.items()}
+
+    def by_month(self, side: str, index: Any = slice(None)) -> np.ndarray:
+        """Share (months, m) of the groups `index`, NaN in months without a known letter."""
+        month = self.month[index]
+        sums = [np.stack([x[side][index][month == m].sum(0) for m in self.months]) for x in (self.with_it, self.known)]
+        return np.divide(sums[0], sums[1], out=np.full_like(sums[0], np.nan), where=sums[1] > 0)
+
+    def drawn_again(self, rng: np.random.Generator) -> np.ndarray:
+        """Shares (months, m) of real sequences of each month, as many as were generated, drawn with replacement."""
+        share = np.nan_to_num(self.by_month("real"))
+        n = np.stack([self.known["generated"][self.month == m].sum(0) for m in self.months]).astype(np.int64)
+        return np.where(n > 0, rng.binomial(n, share.clip(0, 1)) / np.maximum(n, 1), np.nan)
+
+
+def chosen_mutations(found: Population, frame: Frame, options: dict, left: list[tuple[str, str]]) -> tuple:
+    """The mutations that are asked for by name, and all that reach `common` in some month."""
+    asked = []
+    for name in options["mutations"]:
+        mutation = named(frame, name)
+        if mutation is None:
+            left.append(("sweeps/named_error", f"the reference has no {name[0]} at site {name[1:-1]}: {name}"))
+        else:
+            asked.append(mutation)
+    common = set(asked)
+    counts = found.counts["real"]
+    for month in np.unique(found.month):
+        own = counts[found.month == month].sum(0)
+        known = own.sum(1, keepdims=True)
+        passing = (own >= options["common"] * known) & (own >= SEEN)
+        passing[np.arange(frame.sites), frame.reference.clip(max=own.shape[1] - 1)] = False
+        passing[frame.reference > frame.alphabet.known] = False  # the reference itself is unknown there
+        common |= {(int(s), int(t)) for s, t in np.argwhere(passing)}
+    return asked, sorted(common)
+
+
+def sweeps(
+    found: Population,
+    frame: Frame,
+    trained: np.ndarray,
+    options: dict,
+    rng: np.random.Generator,
+    left: list[tuple[str, str]],
+) -> Results:
+    """`sweeps/*` and the table of shares.   trained (R, letters + 1) : counts in the training sequences.
+
+    Baselines: the share in all training sequences, `all_months`; the real share in the month before, `month_before`.
+    Ceiling: as many real sequences of the same month. Intervals draw groups again. Months that are held out whole have
+    a metric of their own: no model draws a mutation that it has never seen.
+    """
+    asked, common = chosen_mutations(found, frame, options, left)
+    if not common:
+        left.append(("sweeps", "no mutation reaches evaluation.common in any month"))
+        return {}, {}
+    shares = Shares(found, common)
+    real, made = shares.by_month("real"), shares.by_month("generated")
+    usual = np.array([trained[s, t] / max(trained[s].sum(), 1) for s, t in common])
+    others = {"all_months": np.broadcast_to(usual, real.shape), "month_before": np.vstack([usual, real[:-1]])}
+    again = [shares.drawn_again(rng) for _ in range(DRAWN)]
+    picked, past = [common.index(m) for m in asked], ~np.isin(shares.months, found.month[found.future])
+    metrics = {}
+    for name, rows, columns, score, better in (
+        ("named_error", past, picked, largest, False),
+        ("error", past, slice(None), average, False),
+        ("largest_error", past, slice(None), largest, False),
+        ("pearson", past, slice(None), pearson, True),
+        ("error_future", ~past, slice(None), average, False),
+    ):
+        if not rows.any() or (name == "named_error" and not picked):
+            continue
+
+        def scored(x: np.ndarray, y: np.ndarray, part: Any = (rows, columns), score: Any = score) -> float:
+            return score(*(v[part[0]][:, part[1]] for v in (x, y)))
+
+        metrics[f"sweeps/{name}"] = record(
+            scored(made, real), n=real[rows][:, columns].size, higher_is_better=better, chance=0.0 if better else None,
+            ci=interval(shares, scored, rng, options["bootstrap"]),
+            baselines={who: scored(x, real) for who, x in others.items()},
+            ceiling=float(np.mean([scored(x, real) for x in again])),
+            protocol="strict" if options["keys"] == "held_out" else "all_keys",
+        )  # fmt: skip
+    return metrics, {"sweeps": share_table(shares, [name_of(frame, *m) for m in common], real, made)}
+
+
+def interval(shares: Shares, score: Any, rng: np.random.Generator, repeats: int) -> tuple[float, float] | None:
+    """Bootstrap over groups; None of one."""
+    k = len(shares.month)
+    if k < 2:
+        return None
+    return bootstrap(
+        lambda i: score(shares.by_month("generated", i), shares.by_month("real", i)), k, rng, repeats=repeats
+    )
+
+
+def largest(made: np.ndarray, real: np.ndarray) -> float:
+    """Greatest difference of shares (months, m), of those known on both sides."""
+    gap = np.abs(made - real)
+    return float(gap[np.isfinite(gap)].max(initial=0.0))
+
+
+def average(made: np.ndarray, real: np.ndarray) -> float:
+    gap = np.abs(made - real)
+    gap = gap[np.isfinite(gap)]
+    return float(gap.mean()) if len(gap) else 0.0
+
+
+def pearson(made: np.ndarray, real: np.ndarray) -> float:
+    """Over months and mutations; 0 where one side does not vary."""
+    known = np.isfinite(made) & np.isfinite(real)
+    return correlated(made[known], real[known])
+
+
+def correlated(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's r; 0 where one of them does not vary."""
+    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 and a.std() > 0 and b.std() > 0 else 0.0
+
+
+def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.ndarray) -> pd.DataFrame:
+    """A row for each mutation, month and side, with the number of sequences in which the letter is known."""
+    rows = []
+    for side, share in (("real", real), ("generated", made)):
+        n = np.stack([shares.known[side][shares.month == m].sum(0) for m in shares.months])
+        rows += [
+            (name, side, month, share[i, j], int(n[i, j]))
+            for j, name in enumerate(names)
+            for i, month in enumerate(shares.months)
+            if np.isfinite(share[i, j])
+        ]
+    return pd.DataFrame(rows, columns=["label", "source", "month [months]", "share [share of sequences]",
+                                       "n_samples [1]"])  # fmt: skip
+
+
+def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, rng: np.random.Generator) -> Results:
+    """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real.
+
+    Baseline: the training sequences of all months. Ceiling: one random half of the groups' real sequences against the
+    other. Sites that are the reference's in all of both are left out.
+    """
+    mutated = {side: changed(frame, x) for side, x in found.counts.items()}
+
+    def share(side: str, index: Any = slice(None)) -> np.ndarray:
+        a, b = (x[index].sum(0) for x in mutated[side])
+        return a / np.maximum(b, 1)
+
+    real, made = share("real"), share("generated")
+    usual = np.divide(*(x[0] for x in changed(frame, trained[None])), where=trained.sum(1) > 0,
+                      out=np.zeros(frame.sites))  # fmt: skip
+    varies = (real + made) > 0
+    table = pd.DataFrame(
+        {
+            "label": [f"{frame.alphabet.letters[frame.reference[s] - 1]}{s + 1}" for s in np.flatnonzero(varies)],
+            "site [1]": np.flatnonzero(varies) + 1,
+            "real [share of sequences]": real[varies],
+            "generated [share of sequences]": made[varies],
+        }
+    )
+    half = halves(found, frame, rng)
+    metrics = {}
+    for name, score in (("pearson", correlated), ("spearman", rho)):
+
+        def over(index: Any, score: Any = score) -> float:
+            return score(share("generated", index)[varies], share("real", index)[varies])
+
+        metrics[f"sites/{name}"] = record(
+            score(made[varies], real[varies]), n=int(varies.sum()), higher_is_better=True, chance=0.0,
+            ci=bootstrap(over, len(found.group), rng, repeats=options["bootstrap"]) if len(found.group) > 1 else None,
+            baselines={"training": score(usual[varies], real[varies])},
+            ceiling=score(*(h[varies] for h in half)),
+        )  # fmt: skip
+    return metrics, {"sites": table} if varies.any() else {}
+
+
+def changed(frame: Frame, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of counts (k, R, letters + 1): sequences that differ from the reference, and those known, at each site (k, R)."""
+    known = counts.sum(2)
+    as_reference = counts[:, np.arange(frame.sites), frame.reference.clip(max=counts.shape[2] - 1)]
+    unknown = frame.reference > frame.alphabet.known
+    return np.where(unknown, 0, known - as_reference), np.where(unknown, 0, known)
+
+
+def halves(found: Population, frame: Frame, rng: np.random.Generator) -> list[np.ndarray]:
+    """Shares of differing sequences (R,) in two random halves of all real ones."""
+    placed = np.concatenate(found.placed["real"])
+    order = rng.permutation(len(placed))
+    out = []
+    for part in np.array_split(order, 2):
+        a, b = changed(frame, site_counts(frame, placed[part])[None])
+        out.append(a[0] / np.maximum(b[0], 1))
+    return out

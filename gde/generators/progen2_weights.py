@@ -1,0 +1,105 @@
+"""Published ProGen2 weights into our modules: a map of names and of the letters, from safetensors only."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gde.errors import bad
+from gde.sets.alphabet import ALPHABETS
+from gde.weights import check_config, matched, open_weights
+
+if TYPE_CHECKING:
+    from gde.generators.progen2 import ProGen2
+
+SHARDS = 8  # of the published attention: each holds queries, values, keys of an eighth of the heads
+START, END = 3, 4  # published tokens "1" and "2": the two ends of a protein, in its own direction
+LETTERS = {letter: 5 + i for i, letter in enumerate("ABCDEFGHIKLMNOPQRSTUVWXYZ")}
+KNOWN = 5 + len(LETTERS)  # published tokens; a table may have more rows, which mean nothing
+ROOT, TABLE, OUTPUT = "transformer.", "transformer.wte.weight", "lm_head."
+UNUSED = re.compile(r"attn\.(bias|masked_bias|causal_mask)$")  # constants that older files hold
+BLOCK = {
+    "norm.weight": "ln_1.weight",
+    "norm.bias": "ln_1.bias",
+    "query_key_value.weight": "attn.qkv_proj.weight",
+    "out.weight": "attn.out_proj.weight",
+    "up.weight": "mlp.fc_in.weight",
+    "up.bias": "mlp.fc_in.bias",
+    "down.weight": "mlp.fc_out.weight",
+    "down.bias": "mlp.fc_out.bias",
+}
+ENDS = {
+    "letters.weight": TABLE,
+    "norm.weight": f"{ROOT}ln_f.weight",
+    "norm.bias": f"{ROOT}ln_f.bias",
+    "out.weight": f"{OUTPUT}weight",
+    "out.bias": f"{OUTPUT}bias",
+}
+REMEDY = "set generator.hidden, layers, heads and rotary as {config} has them, or generator.weights: null"
+
+
+def load_published(model: "ProGen2", path: Path, sha256: str | None = None) -> None:
+    """Fill `model` with the published one in the directory `path`, which it then is, whatever the embedding.
+
+    The vectors before the sequence start as the published mark of a protein's beginning, and conditioning starts at
+    nothing: the first steps teach it. GdeError names what does not fit; then nothing of the model is changed.
+    """
+    alphabet = ALPHABETS["protein"]
+    if model.vocabulary != alphabet.size:
+        found = f"published weights for an alphabet of {model.vocabulary} letters"
+        raise bad(path, found, f"the alphabet protein: {alphabet.letters}", "set generator.weights: null")
+    config, tensors = open_weights(path, sha256)
+    remedy = REMEDY.format(config=path / "config.json")
+    check_sizes(model, path, config, remedy)
+    tensors = {name: tensor for name, tensor in tensors.items() if not UNUSED.search(name)}
+    state = model.state_dict()
+    known = names(len(model.blocks))
+    tensors = matched(path, tensors, shapes(model, tensors), remedy=remedy)
+    rows = torch.tensor([END, *(LETTERS[letter] for letter in alphabet.letters)])
+    with torch.no_grad():
+        for ours, theirs in known.items():
+            tensor = tensors[theirs]
+            if theirs == TABLE or theirs.startswith(OUTPUT):
+                tensor = tensor[rows]
+            elif theirs.endswith("qkv_proj.weight"):
+                tensor = in_order(tensor)
+            state[ours].copy_(tensor)
+        model.condition.begin_as(tensors[TABLE][START])
+
+
+def check_sizes(model: "ProGen2", path: Path, config: dict[str, Any], remedy: str) -> None:
+    """GdeError unless config.json is of a model as ours."""
+    if "embed_dim" in config:  # so some publish the width
+        config = {"n_embd": config["embed_dim"]} | config
+    heads = model.blocks[0].heads
+    own = {"n_embd": model.norm.weight.shape[0], "n_layer": len(model.blocks), "n_head": heads}
+    own |= {"rotary_dim": model.rotary, "activation_function": "gelu_new"}
+    check_config(path, config, {"model_type": "progen"} | own, remedy)
+    if heads % SHARDS:
+        raise bad(f"{path / 'config.json'}: n_head", str(heads), f"a multiple of {SHARDS}, as ProGen2 has", remedy)
+
+
+def names(layers: int) -> dict[str, str]:
+    """Our names of the tensors of a model to the published ones."""
+    blocks = {f"blocks.{i}.{ours}": f"{ROOT}h.{i}.{theirs}" for i in range(layers) for ours, theirs in BLOCK.items()}
+    return blocks | ENDS
+
+
+def shapes(model: "ProGen2", tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Published name to shape. Tables of letters have at least `KNOWN` rows, as many as the file's."""
+    out, own = {}, model.state_dict()
+    for ours, theirs in names(len(model.blocks)).items():
+        shape = tuple(own[ours].shape)
+        if theirs == TABLE or theirs.startswith(OUTPUT):
+            rows = tensors[theirs].shape[0] if theirs in tensors and tensors[theirs].ndim else 0
+            shape = (max(KNOWN, rows), *shape[1:])
+        out[theirs] = shape
+    return out
+
+
+def in_order(weight: Tensor) -> Tensor:
+    """The published weight of queries, values and keys by shards, (3 h, h), as ours: all queries, keys, values."""
+    query, value, key = weight.view(SHARDS, 3, -1, weight.shape[1]).unbind(1)  # (shards, h / shards, h)
+    return torch.cat([v.flatten(0, 1) for v in (query, key, value)])

@@ -1,0 +1,66 @@
+"""Large FASTA files as bytes, some thousand records at a time, in constant memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gde.errors import bad
+from gde.prepare.text_lines import AGAIN, line_blocks
+
+BLOCK = 1 << 22
+LONGEST_RECORD = 1 << 28
+
+
+@dataclass
+class FastaBlock:
+    """Records one after the other: number of the first in the file (from 1), headers without `>`, letters."""
+
+    first: int
+    headers: list[bytes]
+    texts: list[bytes]
+
+    def __len__(self) -> int:
+        return len(self.headers)
+
+
+def fasta_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = BLOCK) -> Iterator[FastaBlock]:
+    """All records of a file, plain, gzip, xz or zstd, in order; headers may hold any bytes, letters stand on one line or
+    on several.
+
+    A record without letters is handed on, unless it is the last one: then the file was cut. GdeError for that, and for
+    what `line_blocks` refuses, a first line that is no header, and a record of more than LONGEST_RECORD bytes.
+    """
+    rest, first = b"", 1
+    for block in line_blocks(path, expected, remedy=remedy, size=size, utf8=False):
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        if not rest and first == 1:
+            block = block.removeprefix(b"\xef\xbb\xbf")
+            if not block.startswith(b">"):
+                shown = block.split(b"\n", 1)[0][:40].decode("latin-1")
+                raise bad(f"{path}: line 1", repr(shown), f"a header that begins with >: {expected}", remedy)
+        text = rest + block
+        cut = text.rfind(b"\n>") + 1
+        if cut:
+            out = _records(text[:cut], first)
+            first += len(out)
+            yield out
+        elif len(text) > LONGEST_RECORD:
+            raise bad(f"{path}: record {first}", f"more than {LONGEST_RECORD} bytes", expected, remedy)
+        rest = text[cut:]
+    out = _records(rest, first)
+    if not out.texts[-1]:
+        name = out.headers[-1][:60].decode("latin-1")
+        where = f"{path}: record {first + len(out) - 1} ({name})"
+        raise bad(where, "no letters", "a sequence", f"the file was cut: {remedy}")
+    yield out
+
+
+def _records(text: bytes, first: int) -> FastaBlock:
+    """Records of a text that begins with > and ends with a line feed."""
+    headers, texts = [], []
+    for record in text[1:-1].split(b"\n>"):
+        header, _, letters = record.partition(b"\n")
+        headers.append(header)
+        texts.append(letters.translate(None, b"\n\r\t ") if b"\n" in letters else letters)
+    return FastaBlock(first, headers, texts)

@@ -1,0 +1,315 @@
+"""A model that sees every site scores near the ceiling, a blind one like chance; laws of the parts."""
+
+import numpy as np
+import pytest
+import torch
+from epidemics import (
+    ANCESTOR,
+    LENGTH,
+    MONTHS,
+    NEW,
+    PROTEIN,
+    SITES,
+    BlindModel,
+    SiteModel,
+    config,
+    epidemic_store,
+    sequences,
+    share,
+)
+
+from gde.config.evaluation import METRICS
+from gde.errors import GdeError
+from gde.evaluate.epidemic import evaluate
+from gde.evaluate.epidemic_frame import GAP, Frame, frame_of, name_of, named, site_counts
+from gde.evaluate.epidemic_future import PERSISTENCE, Line, Months, chosen_line, extrapolation
+from gde.evaluate.epidemic_generated import copies, nearest
+from gde.evaluate.epidemic_population import shared_out
+from gde.evaluate.epidemic_readout import reduced
+from gde.evaluate.epidemic_sets import Keys, cut_sets, keys_of
+from gde.evaluate.metrics import check
+from gde.evaluate.tables import check_table
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return epidemic_store(tmp_path_factory.mktemp("epidemic") / "sets")
+
+
+@pytest.fixture(scope="module")
+def found(store):
+    """Metrics and tables of the model that sees all sites, and of the blind one."""
+    with torch.no_grad():
+        return [evaluate(model, store, config(), 0) for model in (SiteModel(), BlindModel())]
+
+
+def frame():
+    return Frame(ANCESTOR, PROTEIN)
+
+
+def value(found, which, metric):
+    return found[which][0][metric]["value"]
+
+
+def test_every_metric_is_there_and_finite(found):
+    for metrics, tables in found:
+        assert set(metrics) == set(METRICS["epidemic"])
+        check(metrics)
+        for name, table in tables.items():
+            check_table(name, table)
+        assert set(tables) == {"months", "sweeps", "sites", "future", "embedding", "left_out"}
+        assert all(m["ci"][0] <= m["ci"][1] for m in metrics.values())
+
+
+def test_month_and_country_are_read_by_who_sees_them(found):
+    month = found[0][0]["month/mae"]
+    assert month["value"] < 1.0 < month["baselines"]["median"]
+    assert month["value"] < month["baselines"]["single_sequence"]
+    assert set(month["baselines"]) == {"single_sequence", "kmers", "sites", "median"}
+    assert value(found, 1, "month/mae") > 2 * month["value"]
+    country = found[0][0]["country/accuracy"]
+    assert country["value"] > 0.8 > 0.5 > country["chance"]
+    assert value(found, 1, "country/accuracy") < 0.5
+    assert value(found, 0, "month/mae_future") > month["value"]  # no month so late was ever seen
+
+
+def test_sweeps_are_those_of_the_simulation(found):
+    for name in ("named_error", "error", "largest_error"):
+        metric = found[0][0][f"sweeps/{name}"]
+        assert metric["value"] < 3 * metric["ceiling"] < value(found, 1, f"sweeps/{name}")
+    assert value(found, 0, "sweeps/pearson") > 0.97 > 0.1 > value(found, 1, "sweeps/pearson")
+    assert value(found, 0, "sites/pearson") > 0.97
+    table = found[0][1]["sweeps"]
+    real = table[(table["label"] == "D14G") & (table["source"] == "real")]
+    truth = [share(14, m) for m in real["month [months]"]]
+    np.testing.assert_allclose(real["share [share of sequences]"], truth, atol=0.2)
+    assert {"D14G", "D30G", "D45G"} <= set(table["label"])
+
+
+def test_what_cannot_be_told_is_said(found):
+    why = dict(found[0][1]["left_out"][["group", "status"]].to_numpy())
+    assert why["sweeps/named_error"] == "the reference has no D at site 614: D614G"
+
+
+def test_the_baselines_do_not_see_the_model(found):
+    for metric in ("month/mae", "country/accuracy"):
+        for name in ("sites", "kmers"):
+            assert found[0][0][metric]["baselines"][name] == found[1][0][metric]["baselines"][name]
+
+
+def test_perplexity_of_the_true_law_is_that_of_real_sequences(found):
+    own = found[0][0]["perplexity/model"]
+    assert own["value"] == pytest.approx(own["target"], rel=0.1) and own["value"] < 1.5 < own["chance"]
+    markov = found[0][0]["perplexity/markov"]
+    assert markov["value"] == pytest.approx(markov["target"], rel=0.1)
+    assert value(found, 1, "perplexity/markov") < markov["target"]  # one sequence, the likeliest
+    likely = found[0][0]["likelihood/letter"]
+    assert likely["value"] > likely["baselines"]["other_set"] > likely["baselines"]["uniform"]
+
+
+def test_all_keys_where_few_are_held_out(store):
+    with torch.no_grad():
+        metrics, tables = evaluate(SiteModel(), store, config(keys="all", least=48), 0)
+    assert metrics["sweeps/error"]["protocol"] == "all_keys"
+    assert tables["sweeps"]["month [months]"].nunique() == MONTHS
+
+
+def test_months_without_sequences_are_left_out_and_named(store):
+    with torch.no_grad():
+        metrics, tables = evaluate(SiteModel(), store, config(least=500), 0)
+    assert not any(name.startswith(("sweeps", "sites", "novelty", "perplexity")) for name in metrics)
+    assert "month/mae" in metrics and tables["left_out"]["status"].str.contains("fewer than evaluation.least").any()
+
+
+def test_another_kind_of_store_is_refused(tmp_path):
+    from tokens import numbered, store_of
+
+    dna = store_of(numbered(8), np.arange(8) % 2, tmp_path / "dna")
+    with pytest.raises(GdeError, match="expected one of protein sequences by country and month"):
+        evaluate(SiteModel(), dna, config(), 0)
+
+
+def test_a_store_without_months_is_refused(tmp_path):
+    import pandas as pd
+
+    from gde.sets.token_writer import TokenStoreWriter
+
+    with TokenStoreWriter(tmp_path / "s", alphabet="protein", length=LENGTH, seed=0) as writer:
+        writer.write(sequences(0, 4, np.random.default_rng(0)), 0)
+        writer.finish(pd.DataFrame({"group": ["a"], "split": ["train"]}), {"kind": "sequences", "data": "user"})
+    from gde.sets.store import SetStore
+
+    with pytest.raises(GdeError, match="found 'month_index', expected a column of the groups"):
+        keys_of(SetStore.open(tmp_path / "s"))
+
+
+# The frame.
+
+
+def test_near_relatives_lie_side_by_side_and_others_are_aligned():
+    x = np.pad(ANCESTOR, (0, LENGTH - SITES))[None].repeat(4, 0)
+    x[1, 13] = NEW
+    x[2] = np.pad(np.delete(ANCESTOR, [19, 20, 21]), (0, LENGTH - SITES + 3))  # a deletion
+    x[3] = np.pad(np.insert(ANCESTOR, 40, [NEW, NEW]), (0, LENGTH - SITES - 2))  # an insertion
+    made = frame()
+    placed = made.place(x)
+    assert made.aligned == 2
+    np.testing.assert_array_equal(placed[0], ANCESTOR)
+    assert np.flatnonzero(placed[1] != ANCESTOR).tolist() == [13] and placed[1, 13] == NEW
+    gone = np.flatnonzero(placed[2] == GAP)
+    assert len(gone) == 3 and (placed[2][placed[2] != GAP] == np.delete(ANCESTOR, gone)).all()
+    np.testing.assert_array_equal(placed[3], ANCESTOR)
+    made.place(x)
+    assert made.aligned == 2  # each once
+
+
+def test_a_cut_sequence_tells_nothing_of_what_is_missing():
+    x = np.pad(ANCESTOR[5:50], (0, LENGTH - 45))[None]
+    placed = frame().place(x)[0]
+    assert (placed[:5] == PROTEIN.size).all() and (placed[50:] == PROTEIN.size).all()
+    np.testing.assert_array_equal(placed[5:50], ANCESTOR[5:50])
+    assert site_counts(frame(), placed[None])[:5].sum() == 0
+
+
+def test_nothing_is_placed_of_a_sequence_of_other_letters():
+    placed = frame().place(np.full((1, LENGTH), NEW, np.uint8))
+    assert placed.shape == (1, SITES)
+
+
+def test_the_reference_is_the_consensus_of_the_first_month_or_a_file(store, tmp_path):
+    month = keys_of(store).month
+    np.testing.assert_array_equal(frame_of(store, None, month).reference, ANCESTOR)
+    file = tmp_path / "reference.fasta"
+    other = ANCESTOR.copy()
+    other[0] = NEW
+    file.write_text(">reference\n" + PROTEIN.decode(other[None])[0] + "*\n")
+    np.testing.assert_array_equal(frame_of(store, str(file), month).reference, other)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "found no sequence"),
+        (b">a\n\n", "found no sequence"),
+        (b">a\nMKJ1\n", "found a file that cannot be read"),
+        (b"\x1f\x8b\x08\xff\xfe", "found"),
+        (None, "found a file that cannot be read"),
+    ],
+    ids=["empty", "no letters", "other letters", "no text", "no file"],
+)
+def test_a_reference_that_is_none_is_named(store, tmp_path, content, message):
+    file = tmp_path / "reference.fasta"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(GdeError, match=message) as caught:
+        frame_of(store, str(file), keys_of(store).month)
+    assert str(file) in str(caught.value)
+
+
+def test_names_of_mutations():
+    made = frame()
+    assert named(made, "D14G") == (13, NEW) and name_of(made, 13, NEW) == "D14G"
+    assert named(made, "E14G") is None and named(made, "D614G") is None
+    assert name_of(made, 13, GAP) == "D14-"
+
+
+# Sets, shares, what is near.
+
+
+def test_sets_are_disjoint_and_of_one_key(store):
+    keys, rng = keys_of(store), np.random.default_rng(0)
+    sets = cut_sets(store, keys, 16, 3, 10, rng)
+    assert all(len(rows) == 16 for rows in sets.rows)
+    rows = np.concatenate(sets.rows)
+    assert len(np.unique(rows)) == len(rows)
+    for own, g in zip(sets.rows, sets.group, strict=True):
+        assert own.min() >= store.starts[g] and own.max() < store.starts[g] + store.sizes[g]
+    part = keys.part[sets.group]
+    assert (part == "train").sum() == 10 and set(part) == {"train", "test", "future"}
+    small = cut_sets(store, keys, 1000, 3, 10**6, rng)
+    assert len(small.rows) == len(store)
+
+
+@pytest.mark.parametrize("n, sizes", [(10, [1, 1, 1]), (7, [100, 1]), (200, [3, 130, 52, 7])])
+def test_shares_sum_and_follow_the_sizes(n, sizes):
+    made = shared_out(n, np.array(sizes))
+    assert made.sum() == n and (np.abs(made - n * np.array(sizes) / sum(sizes)) < 1).all()
+
+
+def test_identity_counts_known_sites_only():
+    x = np.tile(ANCESTOR, (3, 1))
+    x[1, :6] = np.where(x[1, :6] == NEW, 1, NEW)
+    x[2, 6:12] = PROTEIN.size
+    np.testing.assert_allclose(nearest(x, ANCESTOR[None], frame()), [1, 1 - 6 / SITES, 1])
+
+
+def test_copies_are_found_among_all_training_sequences(store):
+    train = np.flatnonzero((store.groups["split"] == "train").to_numpy())
+    own, other = store.read(int(train[-1]))[:3], sequences(2, 3, np.random.default_rng(5), unknown=0.5)
+    assert copies({"a": own, "b": other}, store)["a"].tolist() == [1, 1, 1]
+    assert copies({"a": own, "b": other}, store)["b"].tolist() == [0, 0, 0]
+
+
+def test_principal_components_keep_what_regression_sees():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 500))
+    fit = np.arange(12)
+    a, b = reduced(x, fit), reduced(x, fit, np.arange(12, 20))
+    centred = x - x[fit].mean(0)
+    np.testing.assert_allclose(a @ a.T, centred[fit] @ centred[fit].T, atol=1e-6)
+    np.testing.assert_allclose(b @ a.T, centred[12:] @ centred[fit].T, atol=1e-6)
+
+
+# Months ahead.
+
+
+def path(kind, months=12, noise=0.05, seed=0):
+    rng = np.random.default_rng(seed)
+    t = np.arange(float(months))
+    mean = {"line": np.stack([t, -0.5 * t], 1), "still": np.zeros((months, 2))}[kind]
+    return t, mean, rng.normal(0, noise, (months, 2))
+
+
+def test_a_line_is_followed_and_noise_is_not():
+    t, mean, noise = path("line")
+    line = chosen_line(Months(t[:9], (mean + noise)[:9]), 3)
+    assert line.window > 2
+    guess = line(Months(t[:9], (mean + noise)[:9]), t[9:])
+    assert np.abs(guess - mean[9:]).max() < 0.2
+    t, mean, noise = path("still")
+    flat = chosen_line(Months(t[:9], noise[:9]), 3)
+    guess = flat(Months(t[:9], noise[:9]), t[9:])
+    assert np.abs(guess).max() < np.abs(PERSISTENCE(Months(t[:9], noise[:9]), t[9:])).max() + 0.05
+
+
+def test_persistence_is_the_last_month():
+    past = Months(np.arange(3.0), np.arange(6.0).reshape(3, 2))
+    np.testing.assert_allclose(PERSISTENCE(past, np.array([4.0, 9.0])), [[4, 5], [4, 5]])
+    np.testing.assert_allclose(Line(2, 0.0)(past, np.array([3.0])), [[6, 7]])
+    np.testing.assert_allclose(Line(3, 1e9)(past, np.array([30.0])), [[2, 3]], atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_intervals_hold_the_future_about_as_often_as_they_say(seed):
+    """A random walk with drift, seen through groups of which each is off by noise."""
+    rng = np.random.default_rng(seed)
+    months, groups = 24, 8
+    steps = rng.normal(0.3, 0.3, (months, 3)).cumsum(0)
+    month = np.repeat(np.arange(float(months)), groups)
+    z = np.repeat(steps, groups, 0) + rng.normal(0, 0.3, (months * groups, 3))
+    part = np.where(month >= months - 4, "future", "train").astype(object)
+    names = np.array([f"g{i}" for i in range(len(month))])
+    left = []
+    metrics, tables = extrapolation(z, Keys(names, names, month, part), rng, 100, left)
+    assert not left and metrics["extrapolation/coverage"]["value"] >= 0.7
+    distance = metrics["extrapolation/distance"]
+    assert distance["value"] < distance["baselines"]["mean_of_past"]
+    assert set(tables["future"]["source"]) == {"past", "true", "predicted", "persistence"}
+
+
+def test_without_months_held_out_there_is_no_extrapolation():
+    names = np.array(list("abc"))
+    left = []
+    keys = Keys(names, names, np.arange(3.0), np.array(["train"] * 3, object))
+    assert extrapolation(np.zeros((3, 2)), keys, np.random.default_rng(0), 10, left) == ({}, {})
+    assert left == [("extrapolation", "no month is held out whole")]

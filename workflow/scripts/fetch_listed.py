@@ -1,0 +1,13 @@
+"""Download files whose names are found in a listing, or go on with it, and write their names."""
+
+from pathlib import Path
+
+from gde.script import job
+
+with job(snakemake) as s:  # noqa: F821
+    from gde.listing import fetch_listed
+    from gde.sources import read_listing
+
+    count, out = s.wildcards["count"], Path(s.output[0])
+    wanted = None if count == "all" else int(count)
+    fetch_listed(read_listing(out.parent.name), out, wanted, mirror=s.config.get("mirror"))
