@@ -34,7 +34,7 @@ def draw(tables: Path, result: dict) -> Figure:
     for ax in flat[len(conditions) + 1 :]:
         ax.set_axis_off()
     handles, names = flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=4)
+    figure.legend(handles, names, loc="outside lower left", ncols=4)
     metric = result["metrics"]["expression/spearman"]
     text = f"Rank correlation of target and oracle {metric['value']:.2f}; of real sequences {metric['ceiling']:.2f}"
     figure.suptitle(text, fontsize=9)

@@ -39,7 +39,7 @@ def read_lines(path: Path, alphabet: Alphabet, length: int, *, too_long: str = "
     check_file(path, EXPECTED, AGAIN)
     if path.suffix == ".gz" and kind_of(path) != "a gzip file":
         raise other_file(path, f"a gzip file: {EXPECTED}", "fetch it again, or leave .gz off the name of a plain file")
-    first = 1
+    first, table = 1, alphabet.table.tobytes()
     for block in line_blocks(path, EXPECTED):
         text = np.frombuffer(block, np.uint8)
         stops = np.flatnonzero(text == FEED)
@@ -58,7 +58,8 @@ def read_lines(path: Path, alphabet: Alphabet, length: int, *, too_long: str = "
         numbers = _numbers(block, len(stops))
         if numbers is None or not np.isfinite(numbers).all():
             raise _no_number(path, block, starts, tabs, stops, alphabet, first)
-        tokens = padded(alphabet.table[text], starts, np.minimum(tabs, starts + length), length)
+        letter_tokens = np.frombuffer(block.translate(table), np.uint8)
+        tokens = padded(letter_tokens, starts, np.minimum(tabs, starts + length), length)
         if tokens.max() == ILLEGAL:
             raise _illegal(path, block, tokens, starts, alphabet, first)
         yield Lines(tokens, numbers, letters, first)

@@ -1,11 +1,11 @@
 """Packed files as streams of bytes: gzip, xz and zstd, told by their first bytes; one that was cut is an error."""
 
-import gzip
 import lzma
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from isal import igzip, isal_zlib  # unpacks twice as fast as Python's own
 
 from gde.errors import GdeError, bad
 from gde.foreign import check_file, kind_of, other_file
@@ -27,7 +27,7 @@ class Unpacked:
         """At most `size` bytes; none at the end."""
         try:
             return self._file.read(size)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as e:
+        except (OSError, EOFError, isal_zlib.error, lzma.LZMAError) as e:
             if getattr(e, "errno", None) is not None:  # of the disk; those of gzip and pyarrow have no number
                 raise
             raise self._damaged(e) from e
@@ -45,7 +45,7 @@ class Unpacked:
 
 def _open(path: Path, kind: str):
     if kind == "a gzip file":
-        return gzip.open(path)
+        return igzip.open(path)
     if kind == "an xz file":
         return lzma.open(path)
     if kind == "a zstd file":
