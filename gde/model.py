@@ -117,12 +117,23 @@ class GDE(nn.Module):
         return embed_store(self, store, groups, se=se)
 
     @torch.no_grad()
-    def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n samples of each embedded distribution: z (b, l) -> (b, n, d) in data units, or tokens uint8."""
+    def sample(
+        self, z: Tensor, n: int, *, generator: torch.Generator | None = None, given: Tensor | None = None
+    ) -> Tensor:
+        """Draw n samples of each embedded distribution: z (b, l) -> (b, n, d) in data units, or tokens uint8.
+
+        given : (b, n, k) tokens that the samples begin with; only of generators that draw letter by letter.
+        """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z: found shape {tuple(z.shape)}, expected (sets, {self.latent_dim})")
-        x = self.generator.sample(z.to(self.x_mean), n, generator=generator)
+        begun = {} if given is None else {"given": given.to(self.x_mean.device)}
+        x = self.generator.sample(z.to(self.x_mean), n, generator=generator, **begun)
         return x * self.x_scale + self.x_mean if self.alphabet is None else x
+
+    @property
+    def begins(self) -> bool:
+        """Whether `sample` takes tokens that samples begin with."""
+        return getattr(self.generator, "BEGINS", False)
 
     @torch.no_grad()
     def predict_labels(self, z: Tensor) -> Tensor:

@@ -99,6 +99,10 @@ METRICS = {
         "methylation/concordance_error",
         "methylation/entropy_error",
         "methylation/valid",
+        "sites/rate_error",
+        "sites/concordance_error",
+        "sites/entropy_error",
+        "sites/valid",
     ),
     "expression": (
         "axis/spearman",
@@ -308,14 +312,16 @@ class Epidemic(Section):
         16, description="sequences of a set that month and country are read of"
     )
     sets_per_key: Count = Field(4, description="disjoint such sets of each country and month, at most")
-    sets: Annotated[int, Field(ge=10)] = Field(2000, description="such sets that are learned from, at most; at random")
+    sets: Annotated[int, Field(ge=10)] = Field(
+        1000, description="such sets that are learned from, and that are tested, at most; at random"
+    )
     kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="letters of the words of the baseline `kmers`")
     keys: Literal["held_out", "all"] = Field(
         "held_out", description="countries and months that sequences are generated for; `all` where few are held out"
     )
     least: Count = Field(16, description="real sequences of a month below which it is left out of the sweeps")
     most: Annotated[int, Field(ge=10)] = Field(1000, description="real sequences of a month that are compared, at most")
-    generated: Annotated[int, Field(ge=10)] = Field(200, description="sequences generated for each month")
+    generated: Annotated[int, Field(ge=10)] = Field(100, description="sequences generated for each month")
     mutations: list[Annotated[str, Field(pattern="^[ACDEFGHIKLMNPQRSTVWY][1-9][0-9]*[ACDEFGHIKLMNPQRSTVWY]$")]] = Field(
         ["D614G"], description="mutations shown in any case, in the reference's numbers, such as D614G"
     )

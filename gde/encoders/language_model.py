@@ -94,6 +94,7 @@ class LanguageModel(Encoder):
             self.source = Path(files) if files is not None else Path(weights)
             self.config = self.published.read_config(self.source)
         self.width = self.config["hidden_size"]
+        self.then = build(REGISTRY, then, dim=self.width, latent_dim=latent_dim)  # first: the same in every mode
         if mode == "full":
             self.network = self.published.build(self.config)
         else:
@@ -105,7 +106,6 @@ class LanguageModel(Encoder):
             self.adapters = nn.ModuleList(Adapter(self.width, self.width, rank) for _ in range(pairs))
         self.register_buffer("centre", torch.zeros(self.width))
         self.register_buffer("spread", torch.ones(self.width))
-        self.then = build(REGISTRY, then, dim=self.width, latent_dim=latent_dim)
 
     def initialise(self) -> None:
         """Read the published weights; `gde.train` calls it once before training."""

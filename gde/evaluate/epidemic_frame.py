@@ -7,23 +7,22 @@ from typing import Any
 import numpy as np
 
 from gde.errors import bad
+from gde.evaluate.epidemic_align import GAP, Aligner
 from gde.evaluate.sequence_scores import ROWS
 from gde.sets.alphabet import Alphabet, lengths
 
-GAP = 0  # the token of a site that a sequence lacks
 FAR = 0.05  # share of differing sites from which a sequence of the reference's length is aligned as well
-OPEN, EXTEND = -11.0, -1.0  # of gaps, beside BLOSUM62
 
 
 class Frame:
     """Sites of a reference, tokens (R,). `aligned` counts different sequences that had to be aligned so far.
 
-    Near relatives of the reference's length lie side by side with it; the others are aligned from end to end, each
-    different one once.
+    Near relatives of the reference's length lie side by side with it; the others are aligned, each different one once.
     """
 
     def __init__(self, reference: np.ndarray, alphabet: Alphabet):
         self.reference, self.alphabet = reference, alphabet
+        self._aligner = Aligner(reference, alphabet)
         self._known: dict[bytes, np.ndarray] = {}
 
     @property
@@ -50,24 +49,8 @@ class Frame:
     def _align(self, letters: np.ndarray) -> np.ndarray:
         key = letters.tobytes()
         if key not in self._known:
-            found = np.zeros(self.sites, np.uint8)
-            target, query = (self.alphabet.decode(x[None])[0] for x in (self.reference, letters))
-            for (a, b), (c, d) in zip(*_aligner().align(target, query)[0].aligned, strict=True):
-                found[a:b] = letters[c:d]
-            there = np.flatnonzero(found != GAP)
-            found[: there[0] if len(there) else None] = self.alphabet.size  # an entry that was cut tells nothing there
-            found[there[-1] + 1 if len(there) else 0 :] = self.alphabet.size
-            self._known[key] = found
+            self._known[key] = self._aligner(letters)
         return self._known[key]
-
-
-def _aligner() -> Any:
-    from Bio.Align import PairwiseAligner, substitution_matrices
-
-    made = PairwiseAligner(mode="global", substitution_matrix=substitution_matrices.load("BLOSUM62"))
-    made.open_gap_score, made.extend_gap_score = OPEN, EXTEND
-    made.end_gap_score = 0.0  # entries are cut at their ends
-    return made
 
 
 def frame_of(store: Any, reference: str | None, month: np.ndarray) -> Frame:
@@ -126,9 +109,9 @@ def named(frame: Frame, name: str) -> tuple[int, int] | None:
 
 
 def site_counts(frame: Frame, placed: np.ndarray) -> np.ndarray:
-    """How often each letter stands at each site of placed sequences (n, R): (R, letters + 1) int64, column GAP for
+    """How often each letter stands at each site of placed sequences (n, R): (R, letters + 1) int32, column GAP for
     deletions; the unknown letter is not counted."""
-    counts = np.zeros((frame.sites, frame.alphabet.known + 1), np.int64)
+    counts = np.zeros((frame.sites, frame.alphabet.known + 1), np.int32)
     for token in range(frame.alphabet.known + 1):
         counts[:, token] = (placed == token).sum(0)
     return counts

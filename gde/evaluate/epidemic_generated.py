@@ -15,7 +15,7 @@ from gde.evaluate.sequence_scores import read_split
 from gde.evaluate.windows import drawn
 
 COMPARED = 500  # sequences of each side whose nearest known one is looked for
-VALIDATED = 20_000  # sequences that the order of the Markov chain is chosen with
+COUNTED = 20_000  # sequences, at most about, that the Markov chain is of, and that its order is chosen with
 
 
 def novelty(
@@ -112,8 +112,8 @@ def likelihoods(
         side: [Scored(z[found.group[i]], some) for i in chosen if len(some := found.tokens[side][i][:each])]
         for side in ("real", "generated")
     }
-    markov = Markov(options["markov"], store.alphabet.size).fit(read_split(store, "train"))
-    validation = np.concatenate([x for x, _ in read_split(store, "validation", VALIDATED)])
+    markov = Markov(options["markov"], store.alphabet.size).fit(read_split(store, "train", COUNTED))
+    validation = np.concatenate([x for x, _ in read_split(store, "validation", COUNTED)])
     order = markov.best_order(validation)
     metrics = {}
     metrics["likelihood/letter"], _ = letter_likelihood(model, sets["real"], markov, order, rng, options["bootstrap"])

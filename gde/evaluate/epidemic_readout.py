@@ -94,7 +94,7 @@ def countries(
     return {name: metric | {"chance": metric["baselines"]["majority"], "ceiling": 1.0}}
 
 
-def reduced(x: np.ndarray, fit: np.ndarray, chosen: np.ndarray | None = None, most: int = 256) -> np.ndarray:
+def reduced(x: np.ndarray, fit: np.ndarray, chosen: np.ndarray | None = None, most: int = 128) -> np.ndarray:
     """Rows `fit`, or `chosen`, of a view in at most `most` principal components of the rows `fit`: softmax regression
     on thousands of columns would take minutes, and says the same."""
     rows = fit if chosen is None else chosen

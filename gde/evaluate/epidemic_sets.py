@@ -67,7 +67,7 @@ class Sets:
 
 def cut_sets(store: Any, keys: Keys, size: int, repeats: int, most: int, rng: np.random.Generator) -> Sets:
     """At most `repeats` disjoint sets of `size` sequences of every group, one of all where it has fewer; of those that
-    train at most `most`, at random."""
+    train, of those held out, and of those held out in time, at most `most` each, at random."""
     rows, group = [], []
     for g, (start, n) in enumerate(zip(store.starts, store.sizes, strict=True)):
         each = min(size, int(n))
@@ -78,9 +78,9 @@ def cut_sets(store: Any, keys: Keys, size: int, repeats: int, most: int, rng: np
             rows.append(np.arange(first + k * each, first + (k + 1) * each))
             group.append(g)
     sets = Sets(rows, np.array(group))
-    trained = np.flatnonzero(keys.part[sets.group] == "train")
-    dropped = rng.permutation(trained)[most:]
-    return sets.of(np.setdiff1d(np.arange(len(rows)), dropped))
+    part = keys.part[sets.group]
+    kept = [rng.permutation(np.flatnonzero(part == name))[:most] for name in ("train", "test", FUTURE)]
+    return sets.of(np.sort(np.concatenate(kept)))
 
 
 def views_of(model: Any, store: Any, sets: Sets, keys: Keys, frame: Frame, k: int) -> dict[str, np.ndarray]:

@@ -67,9 +67,12 @@ def evaluate(
     else:
         left.append(("replicates", "no tissue with a held-out sample and another one"))
     own, more = generated(model, store, groups, whole, names, unit, split, options, seed, rng)
-    if more["methylation"].empty:
-        del more["methylation"]
-        left.append(("methylation", "no generated read has the form of a read"))
+    if "sites" not in more:
+        left.append(("sites", "the generator cannot begin with given letters"))
+    for name in ("methylation", "sites"):
+        if name in more and more[name].empty:
+            del more[name]
+            left.append((name, "no generated read has the form of a read"))
     metrics, tables = metrics | own, tables | more
     tables["embedding"] = embedding_table(whole, unit, names, tested, store.sizes[groups])
     tables["left_out"] = left_out_table(left)
@@ -98,44 +101,61 @@ def generated(
 
     A read is generated from the embedding of all reads of the sample; where reads are held out, of those that trained.
     What does not have the form of a read says nothing of methylation: it counts in `valid`, and in no score.
+    `methylation/*` : whole reads, genomic context and all.   `sites/*` : CpGs behind the contexts of the sample's own
+    reads, drawn by their weights; of generators that draw letter by letter.
     """
     draw = torch.Generator(model.device).manual_seed(seed_of(seed, "evaluate/methylation/generated") % 2**63)
+    n, context = options["generated"], store.meta["context"]
+    sources = ("methylation", "sites") if model.begins else ("methylation",)
     real: dict[str, list[Patterns]] = {}
-    made: dict[str, list[Patterns]] = {}
+    made: dict[str, dict[str, list[Patterns]]] = {source: {} for source in sources}
     for i in np.flatnonzero(split == "test"):
-        trained = np.flatnonzero((unit == unit[i]) & (split == "train"))
-        source = trained[0] if len(trained) else i
+        own = np.flatnonzero((unit == unit[i]) & (split == "train"))
+        embedding = z[own[0] if len(own) else i]
         real.setdefault(names[i], []).append(group_patterns(store, groups[i]))
-        made.setdefault(names[i], []).append(
-            generate(model, z[source], options["generated"], store.meta["context"], draw)
-        )
+        for source in sources:
+            begin = contexts(store, groups[i], n, rng) if source == "sites" else None
+            made[source].setdefault(names[i], []).append(generate(model, embedding, n, context, draw, begin))
     tissues = sorted(real)
-    truth, model_reads = ({t: join(side[t]) for t in tissues} for side in (real, made))
+    truth = {t: join(real[t]) for t in tissues}
     trained = join([group_patterns(store, g) for g in groups[split == "train"]])
-    valid, drawn = (np.array([f(model_reads[t].valid) for t in tissues]) for f in (np.mean, len))
-    model_reads = {t: reads.take(reads.valid) for t, reads in model_reads.items()}
-    metrics = {
-        f"methylation/{score}_error": error
-        for score in SCORES
-        if (error := score_error(score, truth, model_reads, int(drawn.min()), trained, rng, options["bootstrap"]))
-        is not None
-    }
-    metrics["methylation/valid"] = record(
-        valid.mean(), n=len(tissues), higher_is_better=True, ceiling=1.0,
-        ci=bootstrap(lambda i: valid[i].mean(), len(valid), rng, repeats=options["bootstrap"]),
-    )  # fmt: skip
-    return metrics, {
-        "methylation": score_table(truth, model_reads),
-        "methylation_levels": level_table(truth, model_reads),
-    }
+    metrics, tables = {}, {}
+    for source in sources:
+        reads = {t: join(made[source][t]) for t in tissues}
+        valid, drawn = (np.array([f(reads[t].valid) for t in tissues]) for f in (np.mean, len))
+        reads = {t: some.take(some.valid) for t, some in reads.items()}
+        for score in SCORES:
+            error = score_error(score, truth, reads, int(drawn.min()), trained, rng, options["bootstrap"])
+            if error is not None:
+                metrics[f"{source}/{score}_error"] = error
+        metrics[f"{source}/valid"] = record(
+            valid.mean(), n=len(tissues), higher_is_better=True, ceiling=1.0,
+            ci=bootstrap(lambda i, v=valid: v[i].mean(), len(valid), rng, repeats=options["bootstrap"]),
+        )  # fmt: skip
+        tables[source] = score_table(truth, reads)
+        if source == "methylation":
+            tables["methylation_levels"] = level_table(truth, reads)
+    return metrics, tables
 
 
-def generate(model: Any, z: np.ndarray, n: int, context: int, draw: torch.Generator) -> Patterns:
-    """Patterns of n reads generated from one embedding (l,)."""
+def contexts(store: Any, group: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """The letters (n, context) before the CpGs of n reads of a group, drawn by their weights."""
+    weight = store.read_weights(group)
+    share = None if weight is None else weight / weight.sum(dtype=np.float64)
+    rows = rng.choice(int(store.sizes[group]), n, p=share)
+    return store.read(group)[rows, : store.meta["context"]]
+
+
+def generate(
+    model: Any, z: np.ndarray, n: int, context: int, draw: torch.Generator, begin: np.ndarray | None = None
+) -> Patterns:
+    """Patterns of n reads generated from one embedding (l,); `begin` (n, context) : what they begin with."""
     one = torch.from_numpy(z).float()[None].to(model.device)
     parts = []
     for start in range(0, n, AT_ONCE):
-        tokens = model.sample(one, min(AT_ONCE, n - start), generator=draw)[0].cpu().numpy()
+        part = slice(start, start + AT_ONCE)
+        begun = {} if begin is None else {"given": torch.from_numpy(begin[part])[None]}
+        tokens = model.sample(one, min(AT_ONCE, n - start), generator=draw, **begun)[0].cpu().numpy()
         parts.append(patterns(tokens, context))
     return join(parts)
 

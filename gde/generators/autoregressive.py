@@ -36,6 +36,7 @@ class Autoregressive(nn.Module):
     """
 
     NORMS_OF_A_LAYER = 2
+    BEGINS = True  # `sample` takes letters to begin with
 
     def __init__(
         self,
@@ -141,16 +142,36 @@ class Autoregressive(nn.Module):
         generator: torch.Generator | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
+        given: Tensor | None = None,
     ) -> Tensor:
-        """z : (b, l).   returns tokens (b, n, L) uint8, 0 after the end; the same generator state gives the same."""
+        """z : (b, l).   returns tokens (b, n, L) uint8, 0 after the end; the same generator state gives the same.
+
+        given : (b, n, k) uint8, letters that the sequences begin with; what follows is drawn given z and them.
+        """
         options = drawing((self.temperature, self.top_p), temperature, top_p)
+        if given is not None:
+            given = self._beginning(given, len(z), n)
         out = torch.zeros(len(z) * n, self.dim, dtype=torch.uint8, device=z.device)
         for part, of in self._pieces(len(z), n, z.device, self.kept):
-            out[part] = self.spelled(self._draw(self.condition(z[of]), generator=generator, **options))
+            begun = None if given is None else given[part]
+            out[part] = self.spelled(self._draw(self.condition(z[of]), begun, generator=generator, **options))
         return out.view(len(z), n, self.dim)
 
-    def _draw(self, condition: Condition, **options: Any) -> Tensor:
-        """Units (r, places) int64 of a sequence for each row, one by one; a place costs one step of the network."""
+    def _beginning(self, given: Tensor, b: int, n: int) -> Tensor:
+        """Units (b n, k) of letters that sequences begin with. ValueError where they do not fit."""
+        if given.shape[:2] != (b, n) or given.shape[2] > self.dim or (given == 0).any():
+            found = f"shape {tuple(given.shape)}" + (", an end among them" if (given == 0).any() else "")
+            raise ValueError(f"given: found {found}, expected ({b}, {n}, at most {self.dim}) letters")
+        words = self.words(given.flatten(0, 1).long())
+        if words.shape[1] != given.shape[2]:
+            raise ValueError("given: found letters for a generator of other units, expected None")
+        return words
+
+    def _draw(self, condition: Condition, begun: Tensor | None, **options: Any) -> Tensor:
+        """Units (r, places) int64 of a sequence for each row, one by one; a place costs one step of the network.
+
+        begun : (r, k) units that stand already; None = none.
+        """
         rows = len(condition.prefix)
         out = torch.zeros(rows, self.places, dtype=torch.long, device=condition.prefix.device)
         h, step = None, self.start(rows, condition.films)
@@ -161,7 +182,10 @@ class Autoregressive(nn.Module):
             logits = self.scores(h)
             if t == 0:
                 logits = without_empty(logits[:, None])[:, 0]
-            token = torch.where(running, draw(logits, **options), 0)
+            if begun is not None and t < begun.shape[1]:
+                token = begun[:, t]
+            else:
+                token = torch.where(running, draw(logits, **options), 0)
             out[:, t] = token
             running = token != 0
             if t + 1 == self.places or (t % LOOK == LOOK - 1 and not running.any()):

@@ -77,8 +77,10 @@ def opened(path: Path) -> IO[bytes]:
         return gzip.open(path)
     with path.open("rb") as f:
         head = f.read(5)
-    if path.suffix == ".gz" or head != b"<?xml":
+    if head != b"<?xml":
         raise other_file(path, EXPECTED, "give the .xml.gz file itself")
+    if path.suffix == ".gz":
+        raise bad(path, "XML that is not packed", "a gzip file, as its name says", f"{REMEDY}, or name it .xml")
     return path.open("rb")
 
 

@@ -1,4 +1,4 @@
-"""Large text files, plain or packed, as blocks of whole lines; a file that was cut is an error, never a shorter file."""
+"""Large text files, plain or packed, as blocks of whole lines; one that was cut is an error, never a shorter file."""
 
 import os
 from collections.abc import Iterator

@@ -30,6 +30,7 @@ KNOWN = {
     "46a1592420feadf2fc1bb48675fc2379da84a671a093379177f2b58785c7c772": "excerpt",  # epialleleR, meth010-Z00102
     "36029cc6780d7b2c47ea0d56a669d97ecd0c749066ef8a27ca4bdc04e80139e5": "excerpt",  # epialleleR, meth100-Z01001
     "da4b2de0f3ac3ae74b2dc7b6ecf6efc2946d7cae0a403d6faf3d322b579ecedd": "excerpt",  # epialleleR, meth100-Z01002
+    "7b5670066d3c28b6ac76f2544a64c83d0e04cb9eeeb4dffd2c03c0d8866b14fb": "excerpt",  # PubMed sample 2018
     "1dda104074e43e5d80edf0aef3f31445ff59146ed3d99781ea79f308320fb235": "excerpt",  # epialleleR, WBC-Z09001
     "492d9e90828e0d789d720244dd44bc743de5b8e91782e982fb8b26b66772e805": "excerpt",  # epialleleR, WBC-Z09002
     "07878c981c60823bd8c84fc72ed09664b5f4d5bd02006426e536615100cbb21e": "excerpt",  # GenBank spikes, GISAID's layout

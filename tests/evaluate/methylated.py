@@ -60,7 +60,7 @@ class RateModel(torch.nn.Module):
     """Embeds the share of methylated CpGs and generates reads of it; `blind` to it, the embedding is noise."""
 
     device, latent_dim, config = torch.device("cpu"), 2, {"training": {}}
-    dim = CONTEXT + CPGS
+    dim, begins = CONTEXT + CPGS, True
 
     def __init__(self, blind: bool = False):
         super().__init__()
@@ -77,10 +77,13 @@ class RateModel(torch.nn.Module):
         noise = torch.sin(1e4 * x[:, 0].double() @ torch.arange(1.0, self.dim + 1).double()).float()
         return torch.stack([noise if self.blind else share, noise * 1e-3], 1)
 
-    def sample(self, z, n, *, generator=None):
+    def sample(self, z, n, *, generator=None, given=None):
         rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
         rate = 0.5 if self.blind else float(z[0, 0])
-        return torch.from_numpy(reads(rng, rate, n))[None]
+        x = torch.from_numpy(reads(rng, rate, n))[None]
+        if given is not None:
+            x[:, :, :CONTEXT] = given
+        return x
 
 
 def embed_whole(model, store, groups=None, *, se=True):

@@ -88,8 +88,8 @@ def test_reads_held_out_are_told_apart_from_samples_held_out(tmp_path):
 class HalfModel(RateModel):
     """Every second read generated has a G among its CpGs, all of whose others are methylated."""
 
-    def sample(self, z, n, *, generator=None):
-        x = super().sample(z, n, generator=generator)
+    def sample(self, z, n, *, generator=None, given=None):
+        x = super().sample(z, n, generator=generator, given=given)
         c, g = DNA.encode("CG").tolist()
         x[:, ::2, CONTEXT:] = torch.where(x[:, ::2, CONTEXT:] > 0, c, 0)
         x[:, ::2, CONTEXT] = g
@@ -104,13 +104,46 @@ def test_what_is_no_read_counts_in_no_score(tmp_path):
 
 def test_a_model_without_a_read_is_wholly_wrong(tmp_path):
     model = RateModel()
-    model.sample = lambda z, n, generator=None: torch.ones(1, n, CONTEXT + CPGS, dtype=torch.uint8)  # all A
+    model.sample = lambda z, n, generator=None, given=None: torch.ones(1, n, CONTEXT + CPGS, dtype=torch.uint8)  # all A
     metrics, tables = methylation.evaluate(model, store_of(tmp_path / "s"), config(), 0)
     assert metrics["methylation/valid"]["value"] == 0.0 and metrics["methylation/rate_error"]["value"] == 1.0
-    assert "methylation" not in tables and "methylation" in set(tables["left_out"]["group"])
+    assert not {"methylation", "sites"} & set(tables)
+    assert {"methylation", "sites"} <= set(tables["left_out"]["group"])
     check(metrics)
     (tmp_path / "tables").mkdir()
     write_tables(tmp_path / "tables", tables)
+
+
+class SiteModel(RateModel):
+    """Whose reads are methylated as their contexts say: all CpGs behind an A, none behind another letter."""
+
+    def sample(self, z, n, *, generator=None, given=None):
+        x = super().sample(z, n, generator=generator, given=given)
+        a, c, t = DNA.encode("ACT").tolist()
+        there = x[:, :, CONTEXT:] > 0
+        x[:, :, CONTEXT:] = torch.where(x[:, :, :1] == a, c, t) * there
+        return x
+
+
+def test_sites_are_those_of_the_samples_own_reads(tmp_path):
+    store = store_of(tmp_path / "s")
+    a = DNA.encode("A")[0]
+    metrics, tables = methylation.evaluate(SiteModel(), store, config(generated=2000), 0)
+    found = tables["sites"].query("quantity.str.startswith('rate')").set_index("label")["generated [1]"]
+    for tissue in found.index:
+        rows = np.flatnonzero((store.groups["tissue"] == tissue) & (store.groups["split"] == "test"))
+        begins, weight = (np.concatenate([f(g) for g in rows]) for f in (store.read, store.read_weights))
+        share = np.average(begins[:, 0] == a, weights=weight)
+        assert found[tissue] == pytest.approx(share, abs=0.06)
+    check(metrics)
+
+
+def test_a_generator_that_cannot_begin_leaves_sites_out(tmp_path):
+    model = RateModel()
+    model.begins = False
+    metrics, tables = methylation.evaluate(model, store_of(tmp_path / "s"), config(), 0)
+    assert not [name for name in metrics if name.startswith("sites/")] and "sites" not in tables
+    assert "sites" in set(tables["left_out"]["group"])
 
 
 def test_a_single_tissue_leaves_tissues_out(tmp_path):

@@ -144,3 +144,24 @@ def test_validation_counts_every_sequence():
         assert float(generator.loss(x, z)) == pytest.approx(float(-generator.log_prob(x, z).mean() / LENGTH), rel=1e-5)
     parts = [float(generator.loss(x, z).detach()) for _ in range(2)]
     assert parts[0] != parts[1]
+
+
+@torch.no_grad()
+def test_what_is_given_stands_and_the_rest_is_drawn_behind_it(generator):
+    z, given = torch.randn(2, LATENT), letters(6)[:, :8].view(2, 3, 8).to(torch.uint8)
+    draw = torch.Generator()
+    x = generator.sample(z, 3, generator=draw.manual_seed(0), given=given)
+    assert torch.equal(x[:, :, :8], given)
+    # drawn letter by letter from the law that the whole sequences have: the likeliest letter at temperature 0+
+    cold = generator.sample(z, 3, generator=draw, given=given, temperature=1e-4)
+    logits = generator.logits(cold.flatten(0, 1).long(), generator.condition(z.repeat_interleave(3, 0)))
+    assert torch.equal(logits[:, 8].argmax(-1).to(torch.uint8), cold[:, :, 8].flatten())
+
+
+@pytest.mark.parametrize("shape", [(2, 3, LENGTH + 1), (3, 2, 4)])
+def test_what_is_given_must_fit(shape):
+    generator = make("gpt", {})
+    with pytest.raises(ValueError, match="given: found shape"):
+        generator.sample(torch.randn(2, LATENT), 3, given=torch.ones(shape, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="an end among them"):
+        generator.sample(torch.randn(2, LATENT), 3, given=torch.zeros(2, 3, 4, dtype=torch.uint8))

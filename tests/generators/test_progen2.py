@@ -141,7 +141,7 @@ def test_logits_are_those_of_codegen(folder):
     ("layers", "width", "rotary", "size"), [(12, 1024, 32, 604_604_816), (27, 1536, 48, None)], ids=["small", "medium"]
 )
 def test_published_names_and_shapes(layers, width, rotary, size):
-    """Of ProGen2-small and -medium; a safetensors file of exactly these is as long as the published one, to the byte."""
+    """Of ProGen2-small and -medium; a file of exactly these is as long as the published one, to the byte."""
     with torch.device("meta"):
         made = ProGen2(LENGTH, LATENT, vocabulary=21, hidden=width, layers=layers, heads=16, rotary=rotary)
         tensors = published(width, layers, device="meta")

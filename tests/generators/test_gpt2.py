@@ -1,0 +1,236 @@
+"""GPT-2 from a published directory: its words without loss of a byte, its logits, and letter by letter without it."""
+
+import json
+import random
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+
+from gde.errors import GdeError
+from gde.generators.gpt2 import Gpt2
+from gde.model import GDE
+from gde.nets.byte_pairs import LETTERS, BytePairs
+from gde.sets.alphabet import ALPHABETS
+
+PAIRS = ["t h", "th e", "Ġ the", "i n", "Ġ c", "Ã ©", "a t", "Ġc at", "Ġthe Ġcat", "e r", "in g"]
+SPELLED = [
+    bytes([b]) for b in sorted(LETTERS, key=lambda b: ord(LETTERS[b]))
+]  # GPT-2's order: those it can print first
+WORDS, WIDTH, LAYERS, LATENT, LENGTH = 256 + 10 + 1, 16, 2, 3, 40
+PAIRS = [pair for pair in PAIRS if pair != "Ġthe Ġcat"]  # its expression never joins words
+TEXTS = [
+    "the cat in the hat",
+    " the thin cats, singing: 'we'll 3 x 7!'\n\n  the end\t",
+    "café über naïve 日本語 🧬",
+    "",
+    "a",
+]
+
+
+@pytest.fixture(scope="module", params=["vocab.json", "tokenizer.json"])
+def folder(request, tmp_path_factory):
+    """A published model: small, of random weights, its words in one layout or the other."""
+    path = tmp_path_factory.mktemp("gpt2")
+    order = {text.decode("latin-1"): i for i, text in enumerate(SPELLED)}
+    vocabulary = {LETTERS[ord(letter)]: i for letter, i in order.items()}
+    for pair in PAIRS:
+        vocabulary[pair.replace(" ", "")] = len(vocabulary)
+    vocabulary["<|endoftext|>"] = len(vocabulary)
+    assert len(vocabulary) == WORDS
+    if request.param == "vocab.json":
+        (path / "vocab.json").write_text(json.dumps(vocabulary))
+        (path / "merges.txt").write_text("#version: 0.2\n" + "\n".join(PAIRS) + "\n")
+    else:
+        merges = [pair.split() for pair in PAIRS]
+        (path / "tokenizer.json").write_text(
+            json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": merges}})
+        )
+    torch.manual_seed(0)
+    sizes = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 4, "n_positions": 64, "vocab_size": WORDS}
+    model = GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=0.3))
+    model.save_pretrained(path)
+    return path
+
+
+def model(folder, **options) -> Gpt2:
+    torch.manual_seed(1)
+    sizes = {"hidden": WIDTH, "layers": LAYERS, "heads": 4, "words": WORDS, "most_words": 30, "vocabulary": 255}
+    made = Gpt2(LENGTH, LATENT, weights=str(folder), **(sizes | options))
+    made.initialise()
+    return made
+
+
+def letters(texts: list[str | bytes]) -> torch.Tensor:
+    """Tokens (1, n, LENGTH) of texts, longer ones cut at a byte."""
+    rows = torch.zeros(1, len(texts), LENGTH, dtype=torch.uint8)
+    for row, text in zip(rows[0], texts, strict=True):
+        raw = (text.encode() if isinstance(text, str) else text)[:LENGTH]
+        row[: len(raw)] = torch.tensor(list(raw), dtype=torch.uint8)
+    return rows
+
+
+def test_words_are_the_tokenizers(folder):
+    """As `transformers` cuts texts with the same files."""
+    pairs = BytePairs(WORDS)
+    pairs.read(folder)
+    merges = [tuple(pair.split()) for pair in PAIRS]
+    vocabulary = {"".join(LETTERS[b] for b in pairs.text([i])): i for i in range(WORDS - 1)}
+    other = GPT2TokenizerFast(vocab=vocabulary | {"<|endoftext|>": WORDS - 1}, merges=merges)
+    for text in TEXTS:
+        assert pairs.words(text.encode()) == other.encode(text)
+    assert len(pairs.words(b" the cat")) == 2
+
+
+def test_no_byte_is_lost(folder):
+    """Text, and any bytes: those that are no UTF-8, also a letter that is cut, are words of their own."""
+    pairs, rng = BytePairs(WORDS), random.Random(0)
+    pairs.read(folder)
+    for raw in [
+        *map(str.encode, TEXTS),
+        "é".encode()[:1],
+        b"the\xff\xfe the",
+        bytes(range(256)),
+        *(rng.randbytes(50) for _ in range(50)),
+    ]:
+        assert pairs.text(pairs.words(raw)) == raw
+    assert pairs.with_nul == [SPELLED.index(b"\0")]
+
+
+def test_letters_to_words_and_back(folder):
+    made, x = model(folder), letters([t for t in TEXTS if t])
+    words = made.words(x[0].long())
+    assert words.shape == (4, 30) and (words[0] != 0).sum() < len(TEXTS[0])
+    whole = (words[:, -1] == 0).nonzero()[:, 0]  # none of whose words was cut
+    assert len(whole) >= 2
+    assert torch.equal(made.spelled(words)[whole], x[0, whole])
+    assert made.spelled(torch.full((1, 30), 1 + words.max()))[0].shape == (
+        LENGTH,
+    )  # more letters than there is room for
+
+
+@pytest.mark.parametrize("conditioning", ["prefix", "additive", "adaln"])
+@torch.no_grad()
+def test_logits_are_those_of_the_published_model(folder, conditioning):
+    """After its end mark, whatever the embedding; ours has the end mark first, and never the byte of zeros."""
+    made, other = model(folder, conditioning=conditioning), GPT2LMHeadModel.from_pretrained(folder).eval()
+    words = made.words(letters([TEXTS[0], TEXTS[2]])[0].long())
+    found = made.logits(words, made.condition(torch.randn(2, LATENT)))
+    expected = other(torch.cat([torch.full((2, 1), WORDS - 1), (words[:, :-1] - 1) % WORDS], 1)).logits.roll(1, -1)
+    nul = 1 + SPELLED.index(b"\0")
+    assert (found[..., nul] == -torch.inf).all()
+    seen = words.cumprod(1).bool()  # what stands behind the end is of no account
+    keep = torch.arange(WORDS) != nul
+    torch.testing.assert_close(found[seen][:, keep], expected[seen][:, keep], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_likelihood_of_a_text_is_that_of_its_words(folder):
+    made, z, x = model(folder), torch.randn(1, LATENT), letters([TEXTS[0], "a", TEXTS[2], TEXTS[1]])
+    found = made.log_prob(x, z)[0]
+    for text, value in zip((TEXTS[0], "a"), found, strict=False):
+        numbers = made.spelling.words(text.encode())
+        logits = made.logits(made.words(letters([text])[0].long()), made.condition(z))[0].log_softmax(-1)
+        first = made.logits(made.words(letters([text])[0].long()), made.condition(z))[0, 0, 1:].log_softmax(-1)
+        expected = (
+            first[numbers[0]] + sum(logits[t, 1 + w] for t, w in enumerate(numbers) if t) + logits[len(numbers), 0]
+        )
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
+    assert float(made.loss(x, z)) == pytest.approx(-float(found.mean()) / LENGTH, rel=1e-5)
+
+
+@torch.no_grad()
+def test_samples_are_texts(folder):
+    made, z = model(folder), torch.randn(2, LATENT)
+    x = made.sample(z, 40, generator=torch.Generator().manual_seed(0))
+    assert x.shape == (2, 40, LENGTH) and x.dtype == torch.uint8 and (x[..., 0] > 0).all()
+    assert (x[(x == 0).cumsum(-1) > 0] == 0).all()
+    assert torch.equal(x, made.sample(z, 40, generator=torch.Generator().manual_seed(0)))
+    assert len(set(ALPHABETS["text"].decode(x.flatten(0, 1).numpy()))) > 40
+
+
+def test_padding_has_no_part(folder):
+    """Neither behind the end of a text nor of its words: the same loss and gradients with more room for both."""
+    found = []
+    for most in (20, 30):
+        made, z = model(folder, most_words=most, prefix=1), torch.ones(1, LATENT)
+        loss = made.loss(letters(["the cat", "in the hat"]), z)
+        found.append((loss, torch.autograd.grad(loss, [made.letters.weight, made.network.h[0].attn.c_attn.weight])))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_a_trained_model_needs_no_published_files(folder, tmp_path, no_fsync):
+    """The words travel with it."""
+    config = {
+        "encoder": {"kind": "dna_conv", "hidden": 8, "layers": 1},
+        "generator": {"kind": "gpt2", "hidden": WIDTH, "layers": LAYERS, "words": WORDS, "most_words": 30}
+        | {"weights": str(tmp_path / "nowhere")},
+        "latent_dim": LATENT,
+        "tokens": {"alphabet": "text", "length": LENGTH},
+    }
+    torch.manual_seed(0)
+    made = GDE(config, mean=torch.zeros(LENGTH), scale=torch.ones(LENGTH)).eval()
+    made.generator.weights = str(folder)
+    made.generator.initialise()
+    made.save(tmp_path / "model")
+    loaded, z, x = GDE.load(tmp_path / "model"), torch.randn(2, LATENT), letters(["the cat", "in the hat"])
+    assert torch.equal(
+        made.generator.log_prob(x.expand(2, -1, -1), z), loaded.generator.log_prob(x.expand(2, -1, -1), z)
+    )
+    draws = [m.sample(z, 5, generator=torch.Generator().manual_seed(0)) for m in (made, loaded)]
+    assert torch.equal(*draws)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"hidden": 32}, r"n_embd: found 16, expected 32; set generator.hidden, layers and heads as"),
+        ({"words": 300}, r"wte.weight: found \(267, 16\), expected \(300, 16\)"),
+        ({"prefix": 40, "conditioning": "prefix"}, r"found 64 places, expected 69, prefix and words; lower generator"),
+        ({"vocabulary": 5}, "an alphabet of 5 letters, expected texts"),
+    ],
+    ids=["width", "words", "places", "alphabet"],
+)
+def test_another_model_is_refused(folder, options, said):
+    with pytest.raises(GdeError, match=said):
+        model(folder, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v.update({"the": 300}), "other words"),
+        (lambda v: v.pop("!"), "other words"),
+        (lambda v: v.update({"more": WORDS}), "other words .*268 words, 10 joined pairs"),
+    ],
+    ids=["order", "byte", "more"],
+)
+def test_other_words_are_refused(folder, tmp_path, change, said):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    name = "vocab.json" if (folder / "vocab.json").exists() else "tokenizer.json"
+    table = json.loads((folder / name).read_text())
+    change(table if name == "vocab.json" else table["model"]["vocab"])
+    (tmp_path / name).write_text(json.dumps(table))
+    with pytest.raises(GdeError, match=rf"{name}: found {said}"):
+        model(tmp_path)
+
+
+def test_tensors_that_are_missing_are_named(folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["transformer.h.1.mlp.c_fc.bias"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(GdeError, match=r"h\.1\.mlp\.c_fc\.bias: found no such tensor, expected \(64,\)"):
+        model(tmp_path)
+
+
+def test_without_weights_it_is_letter_by_letter():
+    """Bytes in, bytes out: no tokenizer is needed."""
+    made = Gpt2(LENGTH, LATENT, vocabulary=255, hidden=8, layers=1, heads=2)
+    x = letters([b"\xff\xfe the", "café"])
+    assert made.words(x[0].long()).equal(x[0].long()) and made.letters.weight.shape[0] == 256
+    assert made.loss(x, torch.zeros(1, LATENT)).isfinite()
+    assert made.sample(torch.zeros(1, LATENT), 3).shape == (1, 3, LENGTH)
