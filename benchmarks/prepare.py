@@ -1,6 +1,7 @@
 """Time and memory of preparing data, with the plain route beside it, each in a process of its own.
 
-python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat|gpra|spike] [--cells 2000 4000] [--genes N] [--full] [--no-plain]
+python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat|gpra|spike] [--cells 2000 4000] [--genes N]
+    [--full] [--no-plain]
 
 Plain is scanpy for single cells, and a loop over the lines for reads (`pat`: --cells are reads, --genes letters
 of the genome), promoters (`gpra`: --cells are promoters, --genes letters of each) and proteins (`spike`: --cells are

@@ -38,8 +38,8 @@ def card(config: dict[str, Any], report: dict[str, Any], description: str = "") 
     """The card's text."""
     training, budget = config["training"], config["budget"]
     methods = METHODS.format(
-        encoder=config["encoder"]["kind"],
-        generator=config["generator"]["kind"],
+        encoder=encoder_words(config["encoder"]),
+        generator=generator_words(config["generator"]),
         latent_dim=config["latent_dim"],
         best_step=budget["best_step"],
         **{k: training[k] for k in ("n_sets", "set_size")},
@@ -89,6 +89,25 @@ def card(config: dict[str, Any], report: dict[str, Any], description: str = "") 
             "",
         ]
     )
+
+
+def encoder_words(encoder: dict[str, Any]) -> str:
+    """Kind of an encoder; of one behind a language model, also which one that is and what was trained of it."""
+    if "then" not in encoder:
+        return encoder["kind"]
+    trained = {"frozen": "not trained", "full": "trained, too", "lora": "with trained low-rank adapters"}[
+        encoder["mode"]
+    ]
+    digest = f", SHA-256 {encoder['weights_sha256'][:16]}" if encoder["weights_sha256"] else ""
+    origin = f"{encoder['weights']}{digest}" if encoder["weights"] else "from scratch"
+    return f"{encoder['then']['kind']} (behind the language model of {encoder['kind']}: {origin}; {trained})"
+
+
+def generator_words(generator: dict[str, Any]) -> str:
+    """Kind of a generator, and the published weights that its training began with."""
+    if not generator.get("weights"):
+        return generator["kind"]
+    return f"{generator['kind']} (begun from {generator['weights']}, SHA-256 {generator['weights_sha256'][:16]})"
 
 
 def provenance_lines(record: dict[str, Any]) -> list[str]:

@@ -94,12 +94,16 @@ def main() -> int:
 
             save_file(tensors_of(path), out)
     except Refused as e:
-        print(json.dumps({"found": str(e)}))
-        return REFUSED
+        return refuse(str(e))
     except MemoryError:
-        print(json.dumps({"found": f"a pickle that needs more than {room} bytes of memory"}))
-        return REFUSED
+        return refuse(f"a pickle that needs more than {room} bytes of memory")
     return 0
+
+
+def refuse(found: str) -> int:
+    """Tell the parent what was found."""
+    sys.stdout.write(json.dumps({"found": found}) + "\n")
+    return REFUSED
 
 
 if __name__ == "__main__":

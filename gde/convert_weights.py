@@ -37,11 +37,12 @@ def convert(source: Path, target: Path, *, member: str | None = None) -> None:
     """Take the tensors out of a pickle, and nothing else.
 
     source : the pickle, or an archive with it.   member : its name there, or a pattern; None = the only pickle in it.
-    target : a directory, which becomes a published model (model.safetensors, and config.json and vocabularies that lie
-        beside the pickle or in the archive); or an .npz of vectors by name, from a dict of text and numbers.
+    target : a directory, or model.safetensors in it, which becomes a published model: with config.json and vocabularies
+        that lie beside the pickle or in the archive; or an .npz of vectors by name, from a dict of text and numbers.
     GdeError says what else was in it; then nothing is written.
     """
     check_file(source, EXPECTED, "give the file that was downloaded")
+    target = target.parent if target.name == SINGLE else target
     with tempfile.TemporaryDirectory(prefix="gde-convert-") as scratch:
         inside, outside = Path(scratch, "in"), Path(scratch, "out")
         inside.mkdir()

@@ -20,7 +20,7 @@ TOP = PACKAGE.name
 # to the others: who uses one names it among the roots. Otherwise an edit of `gde.embed` would retrain everything.
 SERVICES = ("gde.model", "gde.objectives", "gde.sets.families", "gde.sets.source")
 # Lists of kinds, left out: a new kind changes no other, and which class one names is given by the roots.
-REGISTRIES = ("REGISTRY", "TOKEN_KINDS", "ALPHABET_OF")
+REGISTRIES = ("REGISTRY", "TOKEN_KINDS", "ALPHABET_OF", "PUBLISHED_FOR")
 # What records where a result came from, or only refuses files, never changes its numbers, and is in no digest.
 RECORDS = ("gde.provenance", "gde.canonical", "gde.digest", "gde.integrity", "gde.temporary", "gde.foreign")
 

@@ -45,8 +45,15 @@ def embed_store(
     """
     groups = np.arange(len(store)) if groups is None else np.asarray(groups)
     rows_at_once = rows_at_once or default_rows(model)
-    if hasattr(model.encoder, "remember"):  # what is costly is computed for all of them together
+    with model.encoder.unchanging():
         model.encoder.remember(store.chunks(groups))
+        return _embed_groups(model, store, groups, se, rows_at_once)
+
+
+def _embed_groups(
+    model: GDE, store: SetStore, groups: np.ndarray, se: bool, rows_at_once: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `embed_store`, of positions."""
     sizes = store.sizes[groups]
     z = np.full((len(groups), model.latent_dim), np.nan, np.float32)
     errors = np.full_like(z, np.nan)

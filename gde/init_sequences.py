@@ -9,11 +9,14 @@ import yaml
 from gde.errors import bad
 from gde.prepare.header_fields import KEY_VALUE, NAME, key_values
 from gde.prepare.sequence_files import TABLE, Lines, SequenceFile, ending_of
+from gde.prepare.sequence_letters import SEVERAL
+from gde.sets.alphabet import ALPHABETS
 
 LOOKED_AT = 2000  # records whose fields are counted
 SEQUENCE = "sequence"  # column of a table
 FEWEST = 5  # sequences in a group that is worth a set, on average
 WIDE = 10**6  # no line breaks
+OTHERS = "-. "  # letters of no kind, which the reader names
 TEMPLATE = """\
 # Written by `gde init`. Every key has a default: config/README.md lists them all.
 description: {description}
@@ -21,6 +24,7 @@ description: {description}
 dataset:
   kind: sequences
   path: {path}
+  alphabet: {alphabet}        # dna or protein
   {fields}
   # One set of sequences per combination of these. In the file: {columns}
   groupby: {groupby}
@@ -58,6 +62,12 @@ def first_records(path: Path) -> tuple[list[dict[str, str]], str | None]:
     return [values | {SEQUENCE: text} for values, text in zip(out, records.texts, strict=True)], fields
 
 
+def alphabet_of(letters: str) -> str:
+    """`protein` for letters of which some are in no DNA, else `dna`."""
+    dna = ALPHABETS["dna"].letters.encode() + SEVERAL["dna"] + b"U"
+    return "protein" if set(letters.upper()) - set(dna.decode()) - set(OTHERS) else "dna"
+
+
 def describe_sequences(path: Path, groupby: list[str] | None) -> str:
     """The text of an experiment file. GdeError where no field groups the sequences, or `groupby` names none."""
     records, fields = first_records(path)
@@ -82,6 +92,7 @@ def describe_sequences(path: Path, groupby: list[str] | None) -> str:
             "\n"
         )[0],
         path=yaml.safe_dump(str(path), width=WIDE).split("\n")[0],
+        alphabet=alphabet_of("".join(r[SEQUENCE] for r in records)),
         fields=line,
         columns=", ".join(f"{name} ({n})" for name, n in others.items()) or "none",
         groupby=yaml.safe_dump(groupby, default_flow_style=True, width=WIDE).strip(),

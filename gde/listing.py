@@ -47,7 +47,8 @@ def fetch_listed(
             digest = read_digest(get(urljoin(base, f"{name}.md5"), session, limits), urljoin(base, f"{name}.md5"))
             source = Source(
                 dataset=listed.dataset, file=name, access="open", origin=listed.origin, licence=listed.licence,
-                citation=listed.citation, urls=(urljoin(base, name),), bytes=None, sha256=None, md5=digest, package=None,
+                citation=listed.citation, urls=(urljoin(base, name),), bytes=None, sha256=None, md5=digest,
+                package=None,
             )  # fmt: skip
             fetch(source, root, limits=limits)
             pin = read_pins(root)[str(source.path)]
@@ -108,7 +109,9 @@ def newest(names: list[str], listed: Listed, base: str) -> list[str]:
             found.setdefault(fits["year"], {})[int(fits["number"])] = name
     if not found:
         expected = f"files called like {listed.name}"
-        raise bad(base, f"{len(names)} files, none of them", expected, "correct the address, or look at it in a browser")
+        raise bad(
+            base, f"{len(names)} files, none of them", expected, "correct the address, or look at it in a browser"
+        )
     year = max(found, key=int)
     if others := sorted(set(found) - {year}):
         log.info("%s: the files of 20%s; those of 20%s are left out", base, year, ", 20".join(others))

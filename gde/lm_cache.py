@@ -45,6 +45,7 @@ def open_cache(model: str, dim: int) -> "Cache":
     place = (str(Path(root).absolute()) if root else "", model)
     if place not in _opened:
         _opened[place] = Cache(dim, Path(place[0], model[:32]) if root else None)
+        atexit.register(_flush, weakref.ref(_opened[place]))
     return _opened[place]
 
 
@@ -65,7 +66,9 @@ class Cache:
         self._waiting: list[int] = []  # blocks that no segment has yet
         if directory is not None:
             self.refresh()
-            atexit.register(_flush, weakref.ref(self))
+
+    def __deepcopy__(self, memo: dict) -> "Cache":
+        return self  # copies of a model share what is known
 
     def __len__(self) -> int:
         return len(self._where)

@@ -18,11 +18,11 @@ SLURM_PLUGIN = "snakemake_executor_plugin_slurm"
 
 def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterator[GdeError]:
     """Users' files that are not there, and files of resources/sources.yaml that nobody can fetch."""
-    from gde.sources import ask_for, files_of, read_sources, weights_of
+    from gde.sources import ask_for, files_of, read_conversions, read_sources, weights_of
     from gde.weights_used import weights_files
 
     try:
-        table = read_sources(root)
+        table, converted = read_sources(root), read_conversions(root)
     except GdeError as e:
         yield e
         return
@@ -41,7 +41,7 @@ def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterato
             yield e
             continue
         for key, path in own_files(dataset, [str(source.path) for source in sources]).items():
-            if not (root / path).is_file():
+            if not ((root / path).is_file() or os.path.normpath(path) in converted):
                 where = f"config/experiments/{name.partition('/')[0]}.yaml: dataset.{key}"
                 remedy = "correct the path; it is relative to the working directory"
                 yield bad(where, f"no file {path!r}", "an existing file", remedy)

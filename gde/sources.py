@@ -15,7 +15,7 @@ from gde.config.datasets import Dataset
 from gde.config.errors import explain, kind_of, show, submodels
 from gde.config.load import Mark, read_yaml
 from gde.errors import GdeError, bad
-from gde.prepare.inputs import named
+from gde.prepare.inputs import listed_files, named
 
 RESOURCES = Path("resources")
 TABLE = RESOURCES / "sources.yaml"
@@ -46,6 +46,13 @@ class Listing(Section):
     name: str = Field(min_length=1, description="regular expression of the names, with the groups year and number")
 
 
+class Conversion(Section):
+    """A file that is made of a fetched one, because the publisher has only pickles (`gde.convert_weights`)."""
+
+    source: str = Field(min_length=1, description="a file of the data set: the pickle, or an archive with it")
+    member: str | None = Field(None, description="its name in the archive, or a pattern; null = the only pickle")
+
+
 class DataSet(Section):
     """A data set of resources/sources.yaml."""
 
@@ -57,6 +64,7 @@ class DataSet(Section):
     licence: str | None = Field(description="null = none is stated by the publisher")
     citation: str = Field(min_length=1, description="what to cite")
     files: dict[str, File] = Field({}, description="path below resources/<data set>/: file")
+    converted: dict[str, Conversion] = Field({}, description="path below resources/<data set>/: what it is made of")
     listing: Listing | None = Field(None, description="where further files are found, whose names change every year")
 
 
@@ -122,7 +130,12 @@ def read_sources(root: Path = Path()) -> dict[str, Source]:
             checked = DataSet.model_validate(part.data)
         except ValidationError as e:
             raise explain(e, DataSet, part) from None
-        common = checked.model_dump(exclude={"title", "files", "listing"})
+        common = checked.model_dump(exclude={"title", "files", "listing", "converted"})
+        for file, conversion in checked.converted.items():
+            _check_name(file, part.mark(("converted", file)))
+            if file in checked.files or conversion.source not in checked.files:
+                mark = part.mark(("converted", file, "source"))
+                raise _wrong(mark, show(conversion.source), "one of `files`, and another name for it", "correct it")
         for file, facts in checked.files.items():
             _check_name(file, part.mark(("files", file)))
             _check_facts(facts, checked.access, lambda key, file=file, part=part: part.mark(("files", file, key)))
@@ -132,6 +145,16 @@ def read_sources(root: Path = Path()) -> dict[str, Source]:
     for path in out:
         if above := next((str(p) for p in Path(path).parents if str(p) in out), None):
             raise bad(TABLE, f"{path} below {above}", "files, not folders, as names", "rename one of them")
+    return out
+
+
+def read_conversions(root: Path = Path()) -> dict[str, tuple[Path, str | None]]:
+    """Path of every file that is made of a fetched one -> path of that, and which pickle of the archive is meant."""
+    read_sources(root)  # checks all of it
+    out = {}
+    for name, known in read_yaml(root / TABLE, str(TABLE)).data.items():
+        for file, conversion in known.get("converted", {}).items():
+            out[str(RESOURCES / name / file)] = RESOURCES / name / conversion["source"], conversion.get("member")
     return out
 
 
@@ -170,7 +193,7 @@ def weights_of(
     """The files of the table that a resolved experiment's encoder and generator start from: those in the directories
     that their `weights` name. Files of a user's own directories are not in the table."""
     table = read_sources(root) if table is None else table
-    named = (resolved[part].get("weights") for part in ("encoder", "generator"))
+    named = (resolved.get(part, {}).get("weights") for part in ("encoder", "generator"))
     folders = {os.path.normpath(path) for path in named if path}
     return [s for path, s in table.items() if os.path.dirname(path) in folders and s.package is None]
 
@@ -187,6 +210,9 @@ def downloads(resolved: Mapping[str, Any], root: Path = Path()) -> list[dict[str
         size = source.bytes or pins.get(str(source.path), {}).get("bytes")
         facts = {"licence": source.licence, "access": source.access, "present": (root / source.path).is_file()}
         rows.append({"file": str(source.path), "bytes": size, **facts})
+    if (listing := listed_files(resolved["dataset"])) is not None:  # of several files, which nobody knows yet
+        facts = {"licence": read_listing(listing.parent.name, root).licence, "access": "open"}
+        rows.append({"file": str(listing), "bytes": None, **facts, "present": (root / listing).is_file()})
     return rows
 
 

@@ -181,8 +181,7 @@ def build_models(config: dict[str, Any], store: SetStore, device: torch.device) 
         if hasattr(part, "initialise"):  # from published weights
             part.initialise()
     model.to(device)
-    if hasattr(model.encoder, "remember"):
-        model.encoder.remember(store.chunks())
+    model.encoder.remember(store.chunks())
     if hasattr(model.encoder, "fit"):
         model.encoder.fit(model.standardise(training_samples(store, config, device=device)))
     average = copy.deepcopy(model).requires_grad_(False)

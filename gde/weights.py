@@ -98,6 +98,15 @@ def check_config(path: str | Path, config: Mapping[str, Any], expected: Mapping[
             raise bad(f"{Path(path) / CONFIG}: {key}", found, " or ".join(map(repr, allowed)), remedy)
 
 
+def config_sizes(path: str | Path, config: Mapping[str, Any], keys: Iterable[str], remedy: str) -> list[int]:
+    """The values of `keys` in config.json, whole numbers >= 1. GdeError for the first that is something else."""
+    for key in keys:
+        if type(config.get(key)) is not int or config[key] < 1:
+            found = repr(config[key]) if key in config else "no such key"
+            raise bad(f"{Path(path) / CONFIG}: {key}", found, "a whole number >= 1", remedy)
+    return [config[key] for key in keys]
+
+
 def load_tensors(file: Path) -> dict[str, Tensor]:
     """All tensors of one safetensors file. GdeError for anything else; a pickle is never opened."""
     check_file(file, "safetensors", DAMAGED)

@@ -17,6 +17,7 @@ FORBIDDEN = {
 MATHS = ("torch", "numpy", "scipy", "ot", "gde.errors")
 STANDARD = ("collections", "concurrent", "dataclasses", "functools", "importlib", "itertools", "math", "os", "typing")
 ONLY = {part: (part, *MATHS, *STANDARD) for part in ("gde.distances", "gde.nets")}
+CONVERTER = "gde.convert_child"  # reads a publisher's pickle, in a process of its own that nobody imports
 LAZY = ("scanpy", "anndata", "sklearn", "matplotlib", "ot", "tensorboard", "wandb")  # never at the top in training
 
 
@@ -42,8 +43,9 @@ def test_directions_and_dangers(file):
     tree, module = ast.parse(file.read_text()), name(file)
     for imported in imports(tree):
         for part, forbidden in FORBIDDEN.items():
-            if below(module, part):
+            if below(module, part) and not (module == CONVERTER and imported == "pickle"):
                 assert not any(below(imported, f) for f in forbidden), f"{module} imports {imported}"
+        assert not below(imported, CONVERTER), f"{module} imports {imported}"
         for part, allowed in ONLY.items():
             if below(module, part):
                 assert any(below(imported, a) for a in allowed), f"{module} imports {imported}"
@@ -52,6 +54,9 @@ def test_directions_and_dangers(file):
             assert not node.level, f"{module}: relative import"
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
+            if module == CONVERTER and called == "torch.load":
+                assert "weights_only=True" in ast.unparse(node)
+                continue
             assert called not in ("eval", "exec", "os.system", "pickle.load", "pickle.loads", "torch.load"), (
                 f"{module}:{node.lineno}: {called}"
             )

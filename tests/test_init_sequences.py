@@ -28,6 +28,16 @@ def test_the_experiment_reads_the_file(tmp_path, file, fields):
     assert "tissue (2)" in out.read_text()
 
 
+def test_proteins_are_told_from_dna(tmp_path):
+    path = tmp_path / "lib.faa"
+    path.write_text("".join(f">p{i} clade=c{i % 30}\nMKVLE{'ACDEF'[i % 5]}*\n" for i in range(300)))
+    _, name = init(path, tmp_path, name="lib")
+    resolved = resolve(name, {"experiments": [name]}, tmp_path)
+    assert resolved["dataset"]["alphabet"] == "protein"
+    prepare_store(resolved, tmp_path / "sets")
+    assert SetStore.open(tmp_path / "sets").meta["alphabet"] == "protein"
+
+
 def test_what_cannot_be_guessed_is_asked_for(tmp_path):
     bare = tmp_path / "bare.fasta"
     bare.write_text(">a one\nACGT\n>b two\nACGA\n")

@@ -19,6 +19,8 @@ CALLS = {
     "pd.read_pickle", "pandas.read_pickle", "yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load",
     "yaml.full_load_all",
 }  # fmt: skip
+# A program of its own that takes tensors out of a publisher's pickle, with readers that call nothing but their makers.
+CONVERTER = {"gde/convert_child.py": ["import pickle", "torch.load"]}
 METHODS = {"to_pickle", "read_pickle", "unsafe_load", "torch_load"}
 YAML = {"load", "load_all", "compose", "compose_all", "parse", "scan"}
 
@@ -91,7 +93,8 @@ def faults_of_rules(source: str) -> list[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_modules(file):
-    assert faults(file.read_text()) == []
+    found = [fault.partition(": ")[2] for fault in faults(file.read_text())]
+    assert found == CONVERTER.get(str(file.relative_to(ROOT)), [])
 
 
 @pytest.mark.parametrize("file", RULES, ids=lambda f: f.name)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import torch
 import yaml
 
 from gde.io import read_json
@@ -79,6 +80,9 @@ def project(tmp_path_factory) -> Path:
     ad.AnnData(counts, obs, pd.DataFrame(index=[f"gene{j}" for j in range(genes)])).write_h5ad(root / "my.h5ad")
     table = pd.DataFrame(rng.normal(donor[:, None], 1, (n, 3)), columns=["length", "width", "mass"])
     table.assign(site=obs["donor"].to_numpy(), species=obs["cell_type"].to_numpy()).to_csv(root / "my.csv", index=False)
+    (root / "published").mkdir()
+    torch.save({"weight": torch.ones(2)}, root / "published/pytorch_model.bin")
+    (root / "published/config.json").write_text("{}")
     return root
 
 
@@ -198,7 +202,7 @@ def test_every_output_is_explained():
     rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     outputs = set(re.findall(r'"results/\{experiment\}/([\w.]+)', rules))
     slots = {re.split(r"[/`]", row)[0] for row in re.findall(r"^\| `(.*?)\|", README, re.M)}
-    assert len(outputs) == 8 and outputs <= slots
+    assert len(outputs) == 9 and outputs <= slots
 
 
 def test_links_lead_somewhere():

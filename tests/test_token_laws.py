@@ -2,10 +2,12 @@
 
 import inspect
 
+import published
 import pytest
 import torch
 
 from gde import encoders, generators
+from gde.encoders.language_model import LanguageModel
 from gde.generators import autoregressive, dna_vae
 from gde.model import GDE
 from gde.nets.registry import build, resolve_kind
@@ -18,7 +20,13 @@ ENCODERS = {
     "dna_conv-pool": ("dna_conv", {"pool": 4}),
     "dna_conv-kernel": ("dna_conv", {"kernel": 3, "layers": 1}),
     "dna_conv-places": ("dna_conv", {"readout": "places", "pool": 4}),
+    "protein_lm": ("protein_lm", {}),
+    "protein_lm-frozen": ("protein_lm", {"mode": "frozen", "weights": "esm2", "then": {"kind": "attention"}}),
+    "protein_lm-lora": ("protein_lm", {"mode": "lora", "weights": "esm2", "rank": 2, "then": {"kind": "gnn"}}),
+    "text_lm": ("text_lm", {"then": {"kind": "mean"}}),
+    "text_lm-mean": ("text_lm", {"pooling": "mean", "places": 9}),
 }
+LETTERS = {"protein_lm": 21, "text_lm": 255}  # the tests write the first five of them
 BY_LETTER = ("hyenadna", "gpt", "progen2")
 GENERATORS = {
     **{f"{kind}-{c}": (kind, {"conditioning": c}) for kind in BY_LETTER for c in ("additive", "adaln")},
@@ -36,7 +44,7 @@ GENERATORS = {
 
 def small(kind: str, registry: dict) -> dict:
     accepted = set(inspect.signature(resolve_kind(registry, kind)).parameters)
-    wanted = {"hidden": 16, "layers": 2, "filter_hidden": 8, "code_dim": 4}
+    wanted = {"hidden": 16, "layers": 2, "filter_hidden": 8, "code_dim": 4, "then": {"kind": "resnet", "hidden": 16}}
     return {"kind": kind} | {k: v for k, v in wanted.items() if k in accepted}
 
 
@@ -57,11 +65,21 @@ def sequences(b: int, n: int, seed: int = 0) -> torch.Tensor:
     return torch.where(torch.arange(LENGTH) < length, x, 0).to(torch.uint8)
 
 
+@pytest.fixture(scope="session")
+def esm2(tmp_path_factory):
+    path = tmp_path_factory.mktemp("published") / "esm2"
+    published.esm2(path)
+    return str(path)
+
+
 @pytest.fixture(params=ENCODERS.values(), ids=ENCODERS)
 def encoder(request):
     kind, options = request.param
+    if "weights" in options:
+        options = options | {"weights": request.getfixturevalue(options["weights"])}
     torch.manual_seed(0)
-    return perturb(build(encoders.REGISTRY, small(kind, encoders.REGISTRY) | options, **SIZES))
+    sizes = SIZES | {"vocabulary": LETTERS.get(kind, VOCABULARY)}
+    return perturb(build(encoders.REGISTRY, small(kind, encoders.REGISTRY) | options, **sizes))
 
 
 @pytest.fixture(params=GENERATORS.values(), ids=GENERATORS)
@@ -129,9 +147,10 @@ def test_encoder_is_defined_for_one_letter(encoder):
 def test_embedding_converges_at_root_n(encoder):
     """Central limit theorem: sd of the embedding of n sequences falls with slope -1/2."""
     sizes, sd = torch.tensor([8.0, 32, 128, 512]), []
+    sets = 40 if isinstance(encoder, LanguageModel) else 100
     for n in sizes.int().tolist():
         with torch.no_grad():
-            sd.append(encoder(sequences(100, n, seed=n)).std(0).square().mean().sqrt())
+            sd.append(encoder(sequences(sets, n, seed=n)).std(0).square().mean().sqrt())
     x, y = sizes.log() - sizes.log().mean(), torch.stack(sd).log()
     slope = (x * (y - y.mean())).sum() / x.square().sum()
     assert -0.62 < slope < -0.38

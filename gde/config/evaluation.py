@@ -352,9 +352,12 @@ class Sequences(Section):
     most: Annotated[int, Field(ge=2)] = Field(2000, description="sequences of such a set, and of a scored one, at most")
     sets: Count = Field(100, description="held-out groups, at most, that sequences are generated for; at random")
     generated: Annotated[int, Field(ge=10)] = Field(500, description="sequences generated for each held-out group")
-    kmer: Annotated[int, Field(ge=1, le=8)] = Field(4, description="letters of the words whose spectra are compared")
+    kmer: Annotated[int, Field(ge=1, le=8)] = Field(
+        4, description="letters of the words whose spectra are compared; of proteins at most 3, of bytes 2"
+    )
     markov: Annotated[int, Field(ge=0, le=8)] = Field(
-        5, description="letters that the baseline's next one depends on, at most; the order that validates best is used"
+        5,
+        description="letters that the baseline's next one depends on, at most (proteins 4, bytes 2); the best is used",
     )
     known: Count = Field(20_000, description="training sequences, at most, that novelty is measured against")
 

@@ -98,16 +98,15 @@ class Experiment(Section):
         if sequences and self.objective.kind == "perturbation":
             expected = "another objective for sequences"
             refuse("objective.kind", "perturbation", expected, "it predicts means, and sequences have none")
-        if wrong := wrong_kind(self.encoder.kind, self.generator.kind, tokens=sequences):
-            section, kind, expected = wrong
-            where = f"dataset {self.dataset.kind}, whose samples are {'sequences' if sequences else 'vectors'}"
-            refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
         alphabet = alphabet_of(dict(self.dataset))
-        for section, package in (("encoder", encoders), ("generator", generators)):
-            kind = getattr(self, section).kind
-            if (known := package.ALPHABET_OF.get(kind, alphabet)) != alphabet:
-                expected = f"a kind for the letters of dataset {self.dataset.kind}, which are {alphabet}, not {known}"
-                refuse(f"{section}.kind", kind, expected, "choose another, or remove the key")
+        if wrong := wrong_kind(self.encoder.kind, self.generator.kind, alphabet):
+            section, kind, expected = wrong
+            where = f"dataset {self.dataset.kind}, whose samples are {samples_of(alphabet)}"
+            refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
+        weights = getattr(self.generator, "weights", None)
+        if weights is not None and (known := generators.PUBLISHED_FOR[self.generator.kind]) != alphabet:
+            expected = f"null: published {self.generator.kind} is for letters of {known}, and these are {alphabet}"
+            refuse("generator.weights", weights, expected, "train it from scratch, or choose another generator")
         if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
             expected = "'perturbation' with the evaluation of that name"
             refuse("objective.kind", self.objective.kind, expected, "it says which groups are controls of which")
@@ -141,13 +140,21 @@ def evaluation_of(dataset: str) -> str:
     return EVALUATION_OF.get(dataset, "sequences" if dataset in SEQUENCES else "samples")
 
 
-def wrong_kind(encoder: str, generator: str, *, tokens: bool) -> tuple[str, str, str] | None:
-    """The section that is not for such samples (sequences, or vectors), its kind, and the kinds that are."""
+def wrong_kind(encoder: str, generator: str, alphabet: str | None) -> tuple[str, str, str] | None:
+    """The section that is not for such samples (sequences of an alphabet, or vectors), its kind, and the kinds that
+    are."""
     for section, kind, package in (("encoder", encoder, encoders), ("generator", generator, generators)):
-        if tokens != (kind in package.TOKEN_KINDS):
-            fitting = [k for k in package.REGISTRY if tokens == (k in package.TOKEN_KINDS)]
+        only = encoders.ALPHABET_OF if section == "encoder" else {}
+        of_samples = [k for k in package.REGISTRY if (alphabet is not None) == (k in package.TOKEN_KINDS)]
+        fitting = [k for k in of_samples if only.get(k, alphabet) == alphabet]
+        if kind not in fitting:
             return section, kind, f"one of {', '.join(fitting)}"
     return None
+
+
+def samples_of(alphabet: str | None) -> str:
+    """What samples are, in words."""
+    return "vectors" if alphabet is None else f"sequences of {alphabet}"
 
 
 class Config(Section):

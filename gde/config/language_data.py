@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Names, Section, refuse
+from gde.config.base import Names, Section, refuse
 from gde.config.sequence_data import SequenceSplit
 from gde.config.split import Split
 

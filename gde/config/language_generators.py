@@ -18,18 +18,19 @@ from gde.config.sequence_models import (
     check_prefix,
 )
 
+SCRATCH = "; from scratch, published weights have their own"
 WEIGHTS = "directory of a published model to start from, e.g. resources/weights/{}; null = from scratch"
 WEIGHTS_SHA256 = "SHA-256 that its model.safetensors must have; null = the one recorded when it was fetched"
 
 
 class ProGen2(Section):
     kind: Literal["progen2"] = Field(description="letter by letter with attention: ProGen2; of sequences")
-    hidden: Count = Field(128, description="width; 1024 of ProGen2-small, 1536 of -medium")
-    layers: Count = Field(6, description="blocks; 12 of ProGen2-small, 27 of -medium")
-    heads: Count = Field(4, description="attention heads, a divisor of hidden; 16 of ProGen2-small and -medium")
+    hidden: Count = Field(128, description=f"width{SCRATCH}")
+    layers: Count = Field(6, description=f"blocks{SCRATCH}")
+    heads: Count = Field(4, description=f"attention heads, a divisor of hidden{SCRATCH}")
     rotary: Count | None = Field(
         None,
-        description="numbers of a head that turn with the place, even; null = half; 32 of ProGen2-small, 48 of -medium",
+        description=f"numbers of a head that turn with the place, even; null = half{SCRATCH}",
     )
     conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
     prefix: Count = Field(1, description=PREFIX)
@@ -58,13 +59,12 @@ class Gpt2(Section):
     kind: Literal["gpt2"] = Field(
         description="GPT-2, of published words or, from scratch, letter by letter; of sequences"
     )
-    hidden: Count = Field(128, description="width; 768 of the published GPT-2")
-    layers: Count = Field(6, description="attention blocks; 12 of the published GPT-2")
-    heads: Count = Field(4, description="attention heads, a divisor of hidden; 12 of the published GPT-2")
-    words: Count = Field(
-        50257, description="of the published vocabulary, with its end mark; read where there are weights"
+    hidden: Count = Field(128, description=f"width{SCRATCH}")
+    layers: Count = Field(6, description=f"attention blocks{SCRATCH}")
+    heads: Count = Field(4, description=f"attention heads, a divisor of hidden{SCRATCH}")
+    most_words: Count = Field(
+        256, description="words of a text with published weights, the rest is cut; with prefix at most 1024"
     )
-    most_words: Count = Field(256, description="of a text, the rest is cut; with prefix at most 1024. With weights")
     conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
     prefix: Count = Field(1, description=PREFIX)
     weights: str | None = Field(None, description=WEIGHTS.format("gpt2"))
@@ -78,10 +78,6 @@ class Gpt2(Section):
         check_prefix(self)
         check_heads(self)
         check_weights(self)
-        if self.words < 258:
-            refuse(
-                "words", self.words, "at least 258: every byte, one pair and the end mark", "take the published number"
-            )
         return self
 
 

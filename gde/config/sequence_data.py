@@ -241,7 +241,11 @@ class Sequences(Section):
     path: str = Field(
         min_length=1, description="the file, relative to the working directory; its ending says the format"
     )
-    alphabet: Literal["dna"] = Field("dna", description="letters of the sequences: A, C, G, T and N, in either case")
+    alphabet: Literal["dna", "protein"] = Field(
+        "dna",
+        description="letters, in either case: `dna`: A, C, G, T and N; `protein`: the twenty amino acids and X, a stop "
+        "(*) at the end is taken off",
+    )
     fields: str | None = Field(
         None,
         description="FASTA, FASTQ: what headers say: `key=value`, in words or behind `;` or `|`; or a pattern such as "
@@ -256,8 +260,10 @@ class Sequences(Section):
     too_long: Literal["refuse", "cut", "drop"] = Field(
         "refuse", description="what becomes of longer sequences: an error, their beginning, or nothing; counted"
     )
-    other_letters: Literal["refuse", "N"] = Field(
-        "refuse", description="letters such as R and Y that stand for several: an error, or N; counted"
+    other_letters: Literal["refuse", "N", "X"] = Field(
+        "refuse",
+        description="letters that stand for several, such as R and Y of DNA, B and Z of proteins (and the rare J, U, "
+        "O): an error, or N of DNA, X of proteins; counted",
     )
     repeated_names: Literal["refuse", "keep"] = Field(
         "refuse", description="a name that occurs twice: an error, which a file put together twice shows, or kept"
@@ -271,6 +277,9 @@ class Sequences(Section):
             names = getattr(self, key)
             if twice := [name for name in names if names.count(name) > 1 or not name]:
                 refuse(key, twice[0], "each column once, by its name", "take it out")
+        unknown = {"dna": "N", "protein": "X"}[self.alphabet]
+        if self.other_letters not in ("refuse", unknown):
+            refuse("other_letters", self.other_letters, f"'refuse' or '{unknown}' of {self.alphabet}", "choose one")
         if self.length is None and self.too_long != "refuse":
             refuse("too_long", self.too_long, "'refuse' without dataset.length", "set dataset.length too")
         if self.weight in (*self.groupby, *self.labels):

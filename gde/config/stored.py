@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from gde.config.base import LARGEST_SEED, Count, Section
 from gde.config.encoders import Encoder
 from gde.config.errors import explain, show
-from gde.config.experiment import Experiment, evaluation_of, wrong_kind
+from gde.config.experiment import Experiment, evaluation_of, samples_of, wrong_kind
 from gde.config.generators import Generator
 from gde.config.load import Mark, Tree
 from gde.config.resolve import TRAINING
@@ -42,9 +42,10 @@ def check_architecture(config: Any, where: Path) -> None:
     _check_mapping(config, where, remedy)
     part = {key: config[key] for key in Architecture.model_fields if key in config}
     kinds = _check(Architecture, part, where)
-    if wrong := wrong_kind(kinds.encoder.kind, kinds.generator.kind, tokens=kinds.tokens is not None):
+    alphabet = None if kinds.tokens is None else kinds.tokens.alphabet
+    if wrong := wrong_kind(kinds.encoder.kind, kinds.generator.kind, alphabet):
         section, kind, expected = wrong
-        found = f"{kind!r} in a model of {'vectors' if kinds.tokens is None else 'sequences'}"
+        found = f"{kind!r} in a model of {samples_of(alphabet)}"
         raise bad(f"{where}: {section}.kind", found, expected, remedy)
     heads = config.get("heads", {})
     if not isinstance(heads, dict) or not all(k in HEADS and isinstance(v, dict) for k, v in heads.items()):

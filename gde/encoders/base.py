@@ -5,6 +5,8 @@ needs only that sample and the pooled statistics of the stages before (`gde.embe
 unless a kind says otherwise (`gde.nets.statistic`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -57,6 +59,14 @@ class Encoder(nn.Module):
     def prepare(self, x: Tensor) -> Tensor:
         """What the stages are given of samples (b, n, d): a function of each sample alone."""
         return x
+
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """While it lasts nobody changes the weights: what is costly of `prepare` may be kept."""
+        yield
+
+    def remember(self, chunks: Iterator[Any]) -> None:
+        """Do now, for all samples together, what is costly of `prepare` and can be kept; chunks of samples (m, d)."""
 
     def stage(self, k: int, x: Tensor, h: Tensor | None, pooled: list[Any]) -> Tensor:
         """Per-sample features of stage k.

@@ -1,7 +1,9 @@
 """Set encoders behind a language model: a vector per sequence from the model, a set encoder of these vectors."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gde.encoders import REGISTRY
 from gde.encoders.base import Encoder
-from gde.encoders.published import Published
+from gde.encoders.published import Published, Shared
 from gde.io import sha256_json
 from gde.lm_cache import Cache, key_of, open_cache
 from gde.nets.lora import Adapted, Adapter, adapted_by
@@ -23,25 +25,6 @@ PLACES_AT_ONCE = {"cpu": 8192, "cuda": 65_536}  # of the model together, padding
 FITTED_ON = 512  # samples that the units of a model in training are taken from; of a frozen one all that there are
 FLAT = 1e-4  # standard deviation, in units of a vector's size, below which a feature is only rounding
 GENTLE = 0.1  # the same for a model in training: features magnified more would move too far in a step
-
-
-class Shared:
-    """A network that the copies of a model have in common, loaded when it is first needed: it never changes and is
-    saved with none."""
-
-    def __init__(self, load: Callable[[], nn.Module]):
-        self._load, self._network = load, None
-
-    def __deepcopy__(self, memo: dict) -> "Shared":
-        return self
-
-    def on(self, device: torch.device) -> nn.Module:
-        """The network, on this device, in evaluation mode."""
-        if self._network is None:
-            self._network = self._load().requires_grad_(False).eval()
-        if next(self._network.parameters()).device != device:
-            self._network.to(device)
-        return self._network
 
 
 class LanguageModel(Encoder):
@@ -87,6 +70,7 @@ class LanguageModel(Encoder):
             raise ValueError(f"heads: found {heads}, expected a divisor of hidden = {hidden}")
         self.mode, self.weights, self.weights_sha256, self.source = mode, weights, weights_sha256, None
         self._cache: Cache | None = None
+        self._while_unchanging: Cache | None = None
         if weights is None:
             sizes = {"hidden": hidden, "layers": layers, "heads": heads}
             self.config = self.published.scratch(vocabulary=vocabulary, length=dim, **sizes, **scratch)
@@ -116,8 +100,9 @@ class LanguageModel(Encoder):
             self.published.fill(self.network, Path(self.weights), digest)
 
     def remember(self, chunks: Iterator[np.ndarray]) -> None:
-        """Compute the vectors of all sequences that are not known yet, of a frozen model; chunks of tokens (m, L)."""
-        if self.mode != "frozen":
+        """Compute the vectors of all sequences that are not known yet, in chunks of tokens (m, L), where they can be
+        kept: of a frozen model, and while no weights change."""
+        if (cache := self.known()) is None:
             return
         length: dict[bytes, int] = {}
         rows: dict[bytes, np.ndarray] = {}  # of those that are not known
@@ -125,11 +110,26 @@ class LanguageModel(Encoder):
             for key, row in zip(*keyed(self.alphabet, tokens), strict=True):
                 if key not in length:
                     length[key] = len(row)
-                    if key not in self.cache:
+                    if key not in cache:
                         rows[key] = row.copy()
         length.pop(EMPTY, None)
         order = sorted(length, key=lambda key: (length[key], key))  # the same in every process
-        self.cache.fill(order, lambda at: self._compute([rows[order[i]] for i in at], at))
+        cache.fill(order, lambda at: self._compute([rows[order[i]] for i in at], at))
+        if self.mode == "frozen":
+            self.shared.release()
+
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """While it lasts no sequence goes through the model twice, trained or not."""
+        if self.mode == "frozen" or self._while_unchanging is not None:
+            yield
+            return
+        with TemporaryDirectory() as folder:
+            self._while_unchanging = Cache(self.width, Path(folder))
+            try:
+                yield
+            finally:
+                self._while_unchanging = None
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
@@ -152,12 +152,12 @@ class LanguageModel(Encoder):
 
         One that is there several times goes through the model once, a frozen one not even that often.
         """
-        if self.mode == "frozen":
+        if (cache := self.known()) is not None:
             keys, rows = keyed(self.alphabet, x.cpu().numpy())
             known = [key for key in keys if key != EMPTY]
             there = [row for key, row in zip(keys, rows, strict=True) if key != EMPTY]
             out = np.zeros((len(keys), self.width), np.float32)
-            out[[key != EMPTY for key in keys]] = self.cache.look_up(
+            out[[key != EMPTY for key in keys]] = cache.look_up(
                 known, lambda at: self._compute([there[i] for i in at], at)
             )
             return torch.from_numpy(out).to(x.device)
@@ -166,7 +166,7 @@ class LanguageModel(Encoder):
         length = (unique != 0).sum(-1)
         order = length.argsort(stable=True)
         order = order[length[order] > 0]
-        parts, network = [], self.shared.on(x.device) if self.mode == "lora" else self.network
+        parts, network = [], self._network(x.device)
         pieces = self._pieces(length[order].tolist(), x.device)
         for piece in pieces:
             rows = unique[order[piece]].cpu().numpy()
@@ -179,9 +179,10 @@ class LanguageModel(Encoder):
             out = out.index_copy(0, order, torch.cat(parts))
         return out[back]
 
-    @property
-    def cache(self) -> Cache:
-        """The vectors that are known of this model, read in this way."""
+    def known(self) -> Cache | None:
+        """The vectors that are known of this model, read in this way; None of one whose weights change."""
+        if self.mode != "frozen":
+            return None if torch.is_grad_enabled() else self._while_unchanging
         if self._cache is None:
             of = [type(self).__name__, self._digest(), self.reading()]
             self._cache = open_cache(sha256_json(of), self.width)
@@ -218,6 +219,9 @@ class LanguageModel(Encoder):
                 module.query, module.value = Adapted(module.query), Adapted(module.value)
         return network
 
+    def _network(self, device: torch.device) -> nn.Module:
+        return self.network if self.mode == "full" else self.shared.on(device)
+
     def _forward(self, network: nn.Module, rows: np.ndarray) -> Tensor:
         """Vectors (m, h) float32 of tokens (m, L) that have letters, from one pass through the network."""
         device = self.centre.device
@@ -232,7 +236,7 @@ class LanguageModel(Encoder):
     def _compute(self, rows: list[np.ndarray], at: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
         """Vectors of sequences (L,) by their positions `at`, short ones first, as `gde.lm_cache.Compute`."""
         device = self.centre.device
-        network, length = self.shared.on(device), [len(row) for row in rows]
+        network, length = self._network(device), [len(row) for row in rows]
         order = sorted(range(len(rows)), key=length.__getitem__)
         for piece in self._pieces([length[i] for i in order], device):
             own = order[piece]

@@ -1,7 +1,7 @@
 """Published language models of an architecture: their sizes, their network from `transformers`, their weights."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -202,3 +202,26 @@ class Bert(Published):
         from transformers import BertConfig, BertModel
 
         return BertModel(BertConfig(**config, **NO_DROPOUT), add_pooling_layer=False)
+
+
+class Shared:
+    """A network that the copies of a model have in common, loaded when it is first needed: it never changes and is
+    saved with none."""
+
+    def __init__(self, load: Callable[[], nn.Module]):
+        self._load, self._network = load, None
+
+    def __deepcopy__(self, memo: dict) -> "Shared":
+        return self
+
+    def on(self, device: torch.device) -> nn.Module:
+        """The network, on this device, in evaluation mode."""
+        if self._network is None:
+            self._network = self._load().requires_grad_(False).eval()
+        if next(self._network.parameters()).device != device:
+            self._network.to(device)
+        return self._network
+
+    def release(self) -> None:
+        """Give the memory back until it is needed again."""
+        self._network = None

@@ -58,7 +58,7 @@ def run(
     model = GDE.load(model_dir, device=device)
     trained = read_json(model_dir / "config.json")
     module, function = REGISTRY[kind].split(":")
-    with torch.no_grad():
+    with torch.no_grad(), model.encoder.unchanging():
         metrics, tables = getattr(import_module(module), function)(model, store, resolved, resolved["seed"])
     for name, metric in metrics.items():
         metric["published"] = published(resolved, name)

@@ -119,7 +119,7 @@ def spectrum_errors(
 
 
 def length_errors(made: list, truth: list, known: list, training: np.ndarray, other: np.ndarray) -> dict:
-    """W1 (topics,) in bytes between lengths and those of held-out documents, by whose they are, as `spectrum_errors`."""
+    """W1 (topics,) in bytes between lengths and those of held-out documents, by whose, as `spectrum_errors`."""
     from scipy.stats import wasserstein_distance
 
     ours, real, same = ([lengths(x) for x in side] for side in (made, truth, known))

@@ -51,17 +51,15 @@ PERSISTENCE = Line(1, 0.0)
 
 
 def misses(line: Line, past: Months, ahead: int) -> list[tuple[int, np.ndarray]]:
-    """Horizon (1 to `ahead` months) and true minus predicted embedding (l,), for every month of the past that the
-    months before it predict."""
+    """Horizon in months and true minus predicted embedding (l,), for every month of the past that others before it
+    predict, at most `ahead` of those that there are."""
     out = []
     for last in range(FEWEST - 2, len(past.month) - 1):
         known = Months(past.month[: last + 1], past.z[: last + 1])
         later = slice(last + 1, last + 1 + ahead)
         predicted = line(known, past.month[later])
         for t, true, guess in zip(past.month[later], past.z[later], predicted, strict=True):
-            horizon = round(t - past.month[last])
-            if horizon <= ahead:
-                out.append((horizon, true - guess))
+            out.append((round(t - past.month[last]), true - guess))
     return out
 
 
@@ -137,13 +135,17 @@ def predictions(
     errors: list[tuple[int, np.ndarray]],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """A prediction (n, l) with an error, drawn from those of the same horizon, or of the longest before it."""
+    """A prediction (n, l) with an error, of the spread of those of the same horizon, or of the nearest there is.
+
+    The error is of Student's t with their second moments, so that what the line missed on one side counts. Errors over
+    h months overlap: as many degrees of freedom as there are h-th parts of them.
+    """
     out = line(past, at)
     for i, t in enumerate(at):
-        horizon = max(h for h, _ in errors if h <= max(round(t - last), 1)) if errors else 0
-        fitting = [miss for h, miss in errors if h == horizon]
-        if fitting:
-            out[i] += fitting[int(rng.integers(len(fitting)))]
+        horizon = min((h for h, _ in errors), key=lambda h: abs(h - (t - last)))
+        known = np.stack([miss for h, miss in errors if h == horizon])
+        freedom = max(1, len(known) // horizon)
+        out[i] += rng.normal(size=len(known)) @ known / np.sqrt(len(known) * rng.chisquare(freedom) / freedom)
     return out
 
 

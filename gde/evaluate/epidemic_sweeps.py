@@ -156,20 +156,19 @@ def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.nda
 
 
 def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, rng: np.random.Generator) -> Results:
-    """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real.
+    """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real: the mean
+    over months. Sites that are the reference's in all of both are left out.
 
-    Baseline: the training sequences of all months. Ceiling: one random half of the groups' real sequences against the
-    other. Sites that are the reference's in all of both are left out.
+    Baseline: the training sequences of all months. Ceiling: as many real sequences, drawn again.
     """
     mutated = {side: changed(frame, x) for side, x in found.counts.items()}
+    mutated["again"] = changed(frame, drawn_again(found, frame, rng))
 
     def share(side: str, index: Any = slice(None)) -> np.ndarray:
-        a, b = (x[index].sum(0) for x in mutated[side])
-        return a / np.maximum(b, 1)
+        return mean_share(*(x[index] for x in mutated[side]), found.month[index])
 
-    real, made = share("real"), share("generated")
-    usual = np.divide(*(x[0] for x in changed(frame, trained[None])), where=trained.sum(1) > 0,
-                      out=np.zeros(frame.sites))  # fmt: skip
+    real, made, again = (share(side) for side in ("real", "generated", "again"))
+    usual = mean_share(*changed(frame, trained[None]), np.zeros(1))
     varies = (real + made) > 0
     table = pd.DataFrame(
         {
@@ -179,7 +178,6 @@ def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, r
             "generated [share of sequences]": made[varies],
         }
     )
-    half = halves(found, frame, rng)
     metrics = {}
     for name, score in (("pearson", correlated), ("spearman", rho)):
 
@@ -190,7 +188,7 @@ def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, r
             score(made[varies], real[varies]), n=int(varies.sum()), higher_is_better=True, chance=0.0,
             ci=bootstrap(over, len(found.group), rng, repeats=options["bootstrap"]) if len(found.group) > 1 else None,
             baselines={"training": score(usual[varies], real[varies])},
-            ceiling=score(*(h[varies] for h in half)),
+            ceiling=score(again[varies], real[varies]),
         )  # fmt: skip
     return metrics, {"sites": table} if varies.any() else {}
 
@@ -203,12 +201,20 @@ def changed(frame: Frame, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(unknown, 0, known - as_reference), np.where(unknown, 0, known)
 
 
-def halves(found: Population, frame: Frame, rng: np.random.Generator) -> list[np.ndarray]:
-    """Shares of differing sequences (R,) in two random halves of all real ones."""
-    placed = np.concatenate(found.placed["real"])
-    order = rng.permutation(len(placed))
-    out = []
-    for part in np.array_split(order, 2):
-        a, b = changed(frame, site_counts(frame, placed[part])[None])
-        out.append(a[0] / np.maximum(b[0], 1))
+def mean_share(differ: np.ndarray, known: np.ndarray, month: np.ndarray) -> np.ndarray:
+    """Share (R,) of counts (k, R), the mean over months: real ones have more sequences in some than in others."""
+    total, months = np.zeros(differ.shape[1]), np.zeros(differ.shape[1])
+    for m in np.unique(month):
+        a, b = differ[month == m].sum(0), known[month == m].sum(0)
+        total += a / np.maximum(b, 1)
+        months += b > 0
+    return total / np.maximum(months, 1)
+
+
+def drawn_again(found: Population, frame: Frame, rng: np.random.Generator) -> np.ndarray:
+    """Counts (k, R, letters + 1) of real sequences drawn with replacement, of each group as many as were generated."""
+    out = np.zeros_like(found.counts["real"])
+    for i, (real, made) in enumerate(zip(found.placed["real"], found.placed["generated"], strict=True)):
+        if len(real):
+            out[i] = site_counts(frame, real[rng.integers(len(real), size=len(made))])
     return out

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gde.evaluate.kmers import kmer_profile
+from gde.evaluate.kmers import kmer_profile, longest_words
 from gde.evaluate.lineage import left_out_table
 from gde.evaluate.retrieval import Sets, View, embedded, map_table, retrieval, searches, seen_by
 from gde.evaluate.sequence_scores import held_sets
@@ -28,7 +28,7 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
     names = store.groups["group"].astype(str).to_numpy()
     left: list[tuple[str, str]] = []
     search = searches(store, options, rng)
-    k = min(options["kmer"], store.meta["dim"])
+    k = longest_words(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
     views = {"gde": (embedded(model, store, search.asked), embedded(model, store, search.known))}
     for name, view in baselines(store.alphabet, k).items():
         views[name] = seen_by(view, store, search.asked), seen_by(view, store, search.known)
@@ -40,14 +40,8 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
     if len(held) < there:
         left.append(("kmers", f"{there - len(held)} of {there} held-out families, beyond evaluation.sets"))
     found, more = generated(model, store, held, k, options, seed, rng)
-    tables |= more
-    metrics |= {name: metric for name, metric in found.items() if name != "letters/gc_error" or is_dna(store)}
     tables["left_out"] = left_out_table(left)
-    return metrics, tables
-
-
-def is_dna(store: Any) -> bool:
-    return store.alphabet.name == "dna"
+    return metrics | found, tables | more
 
 
 def baselines(alphabet: Alphabet, k: int) -> dict[str, View]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from gde.sets.alphabet import END, lengths
 
+MOST_WORDS = 1 << 16  # different ones that are counted: all of eight known letters of DNA
 ROWS = 1 << 16  # sequences whose k-mers are numbered together
 COMPARED = 1 << 22  # tokens of known sequences that are compared together
 
@@ -29,6 +30,11 @@ def kmer_codes(tokens: np.ndarray, k: int, alphabet_size: int) -> np.ndarray:
         fine &= letter[:, j : j + places]
     code[~fine] = -1
     return code
+
+
+def longest_words(k: int, alphabet_size: int, most: int = MOST_WORDS) -> int:
+    """The greatest length up to k of which there are at most `most` words: 8 of 4 letters, 3 of 20, 1 or 2 of 255."""
+    return max([1, *(n for n in range(1, k + 1) if alphabet_size**n <= most)])
 
 
 def kmer_counts(tokens: np.ndarray, k: int, alphabet_size: int, weight: np.ndarray | None = None) -> np.ndarray:

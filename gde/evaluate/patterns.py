@@ -53,7 +53,9 @@ def evaluate(
     made = generate(model, z, options["generated"], seed)
     found, tables["patterns"] = composition(patterns, store, cases, made, rng, repeats)
     metrics |= found
-    markov = Markov(longest_order(store.alphabet.size), store.alphabet.size).fit([(draw_tokens(store, "train", TRAINED, rng), None)])
+    markov = Markov(longest_order(store.alphabet.size), store.alphabet.size).fit(
+        [(draw_tokens(store, "train", TRAINED, rng), None)]
+    )
     order = markov.best_order(draw_tokens(store, "validation", TRAINED, rng))
     ceiling = np.mean([patterns.best_likelihood(p, x) for p, x in zip(cases.share, scored, strict=True)])
     sets = [Scored(one, tokens) for one, tokens in zip(z, scored, strict=True)]

@@ -104,8 +104,9 @@ def retrieval(
     for k in (1, 10):
         per_group = {name: by_group((p <= k).astype(float), of) for name, p in place.items()}
         scores[f"recall_{k}"] = per_group, min(1.0, k / groups)
-    scores["mrr"] = {name: by_group(1 / p, of) for name, p in place.items()}, float(
-        (1 / np.arange(1, groups + 1)).mean()
+    scores["mrr"] = (
+        {name: by_group(1 / p, of) for name, p in place.items()},
+        float((1 / np.arange(1, groups + 1)).mean()),
     )
     size = np.bincount(of)
     several = np.flatnonzero(size > 1)

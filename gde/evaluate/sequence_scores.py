@@ -63,8 +63,8 @@ def read_split(store: Any, split: str, most: int | None = None) -> Iterator[tupl
 
 @dataclass(frozen=True)
 class Summary:
-    """Of a set: counts of k-mers without unknown letters, share of G and C, share of unknown letters, and sums of
-    weights by length (L + 1,)."""
+    """Of a set: counts of k-mers without unknown letters, share of G and C (of DNA), share of unknown letters, and sums
+    of weights by length (L + 1,)."""
 
     kmers: np.ndarray
     gc: float
@@ -72,22 +72,17 @@ class Summary:
     lengths: np.ndarray
 
 
-def known_letters(alphabet: Alphabet) -> int:
-    """Letters of an alphabet without the last one, which stands for any: N of DNA."""
-    return alphabet.size - 1
-
-
 def summarise(parts: Iterator[tuple[np.ndarray, np.ndarray | None]], alphabet: Alphabet, k: int) -> Summary:
     """Of all chunks of tokens (n, L) and weights (n,) or None together."""
     kmers, gc, total, letters, unknown, by_length = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for tokens, weight in parts:
         weight = np.ones(len(tokens)) if weight is None else np.asarray(weight, float)
-        kmers = kmers + kmer_counts(tokens, k, known_letters(alphabet), weight)
+        kmers = kmers + kmer_counts(tokens, k, alphabet.known, weight)
         gc += (weight * gc_content(tokens)).sum()
         total += weight.sum()
         own = lengths(tokens)
         letters += (weight * own).sum()
-        unknown += (weight * (tokens == alphabet.size).sum(1)).sum()
+        unknown += (weight * (tokens > alphabet.known).sum(1)).sum()
         by_length = by_length + np.bincount(own, weight, minlength=tokens.shape[1] + 1)
     return Summary(kmers, gc / total, unknown / letters, by_length)
 

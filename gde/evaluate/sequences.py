@@ -9,7 +9,7 @@ import torch
 from gde.embed import embed_store
 from gde.evaluate.donors import column_of, embedding_table
 from gde.evaluate.held_out_labels import label_metrics
-from gde.evaluate.kmers import kmer_profile, nearest_identity
+from gde.evaluate.kmers import kmer_profile, longest_words, nearest_identity
 from gde.evaluate.likelihood import Scored, another, letter_likelihood
 from gde.evaluate.lineage import left_out_table
 from gde.evaluate.markov import Markov
@@ -21,14 +21,15 @@ from gde.evaluate.sequence_scores import (
     Summary,
     gaps,
     held_sets,
-    known_letters,
     read_rows,
     read_split,
     summarise,
 )
+from gde.sets.alphabet import Alphabet
 from gde.sets.random import seed_of
 
 SCORES = ("kmers/distance", "letters/gc_error", "letters/n_error", "lengths/error")
+CONTEXTS = 1 << 19  # whose next letter the Markov baseline counts: all of eight letters of DNA, four of proteins
 VALIDATED = 20_000  # sequences that the order of the Markov baseline is chosen with
 NOVEL = 2000  # sequences, generated and held out, whose novelty is taken
 Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
@@ -46,7 +47,7 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
     label = options["label"] or next(iter(store.meta.get("labels") or ()), "group")
     names, unit = column_of(store, label, "evaluation.label"), store.groups["group"].astype(str).to_numpy()
     tested = (store.groups["split"] == "test").to_numpy()
-    k = min(options["kmer"], store.meta["dim"])
+    k = longest_words(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
     left: list[tuple[str, str]] = []
     whole = embed_store(model, store, se=False)[0].astype(float)
     metrics, tables = labels_of(model, store, whole, k, names, unit, tested, options, rng, left)
@@ -72,7 +73,7 @@ def labels_of(model, store, whole, k, names, unit, tested, options, rng, left) -
         return {}, {}
     everywhere = np.arange(len(store))
     pieces = cut(store, everywhere, ~tested, repeats=options["repeats"], most=options["most"], rng=rng)
-    size = known_letters(store.alphabet)
+    size = store.alphabet.known
     spectra = [
         summarise(_group(store, g), store.alphabet, k).kmers for g in range(len(store))
     ]  # of all sequences, whatever their number
@@ -91,6 +92,13 @@ def labels_of(model, store, whole, k, names, unit, tested, options, rng, left) -
         }
     )
     return {f"labels/{name}": value for name, value in found.items()}, {"labels": table}
+
+
+def scores_of(alphabet: Alphabet) -> list[str]:
+    """The scores that sequences of this alphabet have: G and C are DNA's, and texts have no letter for any."""
+    without = {"letters/gc_error"} if alphabet.name != "dna" else set()
+    without |= {"letters/n_error"} if not alphabet.unknown else set()
+    return [score for score in SCORES if score not in without]
 
 
 def _group(store: Any, g: int):
@@ -120,7 +128,7 @@ def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: i
         gap["other_set"] = [gaps(ours[o], b) for o, b in zip(another(len(held), rng), real, strict=True)]
     means = {who: {s: np.array([g[s] for g in found]) for s in SCORES} for who, found in gap.items()}
     metrics = {}
-    for score in SCORES:
+    for score in scores_of(alphabet):
         own = means["own"][score]
         metrics[score] = record(
             own.mean(),
@@ -131,7 +139,8 @@ def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: i
             ceiling=means["ceiling"][score].mean(),
         )
     metrics["novelty/identity"] = novelty(store, truth, made, options["known"], rng, repeats)
-    markov = Markov(options["markov"], alphabet.size).fit(read_split(store, "train"))
+    order = longest_words(options["markov"], alphabet.size + 1, CONTEXTS) if options["markov"] else 0
+    markov = Markov(order, alphabet.size).fit(read_split(store, "train"))
     validation = np.concatenate([x for x, _ in read_split(store, "validation", VALIDATED)])
     sets = [Scored(one, *both) for one, both in zip(z, truth, strict=True)]
     metrics["likelihood/letter"], likely = letter_likelihood(
@@ -143,8 +152,11 @@ def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: i
         {
             "group": names,
             "kmers_distance [total variation]": means["own"]["kmers/distance"],
-            "gc_error [share of letters]": means["own"]["letters/gc_error"],
-            "n_error [share of letters]": means["own"]["letters/n_error"],
+            **{
+                f"{score.removeprefix('letters/')} [share of letters]": means["own"][score]
+                for score in scores_of(alphabet)
+                if score.startswith("letters/")
+            },
             "lengths_error [letters]": means["own"]["lengths/error"],
             "likelihood [nats per letter]": likely,
         }
@@ -209,10 +221,11 @@ def shuffled(tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def word_table(real: list[Summary], ours: list[Summary], k: int, alphabet: Any) -> pd.DataFrame:
     """Frequency of every k-mer, mean over sets."""
-    size = known_letters(alphabet)
+    size = alphabet.known
     truth, made = (np.mean([s.kmers / max(s.kmers.sum(), 1e-300) for s in side], axis=0) for side in (real, ours))
     codes = np.arange(size**k)
-    words = ["".join(alphabet.letters[c // size**j % size] for j in reversed(range(k))) for c in codes]
+    tokens = np.stack([codes // size**j % size + 1 for j in reversed(range(k))], axis=1)
+    words = alphabet.decode(tokens)
     return pd.DataFrame({"label": words, "real [share of words]": truth, "generated [share of words]": made})
 
 

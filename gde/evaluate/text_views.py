@@ -12,7 +12,7 @@ TEXT = ALPHABETS["text"]
 
 
 class TextViews:
-    """Views fitted on training documents, tokens (n, L): `tf_idf`, of words; `letter_trigrams`, hashed, by frequency."""
+    """Views fitted on training documents, tokens (n, L): `tf_idf`, of words; `letter_trigrams`, hashed."""
 
     def __init__(self, training: np.ndarray):
         self._training = TEXT.decode(training)

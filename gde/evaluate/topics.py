@@ -52,7 +52,9 @@ def topic_metrics(
     classifier = TopicClassifier.fit(training)
     real = [classifier.predict(read_rows(store, h.target)[0]) for h in held]
     ours = [classifier.predict(x) for x in made]
-    right = {who: np.array([(p == i).mean() for i, p in enumerate(said)]) for who, said in (("real", real), ("ours", ours))}
+    right = {
+        who: np.array([(p == i).mean() for i, p in enumerate(said)]) for who, said in (("real", real), ("ours", ours))
+    }
     size = [len(x) for x in training]
     commonest = int(np.argmax(size))
     other = another(len(held), rng)

@@ -28,6 +28,8 @@ def draw(tables: Path, result: dict) -> Figure:
         ax.set_title(name, fontsize=8)
     for ax in axes.ravel()[len(order) :]:
         ax.set_axis_off()
+    for ax in axes.ravel()[max(0, len(order) - columns) : len(order)]:  # also those above an empty place
+        ax.tick_params(labelbottom=True)
     figure.supxlabel("months since December 2019", fontsize=8)
     figure.supylabel("share of sequences", fontsize=8)
     handles, labels = axes[0, 0].get_legend_handles_labels()

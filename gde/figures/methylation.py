@@ -13,8 +13,8 @@ NAMED = 8  # tissues written beside their dots
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """A panel for each score, a dot for each tissue; the closer to the diagonal, the better. Open: CpGs generated behind
-    the genomic contexts of the samples' own reads."""
+    """A panel for each score, a dot for each tissue; the closer to the diagonal, the better. Open: CpGs behind
+    genomic contexts of the samples' own reads."""
     if (why := left_out(tables, "methylation", "methylation")) is not None:
         return note(why)
     table = scores_of(tables, "methylation")

@@ -27,6 +27,7 @@ def draw(tables: Path, result: dict) -> Figure:
     right.plot(metric["ci"], [0, 0], color=CYCLE[0], lw=3, alpha=0.5)
     right.set_yticks(range(len(values)), [name.replace("_", " ") for name in values])
     right.set_ylim(len(values) - 0.5, -0.5)
+    right.set_ylabel("predicted by")
     right.set_xlabel("nats per byte of held-out documents")
     right.set_title("Higher is better", y=1.05)
     return figure

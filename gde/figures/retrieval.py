@@ -23,6 +23,8 @@ def draw(tables: Path, result: dict) -> Figure:
     chance = table[table["source"] == "chance"]
     left.plot(chance["first"], chance["recall"], "--", color=GREY, lw=1, label="chance")
     left.set_xscale("log")
+    left.set_xticks(ticks := sorted(set(table["first"])), [f"{k:g}" for k in ticks])
+    left.minorticks_off()
     left.set_ylim(0, 1.03)
     left.set_xlabel("groups looked at, most similar first")
     left.set_ylabel("recall")
@@ -38,6 +40,7 @@ def draw(tables: Path, result: dict) -> Figure:
     right.set_yticks(range(len(metrics)), [name.split("/")[1].replace("_", " at ", 1) for name in metrics])
     right.set_ylim(len(metrics) - 0.5, -0.5)
     right.set_xlim(-0.03, 1.05)
-    right.set_xlabel("score; grey: chance")
+    right.set_xlabel("value (grey: chance)")
+    right.set_ylabel("score")
     right.set_title("Higher is better")
     return figure

@@ -26,6 +26,7 @@ def draw(tables: Path, result: dict) -> Figure:
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("share of documents recognised; dashed: chance")
+    ax.set_ylabel("topic")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     ax.set_title(
         f"Recognised: generated {metric['value']:.2f}, real {metric['ceiling']:.2f}, chance {metric['chance']:.2f}",

@@ -17,4 +17,4 @@ REGISTRY = {
     "progen2": "gde.generators.progen2:ProGen2",
 }
 TOKEN_KINDS = frozenset({"hyenadna", "dna_vae", "gpt", "gpt2", "progen2"})  # of sequences, and only of these
-ALPHABET_OF: dict[str, str] = {}  # kinds that know the letters of one alphabet only
+PUBLISHED_FOR = {"hyenadna": "dna", "gpt2": "text", "progen2": "protein"}  # alphabet of the weights that a kind takes

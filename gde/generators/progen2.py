@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from gde.generators.autoregressive import Autoregressive
+from gde.generators.progen2_weights import load_published, read_sizes, write_sizes
 from gde.nets.key_values import KeyValues
 from gde.nets.parallel_block import ParallelBlock
 from gde.nets.rotary import rotations
@@ -17,8 +18,8 @@ class ProGen2(Autoregressive):
 
     heads : of the attention; a divisor of hidden.
     rotary : numbers of each head that turn with the place, an even number; None = half of them.
-    weights, weights_sha256 : directory of a published model that training starts from, and its digest. Read by
-        `initialise`: a trained model does not need it.
+    weights, weights_sha256 : directory of a published model that training starts from, and its digest. It has its own
+        `hidden`, `layers`, `heads` and `rotary`. A trained model does not need it: `files`, what `write_files` wrote.
     """
 
     NORMS_OF_A_LAYER = 1
@@ -42,7 +43,10 @@ class ProGen2(Autoregressive):
         subsample: int | None = None,
         context: int = 0,
         context_weight: float = 1.0,
+        files: Path | None = None,
     ):
+        if weights is not None:
+            hidden, layers, heads, rotary = read_sizes(Path(weights) if files is None else files)
         super().__init__(
             dim,
             latent_dim,
@@ -72,9 +76,13 @@ class ProGen2(Autoregressive):
     def initialise(self) -> None:
         """Take the published `weights`, if any are named; `gde.train` calls it once before training."""
         if self.weights is not None:
-            from gde.generators.progen2_weights import load_published
-
             load_published(self, Path(self.weights), self.weights_sha256)
+
+    def write_files(self, directory: Path) -> None:
+        """The sizes that the settings do not tell, beside a trained model."""
+        if self.weights is not None:
+            hidden, heads = self.letters.embedding_dim, self.blocks[0].heads
+            write_sizes(directory, hidden, len(self.blocks), heads, self.rotary)
 
     def scores(self, h: Tensor) -> Tensor:
         return self.out(h)

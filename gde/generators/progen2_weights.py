@@ -2,14 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gde.errors import bad
+from gde.io import write_json
 from gde.sets.alphabet import ALPHABETS
-from gde.weights import check_config, matched, open_weights
+from gde.weights import CONFIG, check_config, config_sizes, matched, open_weights, read_config
 
 if TYPE_CHECKING:
     from gde.generators.progen2 import ProGen2
@@ -37,7 +38,8 @@ ENDS = {
     "out.weight": f"{OUTPUT}weight",
     "out.bias": f"{OUTPUT}bias",
 }
-REMEDY = "set generator.hidden, layers, heads and rotary as {config} has them, or generator.weights: null"
+KEYS = ("n_embd", "n_layer", "n_head", "rotary_dim")
+REMEDY = "give the directory of a ProGen2, or generator.weights: null"
 
 
 def load_published(model: "ProGen2", path: Path, sha256: str | None = None) -> None:
@@ -50,13 +52,11 @@ def load_published(model: "ProGen2", path: Path, sha256: str | None = None) -> N
     if model.vocabulary != alphabet.size:
         found = f"published weights for an alphabet of {model.vocabulary} letters"
         raise bad(path, found, f"the alphabet protein: {alphabet.letters}", "set generator.weights: null")
-    config, tensors = open_weights(path, sha256)
-    remedy = REMEDY.format(config=path / "config.json")
-    check_sizes(model, path, config, remedy)
+    _, tensors = open_weights(path, sha256)
     tensors = {name: tensor for name, tensor in tensors.items() if not UNUSED.search(name)}
     state = model.state_dict()
     known = names(len(model.blocks))
-    tensors = matched(path, tensors, shapes(model, tensors), remedy=remedy)
+    tensors = matched(path, tensors, shapes(model, tensors), remedy=REMEDY)
     rows = torch.tensor([END, *(LETTERS[letter] for letter in alphabet.letters)])
     with torch.no_grad():
         for ours, theirs in known.items():
@@ -69,16 +69,29 @@ def load_published(model: "ProGen2", path: Path, sha256: str | None = None) -> N
         model.condition.begin_as(tensors[TABLE][START])
 
 
-def check_sizes(model: "ProGen2", path: Path, config: dict[str, Any], remedy: str) -> None:
-    """GdeError unless config.json is of a model as ours."""
+def read_sizes(path: Path) -> tuple[int, int, int, int]:
+    """Width, layers, heads and rotary numbers that config.json in the directory `path` tells. GdeError for another
+    architecture, and for sizes that cannot be."""
+    config = read_config(path)
     if "embed_dim" in config:  # so some publish the width
         config = {"n_embd": config["embed_dim"]} | config
-    heads = model.blocks[0].heads
-    own = {"n_embd": model.norm.weight.shape[0], "n_layer": len(model.blocks), "n_head": heads}
-    own |= {"rotary_dim": model.rotary, "activation_function": "gelu_new"}
-    check_config(path, config, {"model_type": "progen"} | own, remedy)
-    if heads % SHARDS:
-        raise bad(f"{path / 'config.json'}: n_head", str(heads), f"a multiple of {SHARDS}, as ProGen2 has", remedy)
+    check_config(path, config, {"model_type": "progen"}, REMEDY)
+    hidden, layers, heads, rotary = config_sizes(path, config, KEYS, REMEDY)
+    check_config(path, {"n_inner": None} | config, {"n_inner": (None, 4 * hidden)}, REMEDY)
+    check_config(path, {"activation_function": "gelu_new"} | config, {"activation_function": "gelu_new"}, REMEDY)
+    if heads % SHARDS or hidden % heads:
+        expected = f"a multiple of {SHARDS} that divides {hidden}"
+        raise bad(f"{path / CONFIG}: n_head", str(heads), expected, REMEDY)
+    if rotary % 2 or rotary > hidden // heads:
+        expected = f"an even number up to {hidden // heads}"
+        raise bad(f"{path / CONFIG}: rotary_dim", str(rotary), expected, REMEDY)
+    return hidden, layers, heads, rotary
+
+
+def write_sizes(directory: Path, *sizes: int) -> None:
+    """A config.json that `read_sizes` reads."""
+    directory.mkdir(parents=True)
+    write_json(directory / CONFIG, {"model_type": "progen", **dict(zip(KEYS, sizes, strict=True))})
 
 
 def names(layers: int) -> dict[str, str]:

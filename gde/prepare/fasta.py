@@ -7,7 +7,7 @@ from pathlib import Path
 from gde.errors import bad
 from gde.prepare.text_lines import AGAIN, line_blocks
 
-BLOCK = 1 << 22
+BLOCK = 1 << 18  # small enough for a processor's cache
 LONGEST_RECORD = 1 << 28
 
 
@@ -24,8 +24,8 @@ class FastaBlock:
 
 
 def fasta_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = BLOCK) -> Iterator[FastaBlock]:
-    """All records of a file, plain, gzip, xz or zstd, in order; headers may hold any bytes, letters stand on one line or
-    on several.
+    """All records of a file, plain, gzip, xz or zstd, in order; headers may hold any bytes, letters stand on one line
+    or on several.
 
     A record without letters is handed on, unless it is the last one: then the file was cut. GdeError for that, and for
     what `line_blocks` refuses, a first line that is no header, and a record of more than LONGEST_RECORD bytes.
@@ -58,9 +58,12 @@ def fasta_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = 
 
 def _records(text: bytes, first: int) -> FastaBlock:
     """Records of a text that begins with > and ends with a line feed."""
-    headers, texts = [], []
+    lines, count = text[:-1].split(b"\n"), text.count(b"\n>") + 1
+    if len(lines) == 2 * count and b"".join([line[:1] for line in lines[::2]]) == b">" * count:
+        return FastaBlock(first, [line[1:] for line in lines[::2]], lines[1::2])
+    headers, texts = [], []  # letters on several lines
     for record in text[1:-1].split(b"\n>"):
         header, _, letters = record.partition(b"\n")
         headers.append(header)
-        texts.append(letters.translate(None, b"\n\r\t ") if b"\n" in letters else letters)
+        texts.append(letters.replace(b"\n", b""))
     return FastaBlock(first, headers, texts)

@@ -16,8 +16,8 @@ LINEAGE = {
 # Where the files of a virus are unless told
 VIRUS = {
     "nextstrain": {
-        "sequences": "resources/nextstrain_ncov/aligned.fasta.zst",
-        "metadata": "resources/nextstrain_ncov/metadata.tsv.zst",
+        "sequences": "resources/virus/aligned.fasta.zst",
+        "metadata": "resources/virus/metadata.tsv.zst",
     },
     "gisaid": {"sequences": "resources/gisaid/spikeprot.fasta"},
 }

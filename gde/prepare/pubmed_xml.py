@@ -21,7 +21,9 @@ EXPECTED = "PubMed citations: XML, plain or gzip"
 REMEDY = "get the file again"
 ROOT = "PubmedArticleSet"
 PROLOG = 1 << 16  # bytes in which the root element has begun
-START = re.compile(rb"\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*(<!DOCTYPE\s+[^>\[]*>)?\s*(<!--.*?-->\s*)*<([\w:.-]+)", re.S)
+START = re.compile(
+    rb"\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*(<!DOCTYPE\s+[^>\[]*>)?\s*(<!--.*?-->\s*)*<([\w:.-]+)", re.S
+)
 MD5 = re.compile(r"\b([0-9a-fA-F]{32})\b")
 
 
@@ -95,7 +97,7 @@ def check_md5(path: Path) -> None:
 
 
 def read_md5(text: bytes, where: str) -> str:
-    """The digest that an .md5 file holds, as `MD5 (name) = digest` or alone. GdeError where there is not exactly one."""
+    """The digest in an .md5 file, as `MD5 (name) = digest` or alone. GdeError where there is not exactly one."""
     found = MD5.findall(text.decode("ascii", "replace"))
     if len(found) != 1:
         raise bad(where, f"{text[:60].decode(errors='replace')!r}", "one MD5, 32 hexadecimal digits", REMEDY)
@@ -194,7 +196,9 @@ def _broken(path: Path, e: ElementTree.ParseError, last: int | None) -> GdeError
     cut = {errors.codes[m] for m in (errors.XML_ERROR_NO_ELEMENTS, errors.XML_ERROR_UNCLOSED_TOKEN)}
     line, column = e.position
     if e.code in cut:
-        return bad(path, f"an end of the file{_behind(last)}, in the next one", "whole citations", f"it is cut: {REMEDY}")
+        return bad(
+            path, f"an end of the file{_behind(last)}, in the next one", "whole citations", f"it is cut: {REMEDY}"
+        )
     if (place := _not_utf8(path)) is not None:
         return bad(f"{path}: line {place}", f"bytes that are not UTF-8{_behind(last)}", "UTF-8", REMEDY)
     reason = errors.messages.get(e.code, str(e))

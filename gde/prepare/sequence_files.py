@@ -16,7 +16,7 @@ from gde.prepare.hdf5 import unknown
 from gde.prepare.header_fields import NAME, NoFit, header_parser
 from gde.prepare.text_lines import line_blocks
 
-FASTA, FASTQ, TABLE = (".fasta", ".fa", ".fna", ".ffn", ".fas"), (".fastq", ".fq"), (".csv", ".tsv", ".tab")
+FASTA, FASTQ, TABLE = (".fasta", ".fa", ".fna", ".ffn", ".faa", ".fas"), (".fastq", ".fq"), (".csv", ".tsv", ".tab")
 ENDINGS = (*FASTA, *FASTQ, *TABLE)
 PACKED = (".gz", ".bgz")
 EXPECTED = "sequences: FASTA, FASTQ, CSV or TSV, plain or gzip"

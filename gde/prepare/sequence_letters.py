@@ -9,8 +9,9 @@ from gde.prepare.sequence_files import Records, SequenceFile, first_fault
 from gde.sets.alphabet import ILLEGAL, Alphabet
 from gde.sets.ragged import padded
 
-SEVERAL = {"dna": b"RYSWKMBDHV"}  # letters that stand for several, by alphabet
-UNKNOWN = {"dna": "N"}
+# Letters that stand for several, or are too rare for the alphabet (U, O of proteins)
+SEVERAL = {"dna": b"RYSWKMBDHV", "protein": b"BZJUO", "text": b""}
+STOP = "*"  # that proteins may end with
 WEIGHT_LIMIT = float(np.finfo(np.float32).max)
 
 
@@ -19,7 +20,8 @@ class Encoder:
     """Records as tokens.
 
     length : letters at most, None for any number, as a first pass has to know.   too_long : refuse, cut or drop.
-    other_letters : refuse, or N for those of SEVERAL.   counted : what was cut, dropped or replaced so far.
+    other_letters : refuse, or the alphabet's unknown letter for those of SEVERAL.   counted : what was cut, dropped or
+    replaced so far, and stops at the end of proteins that were taken off.
     """
 
     alphabet: Alphabet
@@ -30,11 +32,14 @@ class Encoder:
 
     def __post_init__(self):
         self.table = self.alphabet.table
+        self.encoding = "utf-8" if self.alphabet.name == "text" else "ascii"
+        if self.alphabet.name == "protein":
+            self.counted["end_stops"] = 0
         self.several = np.zeros(256, bool)
         if self.other_letters != "refuse":
             several = np.frombuffer(SEVERAL[self.alphabet.name], np.uint8)
             self.several[np.r_[several, several | 32]] = True
-            self.table = np.where(self.several, self.alphabet.encode(UNKNOWN[self.alphabet.name]), self.table)
+            self.table = np.where(self.several, self.alphabet.encode(self.alphabet.unknown), self.table)
 
     def encode(self, records: Records, file: SequenceFile) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (m, length) uint8 of the records that are kept, and which those are (n,) bool.
@@ -57,22 +62,33 @@ class Encoder:
 
     def _flat(self, records: Records, file: SequenceFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All letters one behind the other, begin and end of each record's."""
-        lengths = np.fromiter(map(len, records.texts), np.int64, len(records))
+        texts = [text.encode(self.encoding, "replace") for text in records.texts]
+        if "end_stops" in self.counted:
+            whole = [text.removesuffix(STOP.encode()) for text in texts]
+            self.counted["end_stops"] += sum(map(len, texts)) - sum(map(len, whole))
+            texts = whole
+        lengths = np.fromiter(map(len, texts), np.int64, len(records))
         stops = np.cumsum(lengths)
-        text = np.frombuffer("".join(records.texts).encode("ascii", "replace"), np.uint8)
+        text = np.frombuffer(b"".join(texts), np.uint8)
         flat = self.table[text]
         wrong = flat == ILLEGAL
         if wrong.any():
             place = int(wrong.argmax())
             row = int(np.searchsorted(stops, place, side="right"))
             place -= int(stops[row] - lengths[row])
-            letter = records.texts[row][place]
+            letter = (
+                records.texts[row][place] if self.encoding == "ascii" else chr(text[stops[row] - lengths[row] + place])
+            )
             several = letter.upper().encode("ascii", "replace") in SEVERAL[self.alphabet.name]
-            remedy = "set dataset.other_letters: N, or correct it" if several else "correct it, or take the record out"
+            allowed = f"set dataset.other_letters: {self.alphabet.unknown}, or correct it"
+            remedy = allowed if several else "correct it, or take the record out"
             if letter in "Uu" and self.alphabet.name == "dna":
                 remedy = "write T for U: RNA as DNA"
-            expected = f"the letters {', '.join(self.alphabet.letters)}"
+            expected = self.alphabet.described
             raise first_fault(records, file, row, f"{letter!r} at position {place + 1}", expected, remedy)
+        if not lengths.all():
+            row = int((lengths == 0).argmax())
+            raise first_fault(records, file, row, "a stop alone", "a sequence", "take the record out")
         if self.several.any() and (other := self.several[text]).any():
             rows = np.searchsorted(stops, np.flatnonzero(other), side="right")
             self.counted["with_other_letters"] += len(np.unique(rows))

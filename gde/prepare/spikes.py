@@ -1,4 +1,4 @@
-"""Which translated or given proteins are whole spikes, as tokens: stops, letters, length and unknown letters checked."""
+"""Which translated or given proteins are whole spikes, as tokens: stops, letters, length and unknown ones checked."""
 
 import numpy as np
 
@@ -45,8 +45,9 @@ class Spikes:
     def of_texts(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """Tokens of the whole ones of m proteins, and which these are (m,) bool."""
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        text = np.frombuffer(b"".join(texts), np.uint8)
-        return self.of_tokens(TABLE[text], lengths, text)
+        text = b"".join(texts)
+        tokens = text.translate(TABLE.tobytes())  # half the time of an index
+        return self.of_tokens(np.frombuffer(tokens, np.uint8), lengths, np.frombuffer(text, np.uint8))
 
     def of_tokens(
         self, flat: np.ndarray, lengths: np.ndarray, text: np.ndarray | None = None
@@ -73,11 +74,8 @@ class Spikes:
         at = np.flatnonzero(flat == X)
         rows = np.searchsorted(stops, at, side="right")
         found[UNKNOWN] = np.bincount(rows, minlength=len(lengths)) > self.unknown * letters
-        kept = np.ones(len(lengths), bool)
-        for reason in DROPPED:  # the first one counts
-            if reason in found:
-                self.tally.drop(reason, int((kept & found[reason]).sum()))
-                kept &= ~found[reason]
+        places = self.tally.sieve([(reason, found[reason]) for reason in DROPPED if reason in found], len(lengths))
+        kept = marked(places, len(lengths))
         if text is not None:
             self.tally.mend(END_STOP, int((kept & ended).sum()))
             self.tally.mend(OTHER, int((kept & marked(rows[text[at] & ~np.uint8(32) != X_BYTE], len(kept))).sum()))

@@ -1,7 +1,7 @@
 """Counts of what became of the records of a file: why those were left out that were, and what was mended in others."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,17 @@ class Tally:
 
     def drop(self, reason: str, count: int = 1) -> None:
         self.dropped[reason] += int(count)
+
+    def sieve(self, reasons: Sequence[tuple[str, np.ndarray]], m: int) -> np.ndarray:
+        """Places of those of m records to which no reason applies; the others count for the first one that does.
+
+        reasons : name, and the records to which it applies (m,) bool.
+        """
+        kept = np.ones(m, bool)
+        for reason, applies in reasons:
+            self.drop(reason, np.count_nonzero(kept & applies))
+            kept &= ~applies
+        return np.flatnonzero(kept)
 
     def drop_numbers(self, numbers: np.ndarray) -> None:
         """Count reasons by their numbers (m,)."""

@@ -53,4 +53,3 @@ def check_bgzf_end(path: Path, remedy: str = AGAIN) -> None:
         file.seek(max(0, os.fstat(file.fileno()).st_size - len(BGZF_END)))
         if file.read() != BGZF_END:
             raise bad(path, "no block that marks the end", "a whole file of bgzip", f"the file was cut: {remedy}")
-

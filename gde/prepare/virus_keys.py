@@ -12,6 +12,7 @@ PARTIAL = re.compile(r"\d{4}(-(\d{1,2}|XX)(-(\d{1,2}|XX))?)?", re.I)
 NOWHERE = ("", "?", "unknown", "na", "n/a", "none", "null")
 MONTHS = 1 << 12  # more than there are from the first one to the year 2300
 PART_OF_DATE, NO_DATE, NO_COUNTRY = "date_partial", "date_wrong", "country"
+NO_DAY = (PART_OF_DATE, NO_DATE)
 DROPPED = {
     PART_OF_DATE: "with a date without its day or month",
     NO_DATE: "without a date from December 2019 on",
@@ -28,50 +29,50 @@ def text_of(name: bytes) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-class Days:
-    """Days since December 1st, 2019, of dates as they are written; each spelling is read once."""
+class Days(dict):
+    """Days since December 1st, 2019, by dates as they are written; each spelling is read once.
 
-    def __init__(self):
-        self._known: dict[bytes, int | str] = {}
+    days[b"2020-03-05"] : the day, or -1 - the place in NO_DAY of the reason why there is none.
+    """
 
-    def __call__(self, written: bytes) -> int | str:
-        """The day, or the reason why there is none: PART_OF_DATE, NO_DATE."""
-        if (day := self._known.get(written)) is None:
-            if len(self._known) > 1 << 16:  # a damaged file has a new one in each record
-                self._known.clear()
-            day = self._known[written] = self._read(written.decode("latin-1").strip())
+    def __missing__(self, written: bytes) -> int:
+        if len(self) > 1 << 16:  # a damaged file has a new one in each record
+            self.clear()
+        day = self[written] = self._read(written.decode("latin-1").strip())
         return day
 
     @staticmethod
-    def _read(text: str) -> int | str:
+    def _read(text: str) -> int:
+        partial, wrong = (-1 - NO_DAY.index(reason) for reason in (PART_OF_DATE, NO_DATE))
         if whole := WHOLE.fullmatch(text):
             year, month, day = map(int, whole.groups())
             if day == 0 or month == 0:
-                return PART_OF_DATE
+                return partial
             try:
                 days = (date(year, month, day) - DAY_0).days
             except ValueError:
-                return NO_DATE
-            return days if 0 <= days and year < 2300 else NO_DATE
-        return PART_OF_DATE if PARTIAL.fullmatch(text) else NO_DATE
+                return wrong
+            return days if days >= 0 and year < 2300 else wrong
+        return partial if PARTIAL.fullmatch(text) else wrong
 
 
-class Countries:
-    """Numbers of countries in the order in which they come; `names` has them."""
+class Countries(dict):
+    """Numbers of countries in the order in which they come, by their names as they are written; `names` has them.
+
+    countries[b"USA"] : the number, -1 where there is no country.
+    """
 
     def __init__(self):
+        super().__init__()
         self.names: list[str] = []
-        self._known: dict[bytes, int] = {}
         self._numbers: dict[str, int] = {}
 
-    def __call__(self, written: bytes) -> int:
-        """The number; -1 where there is no country."""
-        if (number := self._known.get(written)) is None:
-            name = text_of(written).replace("|", "/")
-            number = -1 if name.lower() in NOWHERE else self._numbers.setdefault(name, len(self._numbers))
-            self._known[written] = number
-            if number == len(self.names):
-                self.names.append(name)
+    def __missing__(self, written: bytes) -> int:
+        name = text_of(written).replace("|", "/")
+        number = -1 if name.lower() in NOWHERE else self._numbers.setdefault(name, len(self._numbers))
+        if number == len(self.names):
+            self.names.append(name)
+        self[written] = number
         return number
 
 

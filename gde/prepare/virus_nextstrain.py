@@ -1,7 +1,6 @@
 """Spike proteins from Nextstrain's open data: aligned genomes, cut and translated, and the table that tells of them."""
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from gde.prepare.spikes import LETTERS, Spikes
 from gde.prepare.tally import Tally
 from gde.prepare.text_lines import line_blocks
 from gde.prepare.translation import translate
-from gde.prepare.virus_keys import NO_COUNTRY, Countries, Days
-from gde.prepare.virus_records import NO_METADATA, TWICE, Named, Records
+from gde.prepare.virus_keys import NO_COUNTRY, NO_DAY, Countries, Days
+from gde.prepare.virus_records import NO_METADATA, TWICE, Named, Records, hashes
 
 GENOME = 29_903  # letters of MN908947.3 (Wuhan-Hu-1), the frame of the alignment
 SPIKE = slice(21_562, 25_384)  # 21563..25384 counted from 1, the stop included
@@ -29,7 +28,7 @@ DROPPED = {
     OTHER_HOST: "of another host",
 }
 MENDED = {TWICE: "further rows of the metadata of a name that they told of before"}
-BLOCK = 1 << 23
+BLOCK = 1 << 22
 
 
 def read(cfg: dict, path: Path, tally: Tally) -> Iterator[Records]:
@@ -40,7 +39,7 @@ def read(cfg: dict, path: Path, tally: Tally) -> Iterator[Records]:
     of another length than GENOME.
     """
     spikes = Spikes(cfg, tally)
-    for block in fasta_blocks(path, SEQUENCES, remedy=REMEDY):
+    for block in fasta_blocks(path, SEQUENCES, remedy=REMEDY, size=BLOCK):
         for i, text in enumerate(block.texts):
             if len(text) != GENOME:
                 name = block.headers[i][:60].decode("latin-1")
@@ -61,11 +60,6 @@ def read(cfg: dict, path: Path, tally: Tally) -> Iterator[Records]:
         yield Records(names, none, none, tokens)
 
 
-def hashes(names: Sequence[bytes]) -> np.ndarray:
-    """64-bit hashes (m,) uint64."""
-    return np.frombuffer(b"".join([blake2b(name, digest_size=8).digest() for name in names]), "<u8")
-
-
 def read_metadata(cfg: dict, path: Path, countries: Countries, tally: Tally, named: Named) -> None:
     """Country and day of every row of a table, under the hash of its strain; where one is missing, or the host another,
     the number of that reason of `tally`, as `gde.prepare.virus_records.place` wants it.
@@ -78,6 +72,7 @@ def read_metadata(cfg: dict, path: Path, countries: Countries, tally: Tally, nam
     wanted = [STRAIN, DATE, COUNTRY, *([HOST] if cfg["hosts"] is not None else [])]
     hosts = {host.lower() for host in cfg["hosts"] or ()}
     days, header, row = Days(), None, 1
+    number_of = {reason: -1 - i for i, reason in enumerate(tally.reasons)}
     for block in line_blocks(path, METADATA, remedy=REMEDY, size=BLOCK, utf8=False):
         if header is None:
             first, _, block = block.partition(b"\n")
@@ -89,13 +84,13 @@ def read_metadata(cfg: dict, path: Path, countries: Countries, tally: Tally, nam
         except pa.ArrowInvalid as e:
             raise _uneven(path, block, len(header), row) from e
         strain = table[STRAIN].to_pylist()
-        country = by_value(table[COUNTRY], lambda value: minus(countries(value), NO_COUNTRY, tally))
-        day = by_value(table[DATE], lambda value: minus(days(value), None, tally))
-        refused = np.minimum(country, 0)
-        refused = np.where(day < 0, day, refused)
+        country, day = by_value(table[COUNTRY], countries.__getitem__), by_value(table[DATE], days.__getitem__)
+        refused = np.where(country < 0, number_of[NO_COUNTRY], 0)
+        for i, reason in enumerate(NO_DAY):
+            refused = np.where(day == -1 - i, number_of[reason], refused)
         if cfg["hosts"] is not None:
             other = by_value(table[HOST], lambda value: value.decode("latin-1").strip().lower() not in hosts)
-            refused = np.where(other, -1 - tally.reasons.index(OTHER_HOST), refused)
+            refused = np.where(other, number_of[OTHER_HOST], refused)
         named.add(hashes(strain), np.where(refused < 0, refused, country), np.maximum(day, 0))
         row += len(strain)
     if row == 1:
@@ -111,13 +106,6 @@ def columns(path: Path, header: bytes, wanted: Sequence[str]) -> list[str]:
         if names.count(name) > 1:
             raise bad(path, f"the column {name!r} twice", "distinct column names", REMEDY)
     return [name if name in wanted else f"{i}" for i, name in enumerate(names)]
-
-
-def minus(found: int | str, reason: str | None, tally: Tally) -> int:
-    """A number, or -1 - the number of the reason why there is none."""
-    if isinstance(found, str):
-        return -1 - tally.reasons.index(found)
-    return found if found >= 0 else -1 - tally.reasons.index(reason)
 
 
 def by_value(column, function) -> np.ndarray:

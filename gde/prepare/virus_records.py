@@ -3,9 +3,10 @@
 Names are known by 64-bit hashes: among ten million records the chance that any two share one is 3 in a million.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -16,7 +17,7 @@ from gde.prepare.tally import Tally
 
 PARTS = 64  # a join holds one of them at a time
 HELD = 1 << 16  # records that are dealt out together
-ROWS = 1 << 20  # records whose country and day are put back in order together
+ROWS = 1 << 18  # records whose country and day are put back in order together
 TOLD = np.dtype([("name", "<u8"), ("row", "<i8"), ("country", "<i4"), ("day", "<i4")])
 DUPLICATE, NO_METADATA, TWICE = "duplicate", "metadata", "metadata_again"
 DROPPED = {DUPLICATE: "of a name that was there before"}
@@ -32,12 +33,17 @@ class Records:
     tokens: np.ndarray
 
 
+def hashes(names: Sequence[bytes]) -> np.ndarray:
+    """64-bit hashes (m,) uint64."""
+    return np.frombuffer(b"".join([blake2b(name, digest_size=8).digest() for name in names]), "<u8")
+
+
 class Deal:
     """Records of a dtype, dealt out to files without a name in `directory`."""
 
     def __init__(self, directory: Path, dtype: np.dtype, parts: int):
         self.dtype, self._stack = dtype, ExitStack()
-        self._files = [self._stack.enter_context(TemporaryFile(dir=directory)) for _ in range(parts)]
+        self._files = [self._stack.enter_context(TemporaryFile(dir=directory)) for _ in range(parts)]  # noqa: SIM115
 
     def add(self, part: np.ndarray, records: np.ndarray) -> None:
         """Append records (m,) to the files of numbers `part` (m,)."""

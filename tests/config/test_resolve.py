@@ -25,6 +25,7 @@ def test_every_key_is_explicit_and_plain(preset):
 CELLS = ("lineage_tracing", "essential_genes", "donors")
 SEQUENCES = ("dna_multinomial", "synthetic_dna", "methylation", "methylation_class", "mpra_bins")
 SEQUENCES += ("gpra_dna", "gpra_dna_ordered", "gpra_dna_vae")
+SEQUENCES += ("pfam", "protein_motifs", "synthetic_protein", "pubmed", "virus")
 
 
 def test_repository_has_its_experiments():

@@ -70,7 +70,10 @@ def test_neighbours_leave_the_group_its_successor(tmp_path):
     ("change", "message"),
     [
         ({"tokens": None}, "encoder.kind: found 'dna_conv' in a model of vectors"),
-        ({"encoder": {"kind": "mean"}}, "encoder.kind: found 'mean' in a model of sequences, expected one of dna_conv"),
+        (
+            {"encoder": {"kind": "mean"}},
+            "encoder.kind: found 'mean' in a model of sequences of dna, expected one of dna_conv;",
+        ),
         ({"generator": {"kind": "flow"}}, "generator.kind: found 'flow' in a model of sequences"),
         ({"tokens": {"alphabet": "rna", "length": 12}}, "tokens.alphabet: found 'rna'"),
         ({"tokens": {"alphabet": "dna", "length": 0}}, "tokens.length: found 0"),

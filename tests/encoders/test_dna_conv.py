@@ -110,7 +110,7 @@ def test_kernels_are_odd():
 
 
 def test_one_letter_of_a_thousand_moves_the_embedding_only_if_places_are_read():
-    """Two populations that differ at one place: their embeddings against the noise of rare letters elsewhere."""
+    """Two populations that differ at one place: against the noise of rare letters and of runs of unknown ones."""
     generator = torch.Generator().manual_seed(0)
     usual = torch.randint(1, 5, (1000,), generator=generator)
 
@@ -119,6 +119,8 @@ def test_one_letter_of_a_thousand_moves_the_embedding_only_if_places_are_read():
         rare = torch.rand(x.shape, generator=generator) < 3e-4
         x[rare] = torch.randint(1, 5, (int(rare.sum()),), generator=generator)
         x[:, 600] = letter
+        run = torch.randint(0, 400, (n, 1), generator=generator)
+        x[(torch.arange(1000) >= run) & (torch.arange(1000) < run + 150)] = 5
         return x.to(torch.uint8)
 
     def separation(**options) -> float:

@@ -59,7 +59,7 @@ def test_a_protein_is_the_mean_of_esm2_over_its_residues(esm, mode):
 
 def test_residues_are_numbered_as_esm2_does():
     """Against the vocabulary of the published tokenizer, written out."""
-    words = "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null_1> <mask>".split()
+    words = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>"]
     made = protein_lm(None, "full")
     tokens, there = made.tokenise(proteins(sequences=[PROTEIN.letters, "A"]).numpy())
     assert [words[i] for i in tokens[0]] == ["<cls>", *PROTEIN.letters, "<eos>"]
@@ -127,13 +127,17 @@ def test_adapters_are_the_product_of_two_thin_matrices(esm):
     model = copy.deepcopy(esm[1])
     with torch.no_grad():
         for i, layer in enumerate(model.esm.encoder.layer):
-            for own, adapter in zip((layer.attention.self.query, layer.attention.self.value), made.adapters[2 * i :]):
+            maps = layer.attention.self.query, layer.attention.self.value
+            for own, adapter in zip(maps, made.adapters[2 * i : 2 * i + 2], strict=True):
                 own.weight += adapter.up @ adapter.down
     expected = torch.stack([published.esm_mean(model, s) for s in SEQUENCES])
     torch.testing.assert_close(made.vectors(proteins()), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_copies_share_what_never_changes_and_nothing_else(esm):
+    frozen = protein_lm(esm[0], "frozen")
+    frozen.vectors(proteins())
+    assert copy.deepcopy(frozen).known() is frozen.known()
     made = protein_lm(esm[0], "lora")
     twin = copy.deepcopy(made)
     assert twin.shared is made.shared
@@ -171,7 +175,7 @@ def test_published_text_goes_through_its_word_pieces(tmp_path):
     made = TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert"))
     pieces = [
         "the virus ##es of the spike .",
-        "caf ##e ##s",
+        "caf ##es",
         "the",
         "spike ##s of virus of spike ##s",
     ]
@@ -319,7 +323,10 @@ FAULTS = {
         lambda p: edit_config(p, num_hidden_layers=3),
         r"esm2:esm\.encoder\.layer\.2\..*: found no such tensor",
     ),
-    "fewer-layers": (lambda p: edit_config(p, num_hidden_layers=1), r"esm2:esm\.encoder\.layer\.1\..*a tensor too many"),
+    "fewer-layers": (
+        lambda p: edit_config(p, num_hidden_layers=1),
+        r"esm2:esm\.encoder\.layer\.1\..*a tensor too many",
+    ),
     "missing": (
         lambda p: published.rewrite(p, lambda t: t.pop(QUERY)),
         rf"esm2:{QUERY}: found no such tensor, expected \(16, 16\)",

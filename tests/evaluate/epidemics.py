@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from gde.config.evaluation import Epidemic
+from gde.encoders.base import Encoder
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore
 from gde.sets.token_writer import TokenStoreWriter
@@ -67,7 +68,7 @@ class SiteModel:
     digest = "of no weights"
     alphabet, dim, latent_dim = PROTEIN, LENGTH, LENGTH * 22
     config = MappingProxyType({"encoder": {"kind": "sites"}})
-    encoder = object()
+    encoder = Encoder(1, 1, moments=False, skip=False)  # its services alone
 
     def __init__(self):
         self.generator = SimpleNamespace(log_prob=self.log_prob)

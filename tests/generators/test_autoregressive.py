@@ -7,6 +7,7 @@ import torch
 from scipy.stats import chisquare
 
 from gde import generators
+from gde.generators import autoregressive
 from gde.nets.registry import build
 
 LATENT, LENGTH, VOCABULARY = 3, 21, 5
@@ -165,3 +166,18 @@ def test_what_is_given_must_fit(shape):
         generator.sample(torch.randn(2, LATENT), 3, given=torch.ones(shape, dtype=torch.uint8))
     with pytest.raises(ValueError, match="an end among them"):
         generator.sample(torch.randn(2, LATENT), 3, given=torch.zeros(2, 3, 4, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("kind", ["hyenadna", "gpt", "progen2"])
+def test_long_sequences_are_drawn_and_scored_in_smaller_pieces(kind, monkeypatch):
+    """As many together as their caches leave of the memory, at least one; the likelihood is the same."""
+    generator, z = make(kind, {}), torch.randn(2, LATENT)
+    x = letters(2 * 6).unflatten(0, (2, 6)).to(torch.uint8)
+    whole, rows, start = generator.log_prob(x, z), [], generator.start
+    monkeypatch.setattr(generator, "start", lambda n, films: rows.append(n) or start(n, films))
+    for numbers, most in ((4 * generator.kept, 4), (1, 1)):
+        monkeypatch.setitem(autoregressive.NUMBERS_AT_ONCE, "cpu", numbers)
+        torch.testing.assert_close(generator.log_prob(x, z), whole)
+        assert generator.sample(z, 5).shape == (2, 5, LENGTH)
+        assert sum(rows) == 10 and max(rows) == most
+        rows.clear()

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import pytest
 import torch
@@ -10,16 +11,15 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
 from gde.errors import GdeError
 from gde.generators.gpt2 import Gpt2
+from gde.generators.gpt2_words import LETTERS, BytePairs
 from gde.model import GDE
-from gde.nets.byte_pairs import LETTERS, BytePairs
 from gde.sets.alphabet import ALPHABETS
 
-PAIRS = ["t h", "th e", "Ġ the", "i n", "Ġ c", "Ã ©", "a t", "Ġc at", "Ġthe Ġcat", "e r", "in g"]
+PAIRS = ["t h", "th e", "Ġ the", "i n", "Ġ c", "Ã ©", "a t", "Ġc at", "e r", "in g"]
 SPELLED = [
     bytes([b]) for b in sorted(LETTERS, key=lambda b: ord(LETTERS[b]))
 ]  # GPT-2's order: those it can print first
 WORDS, WIDTH, LAYERS, LATENT, LENGTH = 256 + 10 + 1, 16, 2, 3, 40
-PAIRS = [pair for pair in PAIRS if pair != "Ġthe Ġcat"]  # its expression never joins words
 TEXTS = [
     "the cat in the hat",
     " the thin cats, singing: 'we'll 3 x 7!'\n\n  the end\t",
@@ -56,7 +56,7 @@ def folder(request, tmp_path_factory):
 
 def model(folder, **options) -> Gpt2:
     torch.manual_seed(1)
-    sizes = {"hidden": WIDTH, "layers": LAYERS, "heads": 4, "words": WORDS, "most_words": 30, "vocabulary": 255}
+    sizes = {"most_words": 30, "vocabulary": 255}
     made = Gpt2(LENGTH, LATENT, weights=str(folder), **(sizes | options))
     made.initialise()
     return made
@@ -105,9 +105,8 @@ def test_letters_to_words_and_back(folder):
     whole = (words[:, -1] == 0).nonzero()[:, 0]  # none of whose words was cut
     assert len(whole) >= 2
     assert torch.equal(made.spelled(words)[whole], x[0, whole])
-    assert made.spelled(torch.full((1, 30), 1 + words.max()))[0].shape == (
-        LENGTH,
-    )  # more letters than there is room for
+    cats = made.spelled(torch.full((1, 30), 1 + WORDS - 4))  # more letters than there is room for
+    assert bytes(cats[0].tolist()) == b" cat" * (LENGTH // 4)
 
 
 @pytest.mark.parametrize("conditioning", ["prefix", "additive", "adaln"])
@@ -161,40 +160,50 @@ def test_padding_has_no_part(folder):
 
 
 def test_a_trained_model_needs_no_published_files(folder, tmp_path, no_fsync):
-    """The words travel with it."""
+    """Its words and sizes travel with it."""
+    path = shutil.copytree(folder, tmp_path / "published")
     config = {
         "encoder": {"kind": "dna_conv", "hidden": 8, "layers": 1},
-        "generator": {"kind": "gpt2", "hidden": WIDTH, "layers": LAYERS, "words": WORDS, "most_words": 30}
-        | {"weights": str(tmp_path / "nowhere")},
+        "generator": {"kind": "gpt2", "weights": str(path), "most_words": 30},
         "latent_dim": LATENT,
         "tokens": {"alphabet": "text", "length": LENGTH},
     }
     torch.manual_seed(0)
     made = GDE(config, mean=torch.zeros(LENGTH), scale=torch.ones(LENGTH)).eval()
-    made.generator.weights = str(folder)
     made.generator.initialise()
     made.save(tmp_path / "model")
-    loaded, z, x = GDE.load(tmp_path / "model"), torch.randn(2, LATENT), letters(["the cat", "in the hat"])
-    assert torch.equal(
-        made.generator.log_prob(x.expand(2, -1, -1), z), loaded.generator.log_prob(x.expand(2, -1, -1), z)
+    shutil.rmtree(path)
+    loaded, z, x = (
+        GDE.load(tmp_path / "model"),
+        torch.randn(2, LATENT),
+        letters(["the cat", "in the hat"]).expand(2, -1, -1),
     )
-    draws = [m.sample(z, 5, generator=torch.Generator().manual_seed(0)) for m in (made, loaded)]
-    assert torch.equal(*draws)
+    assert torch.equal(made.generator.log_prob(x, z), loaded.generator.log_prob(x, z))
+    assert torch.equal(*(m.sample(z, 5, generator=torch.Generator().manual_seed(0)) for m in (made, loaded)))
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("config", "options", "said"),
     [
-        ({"hidden": 32}, r"n_embd: found 16, expected 32; set generator.hidden, layers and heads as"),
-        ({"words": 300}, r"wte.weight: found \(267, 16\), expected \(300, 16\)"),
-        ({"prefix": 40, "conditioning": "prefix"}, r"found 64 places, expected 69, prefix and words; lower generator"),
-        ({"vocabulary": 5}, "an alphabet of 5 letters, expected texts"),
+        ({"model_type": "bert"}, {}, "model_type: found 'bert', expected 'gpt2'; give the directory of a GPT-2"),
+        ({"n_embd": 32}, {}, r"wpe.weight: found \(64, 16\), expected \(64, 32\)"),
+        ({"vocab_size": 300}, {}, r"wte.weight: found \(267, 16\), expected \(300, 16\)"),
+        ({"vocab_size": 20}, {}, "vocab_size: found 20, expected 256 bytes, joined pairs and an end mark"),
+        ({"n_head": 3}, {}, "n_head: found 3, expected a divisor of 16"),
+        (
+            {},
+            {"prefix": 40, "conditioning": "prefix"},
+            r"found 64 places, expected 69, prefix and words; lower generator",
+        ),
+        ({}, {"vocabulary": 5}, "an alphabet of 5 letters, expected texts"),
     ],
-    ids=["width", "words", "places", "alphabet"],
+    ids=["kind", "width", "words", "few words", "heads", "places", "alphabet"],
 )
-def test_another_model_is_refused(folder, options, said):
+def test_another_model_is_refused(folder, tmp_path, config, options, said):
+    path = shutil.copytree(folder, tmp_path / "published")
+    (path / "config.json").write_text(json.dumps(json.loads((path / "config.json").read_text()) | config))
     with pytest.raises(GdeError, match=said):
-        model(folder, **options)
+        model(path, **options)
 
 
 @pytest.mark.parametrize(

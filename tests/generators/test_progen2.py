@@ -3,14 +3,17 @@
 import hashlib
 import json
 import math
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from gde.card import generator_words
 from gde.errors import GdeError
 from gde.generators.progen2 import ProGen2
-from gde.generators.progen2_weights import END, LETTERS, START, check_sizes, in_order, shapes
+from gde.generators.progen2_weights import END, LETTERS, START, in_order, read_sizes, shapes
+from gde.model import GDE
 from gde.sets.alphabet import ALPHABETS
 
 WIDTH, LAYERS, HEADS, ROTARY, LATENT, LENGTH = 48, 2, 8, 4, 3, 15
@@ -140,7 +143,7 @@ def test_logits_are_those_of_codegen(folder):
 @pytest.mark.parametrize(
     ("layers", "width", "rotary", "size"), [(12, 1024, 32, 604_604_816), (27, 1536, 48, None)], ids=["small", "medium"]
 )
-def test_published_names_and_shapes(layers, width, rotary, size):
+def test_published_names_and_shapes(tmp_path, layers, width, rotary, size):
     """Of ProGen2-small and -medium; a file of exactly these is as long as the published one, to the byte."""
     with torch.device("meta"):
         made = ProGen2(LENGTH, LATENT, vocabulary=21, hidden=width, layers=layers, heads=16, rotary=rotary)
@@ -154,9 +157,10 @@ def test_published_names_and_shapes(layers, width, rotary, size):
             header[name] = {"dtype": "F32", "shape": list(expected[name]), "data_offsets": [begin, end]}
         length = len(json.dumps(header, separators=(",", ":")))
         assert 8 + length + -length % 8 + end == size
-    config = {"n_layer": layers, "n_embd": width, "n_head": 16, "rotary_dim": rotary}
-    check_sizes(made, "x", CONFIG | config, "")  # accepted
-    check_sizes(made, "x", {k: v for k, v in (CONFIG | config).items() if k != "n_embd"} | {"embed_dim": width}, "")
+    config = {"model_type": "progen", "n_layer": layers, "n_head": 16, "rotary_dim": rotary, "n_inner": None}
+    for key in ("n_embd", "embed_dim"):  # both are published
+        (tmp_path / "config.json").write_text(json.dumps(config | {key: width}))
+        assert read_sizes(tmp_path) == (width, layers, 16, rotary)
 
 
 def test_constants_of_older_files_and_half_precision(folder):
@@ -221,19 +225,46 @@ def test_other_tensors_are_refused_and_change_nothing(folder, change, said):
 
 
 @pytest.mark.parametrize(
-    ("config", "options", "said"),
+    ("config", "said"),
     [
-        ({"model_type": "gpt2"}, {}, "model_type: found 'gpt2', expected 'progen'"),
-        ({}, {"layers": 3}, r"n_layer: found 2, expected 3; set generator.hidden, layers, heads and rotary as"),
-        ({}, {"rotary": 2}, "rotary_dim: found 4, expected 2"),
-        ({"n_head": 4}, {"heads": 4}, "n_head: found 4, expected a multiple of 8"),
-        ({}, {"vocabulary": 5}, "an alphabet of 5 letters, expected the alphabet protein"),
+        ({"model_type": "gpt2"}, "model_type: found 'gpt2', expected 'progen'; give the directory of a ProGen2"),
+        ({"n_layer": 3}, r"h\.2\.ln_1\.weight: found no such tensor"),
+        ({"n_embd": 64}, r"h\.0\.ln_1\.weight: found \(48,\), expected \(64,\)"),
+        ({"n_embd": "48"}, "n_embd: found '48', expected a whole number >= 1"),
+        ({"rotary_dim": 5}, "rotary_dim: found 5, expected an even number up to 6"),
+        ({"rotary_dim": 8}, "rotary_dim: found 8, expected an even number up to 6"),
+        ({"n_head": 4}, "n_head: found 4, expected a multiple of 8 that divides 48"),
+        ({"n_inner": 7}, "n_inner: found 7, expected None or 192"),
+        ({"activation_function": "relu"}, "activation_function: found 'relu', expected 'gelu_new'"),
     ],
-    ids=["kind", "layers", "rotary", "heads", "alphabet"],
+    ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
 )
-def test_another_model_is_refused(folder, config, options, said):
+def test_another_model_is_refused(folder, config, said):
     with pytest.raises(GdeError, match=said):
-        model(weights=str(folder(**config)), **options).initialise()
+        model(weights=str(folder(**config))).initialise()
+
+
+def test_another_alphabet_is_refused(folder):
+    with pytest.raises(GdeError, match="an alphabet of 5 letters, expected the alphabet protein"):
+        model(weights=str(folder()), vocabulary=5).initialise()
+
+
+def test_a_trained_model_needs_no_published_files(folder, tmp_path, no_fsync):
+    """The settings need not tell its sizes."""
+    path = shutil.copytree(folder(), tmp_path / "published")
+    config = {
+        "encoder": {"kind": "dna_conv", "hidden": 8, "layers": 1},
+        "generator": {"kind": "progen2", "weights": str(path), "conditioning": "prefix", "prefix": 2},
+        "latent_dim": LATENT,
+        "tokens": {"alphabet": "protein", "length": LENGTH},
+    }
+    made = GDE(config, mean=torch.zeros(LENGTH), scale=torch.ones(LENGTH)).eval()
+    made.generator.initialise()
+    made.save(tmp_path / "model")
+    shutil.rmtree(path)
+    loaded, z = GDE.load(tmp_path / "model"), torch.randn(2, LATENT)
+    assert len(loaded.generator.blocks) == LAYERS and loaded.generator.rotary == ROTARY
+    assert torch.equal(*(m.sample(z, 5, generator=torch.Generator().manual_seed(0)) for m in (made, loaded)))
 
 
 def test_the_digest_that_the_settings_tell(folder):
@@ -251,3 +282,10 @@ def test_places_only_enter_as_distances(folder):
     near, far = (made.blocks[0](h, made.rotation[i : i + 6], None)[:, -1] for i in (0, 7))
     torch.testing.assert_close(near, far, rtol=1e-5, atol=1e-5)
     assert (made.blocks[0](h, made.rotation[[0, 2, 4, 6, 8, 9]], None)[:, -1] - near).abs().max() > 1e-3
+
+
+def test_the_card_tells_what_training_began_with():
+    section = {"kind": "progen2", "weights": "resources/weights/progen2_small", "weights_sha256": "ab" * 32}
+    assert generator_words(section) == f"progen2 (begun from resources/weights/progen2_small, SHA-256 {'ab' * 8})"
+    assert generator_words(section | {"weights": None, "weights_sha256": None}) == "progen2"
+    assert generator_words({"kind": "flow"}) == "flow"

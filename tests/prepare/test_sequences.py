@@ -106,6 +106,45 @@ def test_letters_that_stand_for_several_become_n_if_wanted(tmp_path):
     assert any(text.startswith("ACNNN") for text, _ in content(store, g))
 
 
+PROTEINS = ">p1 sp=a\nMKV*\n>p2 sp=a\nmkl\n>p3 sp=b\nMXW\n>p4 sp=b\nACDEFGHIKLMNPQRSTVWY\n>p5 sp=c\nM\n>p6 sp=c\nMA*\n"
+
+
+def proteins(path, out, text=PROTEINS, **options):
+    path.write_text(text)
+    given = {"alphabet": "protein", "fields": "key=value", "groupby": ["sp"], "labels": [], "weight": None}
+    return made(path, out, min_size=2, **given | options)
+
+
+def test_proteins_lose_the_stop_at_their_end(tmp_path):
+    store = proteins(tmp_path / "a.faa", tmp_path / "sets")
+    stored = {name: {t for t, _ in content(store, g)} for g, name in enumerate(store.groups["group"])}
+    assert stored == {"a": {"MKV", "MKL"}, "b": {"MXW", "ACDEFGHIKLMNPQRSTVWY"}, "c": {"M", "MA"}}
+    assert store.meta["counted"]["end_stops"] == 2 and store.meta["alphabet"] == "protein"
+
+
+def test_other_letters_of_proteins_become_x_if_wanted(tmp_path):
+    rare = PROTEINS.replace("mkl", "BZjuOk")
+    with pytest.raises(GdeError, match=r"record 2 \(p2\): found 'B' at position 1, .*other_letters: X"):
+        proteins(tmp_path / "a.faa", tmp_path / "sets", rare)
+    store = proteins(tmp_path / "a.faa", tmp_path / "sets", rare, other_letters="X")
+    assert store.meta["counted"]["with_other_letters"] == 1
+    assert "XXXXXK" in {t for t, _ in content(store, list(store.groups["group"]).index("a"))}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [("MK*L", r"'\*' at position 3"), ("*", "a stop alone"), ("MK-L", "'-' at position 3")]
+)
+def test_what_is_no_protein_is_named(tmp_path, wrong, message):
+    with pytest.raises(GdeError, match=rf"record 2 \(p2\): found {message}"):
+        proteins(tmp_path / "a.faa", tmp_path / "sets", PROTEINS.replace("mkl", wrong))
+
+
+@pytest.mark.parametrize(("alphabet", "letter"), [("dna", "X"), ("protein", "N")])
+def test_the_unknown_letter_is_that_of_the_alphabet(alphabet, letter):
+    with pytest.raises(ValueError, match="other_letters"):
+        settings("a.fasta", alphabet=alphabet, other_letters=letter)
+
+
 FASTA = "".join(LIBRARY._record(row, "a.fasta", "key=value", 20) for row in LIBRARY.table.itertuples())
 FASTQ = "".join(LIBRARY._record(row, "a.fastq", "key=value", 0) for row in LIBRARY.table.itertuples())
 CSV = LIBRARY.table.to_csv(index=False)

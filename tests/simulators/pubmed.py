@@ -46,7 +46,8 @@ class Citation:
             "</MeshHeading>\n"
             for term, major in self.terms.items()
         )
-        other = f'<OtherAbstract Type="Publisher" Language="fre"><AbstractText>{self.other_abstract}</AbstractText></OtherAbstract>'
+        french = f"<AbstractText>{self.other_abstract}</AbstractText>"
+        other = f'<OtherAbstract Type="Publisher" Language="fre">{french}</OtherAbstract>'
         return (
             f'<PubmedArticle><MedlineCitation Status="MEDLINE" Owner="NLM">\n<PMID Version="{self.version}">{self.pmid}'
             f'</PMID>\n<Article PubModel="Print"><Journal><Title>A journal</Title></Journal>\n'

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from Bio.Data.CodonTable import standard_dna_table
 
 from simulators.spikes import LENGTH, Epidemic, day_of
 
 GENOME, START, STOP = 29_903, 21_562, 25_384
-TABLE = dict(zip("FLSYCWPHQRIMTNKVADEG*", "TTT CTT TCT TAT TGT TGG CCT CAT CAA CGT ATT ATG ACT AAT AAA GTT GCT GAT GAA GGT TAA".split(), strict=True))  # fmt: skip
+TABLE = {**standard_dna_table.back_table, "*": "TAA"}  # a codon of each amino acid
 
 
 @dataclass
@@ -199,7 +200,7 @@ def write_nextstrain(
         d = day_of(row.day)
         when = {"date XX": f"{d:%Y-%m}-XX", "year": f"{d.year}", "no date": "?"}.get(kind or "", f"{d:%Y-%m-%d}")
         where = b"?" if kind == "no country" else row.country.encode("latin-1" if kind == "latin-1" else "utf-8")
-        told = f'{name}\tncov\t{when}\tEarth\t'.encode() + where + b'\tHomo sapiens\tsaid "so'
+        told = f"{name}\tncov\t{when}\tEarth\t".encode() + where + b'\tHomo sapiens\tsaid "so'
         if kind != "no metadata":
             rows += [told] * (2 if kind == "metadata twice" else 1)
         out.records += 2 if kind == "twice" else 1
@@ -246,4 +247,4 @@ def _gene(protein: str, kind: str | None, rng: np.random.Generator) -> tuple[str
     return gene, protein
 
 
-assert len(TABLE) == 21 and 3 * (LENGTH + 1) == STOP - START
+assert 3 * (LENGTH + 1) == STOP - START

@@ -42,8 +42,14 @@ class Epidemic:
 
 
 def simulate_epidemic(
-    *, months: int = 24, countries: int = 12, per_key: float = 20.0, lineages: int = 6, private: float = 0.4, seed: int = 0
-) -> Epidemic:  # fmt: skip
+    *,
+    months: int = 24,
+    countries: int = 12,
+    per_key: float = 20.0,
+    lineages: int = 6,
+    private: float = 0.4,
+    seed: int = 0,
+) -> Epidemic:
     """An epidemic of `months` from December 2019 on. A lineage is born in one country every few months, with a few
     mutations more than its parent, grows faster and reaches the others within DELAY days.
 
@@ -58,11 +64,12 @@ def simulate_epidemic(
     arrival = table["born"].to_numpy()[:, None] + rng.uniform(5, DELAY, (lineages, countries))
     arrival[np.arange(lineages), table["at"]] = table["born"]
     arrival[0] = 0.0
-    growth = table["growth"].to_numpy()
+    growth = table["growth"].to_numpy()[:, None]
+    first = np.where(growth > 0, np.log(FIRST_SHARE), 0.0)
 
     def shares(country: np.ndarray, day: np.ndarray) -> np.ndarray:
         since = (day - arrival[:, country]) / 30.0  # (lineages, n)
-        weight = np.where(since >= 0, growth[:, None] * since + np.where(growth > 0, np.log(FIRST_SHARE), 0.0)[:, None], -np.inf)
+        weight = np.where(since >= 0, growth * since + first, -np.inf)
         weight = np.exp(weight - weight.max(0))
         return (weight / weight.sum(0)).T
 

@@ -11,7 +11,7 @@ from gde.jobs import guard
 from gde.prepare.inputs import listed_files, own_files
 from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
-from gde.sources import ask_for, files_of, read_sources, weights_of
+from gde.sources import ask_for, files_of, read_conversions, read_sources, weights_of
 from gde.weights_used import weights_files
 
 export_package()
@@ -22,6 +22,7 @@ try:
     EXPERIMENTS = resolve_all(config, Path(), workflow.configfiles)
     GRIDS = resolve_grids(config, Path(), workflow.configfiles)
     SOURCES = read_sources()
+    CONVERSIONS = read_conversions()
 except GdeError as e:
     say(e)
     sys.exit(EXIT)
@@ -123,7 +124,7 @@ def raw_files(wildcards):
     files = [str(source.path) for source in sources]
     own = own_files(dataset, files)
     for key, name in own.items():
-        if not Path(name).is_file():
+        if not (Path(name).is_file() or str(Path(name)) in CONVERSIONS):
             file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
             remedy = "correct the path; it is relative to the working directory"
             say(bad(f"{file}: dataset.{key}", f"no file {name!r}", "an existing file", remedy))

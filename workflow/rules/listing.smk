@@ -2,13 +2,13 @@
 # `fetch`, no `code`: only the output's absence may look at the listing again.
 rule fetch_listed:
     output:
-        "resources/pubmed/baseline_{count}.json",
+        "resources/pubmed/baseline_{many}.json",
     log:
-        "results/logs/fetch/pubmed/baseline_{count}.log",
+        "results/logs/fetch/pubmed/baseline_{many}.log",
     benchmark:
-        "results/benchmarks/fetch/pubmed/baseline_{count}.tsv"
+        "results/benchmarks/fetch/pubmed/baseline_{many}.tsv"
     wildcard_constraints:
-        count="[1-9][0-9]*|all",
+        many="[1-9][0-9]*|all",
     retries: 0
     localrule: True
     conda:
@@ -18,6 +18,6 @@ rule fetch_listed:
         downloads=1,
         mem_mb=500,
     message:
-        "pubmed: downloading {wildcards.count} files of the baseline"
+        "pubmed: downloading {wildcards.many} files of the baseline"
     script:
         "../scripts/fetch_listed.py"

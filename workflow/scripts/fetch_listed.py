@@ -8,6 +8,6 @@ with job(snakemake) as s:  # noqa: F821
     from gde.listing import fetch_listed
     from gde.sources import read_listing
 
-    count, out = s.wildcards["count"], Path(s.output[0])
-    wanted = None if count == "all" else int(count)
+    many, out = s.wildcards["many"], Path(s.output[0])
+    wanted = None if many == "all" else int(many)
     fetch_listed(read_listing(out.parent.name), out, wanted, mirror=s.config.get("mirror"))

@@ -44,7 +44,12 @@ class BytePairs(nn.Module):
         single, pairs = read_words(directory)
         if len(pairs) != len(self.pairs):
             found = f"{len(pairs) + BYTES + END_MARKS} words"
-            raise bad(directory, found, str(len(self.pairs) + BYTES + END_MARKS), "set generator.words to what it has")
+            raise bad(
+                directory,
+                found,
+                str(len(self.pairs) + BYTES + END_MARKS),
+                "give vocab.json, merges.txt and config.json of one model",
+            )
         self.single.copy_(single)
         self.pairs.copy_(pairs)
         self._made = self._nul = None

@@ -1,0 +1,39 @@
+"""The experiment `virus`, trained for seconds on a small epidemic: its sweeps are generated, its months are read."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from epidemics import epidemic_store
+
+from gde.config import resolve
+from gde.evaluate.epidemic import evaluate
+from gde.train import train
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "dataset": {"length": 64, "min_letters": 1},
+    "generator": {"hidden": 32, "layers": 1},
+    "latent_dim": 16,
+    "training": {"steps": 300, "scheduler": {"warmup": 30}, "torch_threads": 1, "validate_every": 100},
+    "evaluation": {"mutations": ["D14G", "D30G", "D45G"], "bootstrap": 20, "generated": 200, "kmer": 2, "markov": 1},
+}
+
+
+@pytest.mark.slow
+def test_sweeps_and_months_are_learned(tmp_path):
+    store = epidemic_store(tmp_path / "sets")
+    config = resolve("virus", {"preset": "laptop", "virus": SMALL}, ROOT)
+    torch.manual_seed(0)
+    model, _ = train(config, store, tmp_path / "run", device=torch.device("cpu"))
+    with torch.no_grad():
+        metrics, _ = evaluate(model.eval(), store, config, 0)
+    sweeps = metrics["sweeps/named_error"]
+    assert sweeps["value"] < sweeps["baselines"]["month_before"] < sweeps["baselines"]["all_months"]
+    assert sweeps["value"] < 0.2 and metrics["sweeps/pearson"]["value"] > 0.8
+    month = metrics["month/mae"]
+    assert (
+        month["value"] < month["baselines"]["single_sequence"] and month["value"] < 0.5 * month["baselines"]["median"]
+    )
+    own = metrics["likelihood/letter"]
+    assert own["value"] > own["baselines"]["other_set"] and own["value"] > own["baselines"]["markov"]
