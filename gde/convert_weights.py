@@ -1,9 +1,9 @@
 """From a publisher's pickle to tensors: read in a process of its own, by a reader that knows nothing but tensors.
 
 A pickle is a program. Here it is run by an unpickler that has no functions to call but those that rebuild tensors
-(`torch.load(weights_only=True)`) or arrays of numbers, in a child without our environment, under a limit of memory and
-time, which can only write into a directory that is thrown away. What it leaves there is read again as safetensors or as
-an .npz without objects, and only then gets its name.
+(`torch.load(weights_only=True)`) or arrays of numbers. Should that ever fail, it is in a child without our environment,
+under a limit of memory and time, but with the user's rights: fetch pickles from publishers only. What the child writes
+into a directory that is thrown away is read again, as anybody's file is, before it gets its name.
 """
 
 import json
@@ -49,7 +49,10 @@ def convert(source: Path, target: Path, *, member: str | None = None) -> None:
         outside.mkdir()
         pickle = unpacked(source, inside, member)
         if target.suffix == ".npz":
+            from gde.prepare.vectors import read_vectors
+
             read_in_child(pickle, outside / target.name, source)
+            read_vectors(outside / target.name)
             with atomic_path(target) as tmp:
                 shutil.copyfile(outside / target.name, tmp)
             return

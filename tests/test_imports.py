@@ -15,7 +15,18 @@ FORBIDDEN = {
     "gde": ("workflow", "pickle", "dill", "cloudpickle"),
 }
 MATHS = ("torch", "numpy", "scipy", "ot", "gde.errors")
-STANDARD = ("collections", "concurrent", "dataclasses", "functools", "importlib", "itertools", "math", "os", "typing")
+STANDARD = (
+    "collections",
+    "concurrent",
+    "contextlib",
+    "dataclasses",
+    "functools",
+    "importlib",
+    "itertools",
+    "math",
+    "os",
+    "typing",
+)
 ONLY = {part: (part, *MATHS, *STANDARD) for part in ("gde.distances", "gde.nets")}
 CONVERTER = "gde.convert_child"  # reads a publisher's pickle, in a process of its own that nobody imports
 LAZY = ("scanpy", "anndata", "sklearn", "matplotlib", "ot", "tensorboard", "wandb")  # never at the top in training

@@ -7,6 +7,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 import torch
 
 from gde.embed_sequences import embed_sequences
@@ -21,12 +22,14 @@ LENGTH = 12
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    config = {
+    parts = {
         "encoder": {"kind": "dna_conv", "hidden": 4, "layers": 1},
         "generator": {"kind": "gpt", "hidden": 8, "layers": 1, "heads": 2},
         "latent_dim": 3,
-        "tokens": {"alphabet": "text", "length": LENGTH},
+        "dataset": {"kind": "pubmed"},
+        "evaluation": {"kind": "documents"},
     }
+    config = tiny.experiment(**parts) | {"tokens": {"alphabet": "text", "length": LENGTH}}
     return GDE(config, mean=[0.0] * LENGTH, scale=[1.0] * LENGTH).eval()
 
 

@@ -29,18 +29,14 @@ class Aligner:
         self._place = np.where(count == 1, first, -1)  # of words that the reference has once
 
     def __call__(self, letters: np.ndarray) -> np.ndarray:
-        """Letters (n,) of a sequence -> tokens (R,): GAP where it lacks a site, the unknown letter before its beginning
-        and behind its end, of which a sequence that was cut tells nothing."""
+        """Letters (n,) of a sequence -> tokens (R,): GAP where it lacks a site, also before its beginning and behind
+        its end."""
         out = np.zeros(len(self.reference), np.uint8)
         at, to = self._anchors(letters)
         if len(at) < ANCHORED * max(len(self._codes), 1):
             self._between(out, letters, 0, len(self.reference), 0, len(letters), cut=True)
         else:
             self._by_words(out, letters, at, to)
-        there = np.flatnonzero(out != GAP)
-        unknown = self.alphabet.size
-        out[: there[0] if len(there) else None] = unknown
-        out[there[-1] + 1 if len(there) else 0 :] = unknown
         return out
 
     def _anchors(self, letters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

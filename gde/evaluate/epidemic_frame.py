@@ -33,9 +33,13 @@ class Frame:
     def aligned(self) -> int:
         return len(self._known)
 
-    def place(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens (n, L) uint8 of sequences -> (n, R) of the letters at the sites, GAP where one lacks the site, the
-        unknown letter before its beginning and behind its end. What it has between two sites is left out."""
+    def place(self, tokens: np.ndarray, *, whole: bool = False) -> np.ndarray:
+        """Tokens (n, L) uint8 of sequences -> (n, R) of the letters at the sites, GAP where one lacks the site. What it
+        has between two sites is left out.
+
+        An entry that was cut tells nothing of what comes before its beginning and behind its end: there stands the
+        unknown letter. whole : GAP there, too, for sequences that were generated, which nobody cut.
+        """
         sites, own = self.sites, lengths(tokens)
         out = np.zeros((len(tokens), sites), np.uint8)
         width = min(sites, tokens.shape[1])
@@ -44,6 +48,10 @@ class Frame:
         differ = ((out != self.reference) & known).sum(1)
         for i in np.flatnonzero((own != sites) | (differ > FAR * sites)):
             out[i] = self._align(tokens[i, : own[i]])
+            if not whole:
+                there = np.flatnonzero(out[i] != GAP)
+                out[i, : there[0] if len(there) else None] = self.alphabet.size
+                out[i, there[-1] + 1 if len(there) else 0 :] = self.alphabet.size
         return out
 
     def _align(self, letters: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def population(
     group, made = np.concatenate(group), np.concatenate(made)
     real = [tokens_of(store, r) if len(r) else np.zeros((0, store.meta["dim"]), np.uint8) for r in rows]
     tokens = {"real": real, "generated": generate(model, z[group], made, seed)}
-    placed = {side: [frame.place(x) for x in parts] for side, parts in tokens.items()}
+    placed = {side: [frame.place(x, whole=side == "generated") for x in parts] for side, parts in tokens.items()}
     counts = {side: np.stack([site_counts(frame, x) for x in parts]) for side, parts in placed.items()}
     return Population(group, keys.month[group], keys.part[group] == FUTURE, tokens, placed, counts), left
 

@@ -24,12 +24,18 @@ class Shares:
         self.month, self.months = found.month, np.unique(found.month)
         self.with_it = {side: x[:, site, token].astype(float) for side, x in found.counts.items()}
         self.known = {side: x.sum(2)[:, site].astype(float) for side, x in found.counts.items()}
+        self.made = np.array([len(x) for x in found.tokens["generated"]])
 
     def by_month(self, side: str, index: Any = slice(None)) -> np.ndarray:
-        """Share (months, m) of the groups `index`, NaN in months without a known letter."""
+        """Share (months, m) of the groups `index`, NaN in months without a known letter; 0 where there are generated
+        sequences, but none with a known letter."""
         month = self.month[index]
-        sums = [np.stack([x[side][index][month == m].sum(0) for m in self.months]) for x in (self.with_it, self.known)]
-        return np.divide(sums[0], sums[1], out=np.full_like(sums[0], np.nan), where=sums[1] > 0)
+        a, b = (np.stack([x[side][index][month == m].sum(0) for m in self.months]) for x in (self.with_it, self.known))
+        share = np.divide(a, b, out=np.full_like(a, np.nan), where=b > 0)
+        if side == "generated":
+            made = np.array([self.made[index][month == m].sum() for m in self.months])
+            share[(made > 0)[:, None] & (b == 0)] = 0.0
+        return share
 
     def drawn_again(self, rng: np.random.Generator) -> np.ndarray:
         """Shares (months, m) of real sequences of each month, as many as were generated, drawn with replacement."""

@@ -58,8 +58,9 @@ def fasta_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = 
 
 def _records(text: bytes, first: int) -> FastaBlock:
     """Records of a text that begins with > and ends with a line feed."""
-    lines, count = text[:-1].split(b"\n"), text.count(b"\n>") + 1
-    if len(lines) == 2 * count and b"".join([line[:1] for line in lines[::2]]) == b">" * count:
+    lines = text[:-1].split(b"\n")
+    begins = b"".join([line[:1] or b"\n" for line in lines])
+    if len(lines) % 2 == 0 and begins[::2] == b">" * (len(lines) // 2) and b">" not in begins[1::2]:
         return FastaBlock(first, [line[1:] for line in lines[::2]], lines[1::2])
     headers, texts = [], []  # letters on several lines
     for record in text[1:-1].split(b"\n>"):

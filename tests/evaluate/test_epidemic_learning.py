@@ -29,8 +29,8 @@ def test_sweeps_and_months_are_learned(tmp_path):
     with torch.no_grad():
         metrics, _ = evaluate(model.eval(), store, config, 0)
     sweeps = metrics["sweeps/named_error"]
-    assert sweeps["value"] < sweeps["baselines"]["month_before"] < sweeps["baselines"]["all_months"]
-    assert sweeps["value"] < 0.2 and metrics["sweeps/pearson"]["value"] > 0.8
+    assert sweeps["value"] < 0.2 < min(sweeps["baselines"].values())
+    assert metrics["sweeps/pearson"]["value"] > 0.8
     month = metrics["month/mae"]
     assert (
         month["value"] < month["baselines"]["single_sequence"] and month["value"] < 0.5 * month["baselines"]["median"]

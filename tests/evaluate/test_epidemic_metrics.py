@@ -108,6 +108,22 @@ def test_perplexity_of_the_true_law_is_that_of_real_sequences(found):
     assert likely["value"] > likely["baselines"]["other_set"] > likely["baselines"]["uniform"]
 
 
+@pytest.mark.parametrize("letter", [1, PROTEIN.size], ids=["short", "unknown"])
+def test_sequences_without_the_sites_are_no_success(store, letter):
+    """A generator that stops at once, or draws unknown letters, agrees with nothing."""
+
+    class Nothing(SiteModel):
+        def sample(self, z, n, *, generator=None):
+            out = torch.zeros(len(z), n, LENGTH, dtype=torch.uint8)
+            out[..., : 3 if letter == 1 else SITES] = letter
+            return out
+
+    with torch.no_grad():
+        metrics, _ = evaluate(Nothing(), store, config(), 0)
+    check(metrics)
+    assert metrics["sweeps/named_error"]["value"] > 0.9 and metrics["sweeps/error"]["value"] > 0.2
+
+
 def test_all_keys_where_few_are_held_out(store):
     with torch.no_grad():
         metrics, tables = evaluate(SiteModel(), store, config(keys="all", least=48), 0)
@@ -170,6 +186,7 @@ def test_a_cut_sequence_tells_nothing_of_what_is_missing():
     assert (placed[:5] == PROTEIN.size).all() and (placed[50:] == PROTEIN.size).all()
     np.testing.assert_array_equal(placed[5:50], ANCESTOR[5:50])
     assert site_counts(frame(), placed[None])[:5].sum() == 0
+    assert (frame().place(x, whole=True)[0, :5] == GAP).all()  # one that was generated so
 
 
 def test_nothing_is_placed_of_a_sequence_of_other_letters():

@@ -15,7 +15,7 @@ TINY = (
     "{latent_dim: 4, training: {steps: 20, n_sets: 4, set_size: 8}, "
     "evaluation: {sets: 3, generated: 20, bootstrap: 20}}"
 )
-FAMILIES, DOMAINS = 12, 12
+FAMILIES, DOMAINS = 24, 12
 
 
 def write_families(path):
