@@ -268,6 +268,21 @@ def test_the_excerpt_has_its_keys_and_its_sweep(excerpt, tmp_path):
     np.testing.assert_allclose(list(share.values())[:5], told, atol=0.05)
 
 
+def test_the_simulated_epidemic_sweeps():
+    """Lineages replace each other in every country, later ones have the mutations of those before, shares are true."""
+    epidemic = simulate_epidemic(months=12, countries=6, per_key=40)
+    frequency = epidemic.frequency("D614G")
+    assert frequency.iloc[0] == 0 and frequency.iloc[-1] > 0.97 and epidemic.share.shape == (6, 12, 6)
+    own = epidemic.lineages.set_index("name")
+    for name, parent in own["parent"].dropna().items():
+        assert set(own["mutations"][parent]) < set(own["mutations"][name])
+    late = epidemic.records[epidemic.records["month"] == epidemic.months[-1]]
+    large = late[late["country"] != epidemic.countries[3]]  # a small one
+    found = [(large["lineage"] == name).mean() for name in own.index]
+    told = epidemic.share[[0, 1, 2, 4, 5], -1].mean(0)
+    np.testing.assert_allclose(found, told, atol=4 * 0.5 / len(large) ** 0.5 + 0.05)
+
+
 def test_names_of_reasons_are_told_apart():
     from gde.prepare import spikes, virus_gisaid, virus_keys, virus_nextstrain
 

@@ -23,7 +23,7 @@ SIMULATED = (
 )
 BY_MONTH = (
     "virus={{dataset: {{source: gisaid, sequences: {file}, groupby: [month], min_size: 3, last_months: 0, "
-    "split: {{by: sample, fractions: [0.6, 0.2, 0.2]}}}}, evaluation: {{keys: all, least: 3}}}}"
+    "split: {{by: sample, fractions: [0.6, 0.2, 0.2]}}}}, evaluation: {{keys: all, least: 3, most: 1000}}}}"
 )
 
 
