@@ -182,8 +182,11 @@ def build_models(config: dict[str, Any], store: SetStore, device: torch.device) 
             part.initialise()
     model.to(device)
     model.encoder.remember(store.chunks())
-    if hasattr(model.encoder, "fit"):
-        model.encoder.fit(model.standardise(training_samples(store, config, device=device)))
+    fitted = [part for part in (model.encoder, model.generator) if hasattr(part, "fit")]
+    if fitted:
+        x = model.standardise(training_samples(store, config, device=device))
+        for part in fitted:
+            part.fit(x)
     average = copy.deepcopy(model).requires_grad_(False)
     return model, average
 

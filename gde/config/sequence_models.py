@@ -13,6 +13,10 @@ TOP_P = "letters are drawn from the likeliest that together have this probabilit
 SUBSAMPLE = "sequences of each set that the loss of a training step is computed on; null = all. Lower it for speed"
 CONTEXT = "letters at the beginning that count with context_weight in the loss, the others with 1; 0 = none"
 CONTEXT_WEIGHT = "their weight; low where what comes behind them is in question, as in reads behind genomic context"
+SITES = (
+    "rank of a law of each place by itself, linear in the embedding, that the network starts from; for sequences that "
+    "lie side by side, such as versions of one protein; 0 = none"
+)
 TopP = Annotated[float, Field(gt=0, le=1)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -92,6 +96,7 @@ class Gpt(Section):
     subsample: Count | None = Field(None, description=SUBSAMPLE)
     context: Whole = Field(0, description=CONTEXT)
     context_weight: NonNegative = Field(1.0, description=CONTEXT_WEIGHT)
+    sites: Whole = Field(0, description=SITES)
 
     @model_validator(mode="after")
     def possible(self):

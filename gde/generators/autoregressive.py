@@ -12,6 +12,7 @@ from gde.nets.drawing import check_drawing, draw, drawing
 from gde.nets.letters import choose_samples, cleaned, letters_nll, without_empty
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_condition import Condition, Film, SequenceCondition
+from gde.nets.site_logits import SiteLogits
 from gde.sets.random import ShardRandom
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together
@@ -33,6 +34,7 @@ class Autoregressive(nn.Module):
     subsample : sequences of each set that a training step's loss is computed on; None = all.
     places : units of a sequence at most, where they are not its letters; None = `dim`.
     context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
+    sites : rank of the logits of each place beside those of the network (`SiteLogits`); 0 = without.
     """
 
     NORMS_OF_A_LAYER = 2
@@ -54,6 +56,7 @@ class Autoregressive(nn.Module):
         context: int = 0,
         context_weight: float = 1.0,
         places: int | None = None,
+        sites: int = 0,
     ):
         super().__init__()
         check_counts(hidden=hidden, layers=layers, subsample=1 if subsample is None else subsample)
@@ -69,7 +72,13 @@ class Autoregressive(nn.Module):
         self.letters = nn.Embedding(vocabulary + 1, hidden)
         nn.init.normal_(self.letters.weight, std=LETTER_SD)
         norms = self.NORMS_OF_A_LAYER * layers + 1
-        self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=norms)
+        own = SiteLogits(self.places, vocabulary + 1, latent_dim, sites) if sites else None
+        self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=norms, sites=own)
+
+    def fit(self, x: Tensor) -> None:
+        """Start from the letters usual at each place of training tokens x (n, L), where places have their logits."""
+        if self.condition.sites is not None:
+            self.condition.sites.fit(x)
 
     def loss(
         self,
@@ -109,7 +118,8 @@ class Autoregressive(nn.Module):
         if condition.added is not None:
             letters = letters + condition.added
         h = self.hidden_states(torch.cat([condition.prefix, letters.to(condition.prefix.dtype)], 1), condition.films)
-        return self.scores(h[:, self.condition.prefix - 1 :])
+        scores = self.scores(h[:, self.condition.prefix - 1 :])
+        return scores if condition.sites is None else scores + condition.sites
 
     def scores(self, h: Tensor) -> Tensor:
         """Logits (..., v + 1) of what the network gives, (..., h); class 0 is the end mark."""
@@ -179,7 +189,7 @@ class Autoregressive(nn.Module):
             h = step(vector)
         running = torch.ones(rows, dtype=torch.bool, device=out.device)
         for t in range(self.places):
-            logits = self.scores(h)
+            logits = self.scores(h) if condition.sites is None else self.scores(h) + condition.sites[:, t]
             if t == 0:
                 logits = without_empty(logits[:, None])[:, 0]
             if begun is not None and t < begun.shape[1]:

@@ -58,6 +58,7 @@ class Gpt(Autoregressive):
         context: int = 0,
         context_weight: float = 1.0,
         places: int | None = None,
+        sites: int = 0,
     ):
         super().__init__(
             dim,
@@ -73,6 +74,7 @@ class Gpt(Autoregressive):
             context=context,
             context_weight=context_weight,
             places=places,
+            sites=sites,
         )
         if hidden % heads:
             raise ValueError(f"heads: found {heads}, expected a divisor of hidden = {hidden}")
