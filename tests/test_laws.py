@@ -271,7 +271,7 @@ def test_config_mirrors_constructors(registry, section):
     assert set(models) == set(registry)
     for kind, model in models.items():
         signature = inspect.signature(resolve_kind(registry, kind)).parameters
-        # Nobody sets `files`, or `places` of generators, and only the configuration has a default for the section `then`
+        # Nobody sets `files`, or `places` of generators; only the configuration has a default for the section `then`
         own = ("dim", "latent_dim", "vocabulary", "files", "then", *(["places"] if section == "generator" else []))
         options = {k: p.default for k, p in signature.items() if k not in own}
         assert {k: f.default for k, f in model.model_fields.items() if k not in ("kind", "then")} == options

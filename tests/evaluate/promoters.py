@@ -3,7 +3,7 @@
 import torch
 from simulators.promoters import WORDS, simulate_promoters
 
-from gde.config.evaluation import Expression
+from gde.config.sequence_evaluation import Expression
 from gde.config.sequence_data import Gpra
 from gde.prepare.gpra import prepare
 from gde.sets.alphabet import ALPHABETS
