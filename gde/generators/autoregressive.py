@@ -97,7 +97,8 @@ class Autoregressive(nn.Module):
         """
         if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
             keys = (rng or fresh_random(x)).rand(*x.shape[:2])
-            x, mask, weight = choose_samples(x, mask, weight, self.subsample, keys)
+            x, mask = choose_samples(x, mask, weight, self.subsample, keys)
+            weight = None  # drawn by it
         x = cleaned(x, mask)
         rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
         words = self.words(x.flatten(0, 1))

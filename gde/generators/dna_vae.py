@@ -84,7 +84,8 @@ class DnaVae(WarmedUp):
         """
         rng = rng or fresh_random(x)
         if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
-            x, mask, weight = choose_samples(x, mask, weight, self.subsample, rng.rand(*x.shape[:2]))
+            x, mask = choose_samples(x, mask, weight, self.subsample, rng.rand(*x.shape[:2]))
+            weight = None  # drawn by it
         x = cleaned(x, mask)
         noise = rng.randn(*x.shape[:2], self.code_dim).flatten(0, 1)
         rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])

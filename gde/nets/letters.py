@@ -51,13 +51,21 @@ def cut_at_end(x: Tensor) -> Tensor:
 
 def choose_samples(
     x: Tensor, mask: Tensor | None, weight: Tensor | None, count: int, keys: Tensor
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """`count` of each set's samples, drawn without replacement by the order of random keys (b, n).
+) -> tuple[Tensor, Tensor | None]:
+    """`count` samples of each set x (b, n, L) and their mask, by random keys (b, n), uniform in [0, 1).
 
-    Samples that are not real come last, so a set with fewer than `count` gives all it has.
+    Without weights each is drawn at most once, and a set with fewer than `count` gives all it has. With weights (b, n)
+    they are drawn by them, perhaps several times, and count alike then: the mean of a loss over a few samples that kept
+    their weights would lean to the light ones, since sets of these lack the heavy ones to be divided by.
     """
-    if mask is not None:
-        keys = torch.where(mask, keys, math.inf)
-    chosen = keys.argsort(1)[:, :count]
-    kept = x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1]))
-    return kept, *(v if v is None else v.gather(1, chosen) for v in (mask, weight))
+    if weight is None:
+        if mask is not None:
+            keys = torch.where(mask, keys, math.inf)
+        chosen = keys.argsort(1)[:, :count]
+        kept = None if mask is None else mask.gather(1, chosen)
+    else:
+        share = (weight if mask is None else weight * mask).double().cumsum(1)
+        chosen = torch.searchsorted(share, keys[:, :count].double() * share[:, -1:], right=True)
+        chosen = chosen.clamp(max=x.shape[1] - 1)
+        kept = None if mask is None else torch.arange(count, device=x.device) < mask.sum(1, keepdim=True)
+    return x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])), kept

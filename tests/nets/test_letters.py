@@ -62,24 +62,41 @@ def test_one_hot_letters():
     assert found.tolist() == [[[0, 1, 0], [1, 0, 0], [0, 0, 0]]]
 
 
+def keys_of(b, n):
+    return torch.rand(b, n, generator=torch.Generator().manual_seed(0))
+
+
 def test_chosen_samples_are_real_and_fair():
-    """Of 5 real samples of 7, 2 are chosen: every one equally often, none twice, with its own weight."""
+    """Of 5 real samples of 7, 2 are chosen: every one equally often, none twice."""
     x = torch.arange(1, 8)[None, :, None].expand(4000, 7, 1)
-    mask, weight = (torch.arange(7) < 5).expand(4000, 7), 10.0 * x[..., 0]
-    keys = torch.rand(4000, 7, generator=torch.Generator().manual_seed(0))
-    kept, kept_mask, kept_weight = choose_samples(x, mask, weight, 2, keys)
+    kept, kept_mask = choose_samples(x, (torch.arange(7) < 5).expand(4000, 7), None, 2, keys_of(4000, 7))
     assert kept.shape == (4000, 2, 1)
     assert kept_mask.all()
-    assert torch.equal(kept_weight, 10.0 * kept[..., 0])
     assert (kept[:, 0] != kept[:, 1]).all()
     counts = kept.flatten().bincount(minlength=8)[1:].double()
     assert counts[5:].sum() == 0
     assert ((counts[:5] - 1600).abs() < 5 * math.sqrt(4000 * 0.4 * 0.6)).all()
 
 
+def test_weighted_samples_are_chosen_by_weight():
+    """So that their plain mean is the set's weighted one, however few are chosen; masked ones never."""
+    x, n = torch.arange(1, 8)[None, :, None].expand(20_000, 7, 1), 20_000
+    weight = torch.tensor([50.0, 1.0, 0.0, 2.0, 7.0, 100.0, 100.0]).expand(n, 7)
+    kept, kept_mask = choose_samples(x, (torch.arange(7) < 5).expand(n, 7), weight, 3, keys_of(n, 7))
+    assert kept_mask.all()
+    share = kept.flatten().bincount(minlength=8)[1:].double() / (3 * n)
+    expected = torch.tensor([50.0, 1, 0, 2, 7, 0, 0], dtype=torch.float64) / 60
+    assert ((share - expected).abs() <= 5 * (expected * (1 - expected) / (3 * n)).sqrt()).all()
+
+
+def test_a_small_weighted_set_counts_as_what_it_has():
+    x, mask = torch.arange(1, 8)[None, :, None], (torch.arange(7) < 2)[None]
+    kept, kept_mask = choose_samples(x, mask, torch.ones(1, 7), 4, torch.rand(1, 7))
+    assert kept_mask.tolist() == [[True, True, False, False]] and set(kept.flatten().tolist()) <= {1, 2}
+
+
 def test_a_small_set_gives_what_it_has():
     x, mask = torch.arange(1, 8)[None, :, None], (torch.arange(7) < 2)[None]
-    kept, kept_mask, weight = choose_samples(x, mask, None, 4, torch.rand(1, 7))
+    kept, kept_mask = choose_samples(x, mask, None, 4, torch.rand(1, 7))
     assert kept_mask.tolist() == [[True, True, False, False]]
     assert sorted(kept[0, :2, 0].tolist()) == [1, 2]
-    assert weight is None
