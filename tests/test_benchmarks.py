@@ -52,14 +52,16 @@ def test_is_listed(file):
 
 def test_the_jobs_of_startup_are_the_rules(script):
     """Script by script and file by file, so that what is measured is what the workflow runs. A grid's cell is a
-    training and an evaluation of this kind, its summary a small table; a download waits for the network."""
+    training and an evaluation of this kind, its summary a small table; downloads wait for the network, and what
+    they bring is converted once."""
     startup = script("startup")
     from gde.config import resolve
 
     config = resolve("gmm", {"experiments": ["gmm"], "preset": "smoke", "seed": 0, "accelerator": "cpu"}, ROOT)
     jobs = startup.jobs(config)
+    once = {"fetch", "fetch_listed", "convert"}
     of_grids = set(re.findall(r"scripts/(\w+)\.py", (ROOT / "workflow/rules/grid.smk").read_text()))
-    assert set(jobs) == {file.stem for file in (ROOT / "workflow/scripts").glob("*.py")} - of_grids - {"fetch"}
+    assert set(jobs) == {file.stem for file in (ROOT / "workflow/scripts").glob("*.py")} - of_grids - once
     rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     for rule, job in jobs.items():
         text = rules.partition(f"rule {rule}:")[2].partition("\nrule ")[0]

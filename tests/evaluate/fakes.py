@@ -1,5 +1,8 @@
 """Models with known behaviour, and small stores, for the laws of evaluation."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -16,6 +19,7 @@ class MomentModel:
     device = torch.device("cpu")
     alphabet = None
     digest = "of no weights"
+    encoder = SimpleNamespace(unchanging=nullcontext)
 
     def __init__(self, dim: int):
         self.dim = dim

@@ -176,9 +176,16 @@ def test_every_rule_is_complete():
 
     `fetch` has none of what would load a file again: an edit of our code makes it no other.
     """
+    local, computes = ("localrule: True",), ("runtime=", "code=")
+    own = {
+        "fetch.smk": (*local, "downloads=1", "update("),
+        "listing.smk": (*local, "downloads=1"),
+        "convert.smk": local,
+    }
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
-            fetches = file.name == "fetch.smk"
-            computes = ("localrule: True", "downloads=1", "update(") if fetches else ("runtime=", "code=")
+            computes = {"fetch.smk": (*fetches, "update("), "listing.smk": fetches}.get(
+                file.name, ("runtime=", "code=")
+            )
             for part in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", *computes, "script:"):
                 assert part in rule, f"{file.name}: rule {rule.split(':')[0]} has no {part}"
