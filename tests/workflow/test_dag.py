@@ -184,8 +184,13 @@ def test_every_rule_is_complete():
     }
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
-            computes = {"fetch.smk": (*fetches, "update("), "listing.smk": fetches}.get(
-                file.name, ("runtime=", "code=")
-            )
-            for part in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", *computes, "script:"):
+            for part in (
+                "log:",
+                "benchmark:",
+                "conda:",
+                "threads:",
+                "mem_mb=",
+                *own.get(file.name, computes),
+                "script:",
+            ):
                 assert part in rule, f"{file.name}: rule {rule.split(':')[0]} has no {part}"
