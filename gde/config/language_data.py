@@ -50,7 +50,7 @@ class ProteinMotifs(Section):
     kind: Literal["protein_motifs"] = Field(
         description="simulated peptides, random but for a motif somewhere in them; a group is a motif"
     )
-    length: Annotated[int, Field(ge=2, le=1000)] = Field(12, description="residues of a peptide")
+    length: Annotated[int, Field(ge=2, le=100)] = Field(12, description="residues of a peptide")
     unit: Annotated[int, Field(ge=2, le=64)] = Field(6, description="residues of a motif")
     substitutions: Annotated[float, Field(ge=0, lt=0.95)] = Field(
         0.1, description="probability that a residue of the motif is replaced by another one"

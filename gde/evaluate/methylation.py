@@ -141,9 +141,9 @@ def generated(
 def contexts(store: Any, group: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """The letters (n, context) before the CpGs of n reads of a group, drawn by their weights."""
     weight = store.read_weights(group)
-    share = None if weight is None else weight / weight.sum(dtype=np.float64)
-    rows = rng.choice(int(store.sizes[group]), n, p=share)
-    return store.read(group)[rows, : store.meta["context"]]
+    share = None if weight is None else weight.astype(np.float64) / weight.sum(dtype=np.float64)
+    rows = store.starts[group] + rng.choice(int(store.sizes[group]), n, p=share)
+    return store.gather(rows[None])[0][0].numpy()[:, : store.meta["context"]]
 
 
 def generate(

@@ -29,7 +29,7 @@ from gde.sets.alphabet import Alphabet
 from gde.sets.random import seed_of
 
 SCORES = ("kmers/distance", "letters/gc_error", "letters/n_error", "lengths/error")
-CONTEXTS = 1 << 19  # whose next letter the Markov baseline counts: all of eight letters of DNA, four of proteins
+CONTEXTS = 1 << 21  # whose next letter the Markov baseline counts: all of eight letters of DNA, four of proteins
 VALIDATED = 20_000  # sequences that the order of the Markov baseline is chosen with
 NOVEL = 2000  # sequences, generated and held out, whose novelty is taken
 Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]

@@ -22,7 +22,8 @@ REMEDY = "get the file again"
 ROOT = "PubmedArticleSet"
 PROLOG = 1 << 16  # bytes in which the root element has begun
 START = re.compile(
-    rb"\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*(<!DOCTYPE\s+[^>\[]*>)?\s*(<!--.*?-->\s*)*<([\w:.-]+)", re.S
+    rb"\s*(<\?xml[^>]*\?>)?\s*(<!--(?:(?!-->).)*-->\s*)*(<!DOCTYPE\s+[^>\[]*>)?\s*(<!--(?:(?!-->).)*-->\s*)*<([\w:.-]+)",
+    re.S,
 )
 MD5 = re.compile(r"\b([0-9a-fA-F]{32})\b")
 
