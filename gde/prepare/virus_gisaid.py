@@ -18,7 +18,7 @@ FIELDS = 11  # gene, isolate, date, id, passage, type^^location, host, two labor
 ISOLATE, DATE, ID, HOST = 1, 2, 3, 6
 NOTHING = [b""] * FIELDS
 FEWEST = 5  # gene, isolate, date, id, country
-DATED = re.compile(rb"\d{4}(-\d{1,2}){0,2}")
+DATED, WHOLE_DATE = re.compile(rb"\d{4}(-\d{1,2}){0,2}"), re.compile(rb"\d{4}-\d{1,2}-\d{1,2}")
 HEADER, OTHER_HOST = "header", "host"
 DROPPED = {HEADER: "without the fields of a header", OTHER_HOST: "of another host"}
 BARS, LATIN = "stray_bars", "latin1"
@@ -64,18 +64,17 @@ def read(cfg: dict, path: Path, countries: Countries, tally: Tally) -> Iterator[
 def standard(fields: list[bytes]) -> list[bytes]:
     """A header's fields with those of its begin and end in their places; all empty where they cannot be told.
 
-    A stray `|` in the isolate moves the date, which is then the first field that looks like one; one behind the date
-    moves what follows, so the country is taken from the end.
+    A stray `|` in the isolate moves the date, which is then the first field that is one, with day and month if there is
+    such (isolates end with a year); one behind the date moves what follows, so the country is taken from the end.
     """
     while len(fields) > FIELDS and not fields[-1].strip():
         fields = fields[:-1]
     if len(fields) < FEWEST:
         return NOTHING
-    at = DATE
-    if not DATED.fullmatch(fields[DATE].strip()):
-        dated = (i for i in range(DATE, len(fields) - 2) if DATED.fullmatch(fields[i].strip()))
-        if (at := next(dated, -1)) < 0:
-            return NOTHING
+    places = range(DATE, len(fields) - 2)
+    dated = (i for form in (WHOLE_DATE, DATED) for i in places if form.fullmatch(fields[i].strip()))
+    if (at := next(dated, -1)) < 0:
+        return NOTHING
     isolate = b"|".join(fields[1:at])
     behind = fields[at + 1 : -1]
     host = behind[HOST - ID] if len(behind) > HOST - ID else b""

@@ -152,6 +152,7 @@ def test_hosts_are_chosen(tmp_path):
     [
         ("Spike|h/A/1|2020-03-05|EPI_ISL_1|O|h^^x|Human|l|m|s|USA", ("2020-03-05", "EPI_ISL_1", "Human", "USA")),
         ("Spike|h/A|b/1|2020-03-05|EPI_ISL_1|O|h^^x|Human|l|m|s|USA", ("2020-03-05", "EPI_ISL_1", "Human", "USA")),
+        ("Spike|h/A/1|2020|2020-03-05|EPI_ISL_1|O|h^^x|Human|l|m|s|USA", ("2020-03-05", "EPI_ISL_1", "Human", "USA")),
         ("Spike|h/A/1|2020-03-05|EPI_ISL_1|O|h^^x|Human|l|l|m|m|s|USA|", ("2020-03-05", "EPI_ISL_1", "Human", "USA")),
         ("Spike|h/A/1|2020|EPI_ISL_1|USA", ("2020", "EPI_ISL_1", "", "USA")),
     ],
