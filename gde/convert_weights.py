@@ -6,6 +6,7 @@ under a limit of memory and time, but with the user's rights: fetch pickles from
 into a directory that is thrown away is read again, as anybody's file is, before it gets its name.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -14,12 +15,13 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from gde.errors import bad
+from gde.errors import GdeError, bad
 from gde.foreign import check_file, kind_of
 from gde.io import atomic_path
 from gde.weights import CONFIG, SINGLE, load_tensors, read_config
@@ -99,6 +101,9 @@ def opened(source: Path, kind: str) -> Iterator[dict | None]:
     """Regular members of an archive by name, each a function that opens it; None for a file that is none."""
     try:
         if kind == "a gzip file":
+            with gzip.open(source) as file:  # to its end, where its checksum stands: tarfile stops before
+                while file.read(1 << 20):
+                    pass
             with tarfile.open(source, "r:gz") as tar:
                 yield {m.name: (lambda m=m: tar.extractfile(m)) for m in tar.getmembers() if m.isreg()}
         elif kind in ("a ZIP archive", "a NumPy archive") or (kind.startswith("a PyTorch") and source.suffix == ".zip"):
@@ -106,7 +111,9 @@ def opened(source: Path, kind: str) -> Iterator[dict | None]:
                 yield {i.filename: (lambda i=i: archive.open(i)) for i in archive.infolist() if not i.is_dir()}
         else:
             yield None
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as e:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as e:
+        if isinstance(e, GdeError) or getattr(e, "errno", None) is not None:  # of the disk
+            raise
         raise bad(source, f"a damaged archive ({e})", EXPECTED, "fetch it again") from e
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gde.errors import GdeError
 from gde.io import atomic_write, sha256_file, storage_errors
 from gde.lock import LOCKS, Held, Lock
 
@@ -145,13 +146,17 @@ class Cache:
             self._known.add(file.name)
             if (rows := self._read(file)) is None:
                 log.warning("%s: a damaged segment, removed; its sequences are computed again", file)
-                file.unlink(missing_ok=True)
+                with storage_errors(self.directory):
+                    file.unlink(missing_ok=True)
             else:
                 self._keep(rows)
 
     def _read(self, file: Path) -> np.ndarray | None:
-        """The rows of a segment; None when it is not what its name says."""
-        if sha256_file(file)[:32] != file.stem:
+        """The rows of a segment; None when it is not what its name says, or another process has just removed it."""
+        try:
+            if sha256_file(file)[:32] != file.stem:
+                return None
+        except FileNotFoundError:
             return None
         rows = np.load(file, mmap_mode="r", allow_pickle=False)
         return rows if rows.dtype == self.record else None
@@ -224,4 +229,7 @@ class Cache:
 
 def _flush(cache: "weakref.ref[Cache]") -> None:
     if (alive := cache()) is not None:
-        alive.flush()
+        try:
+            alive.flush()
+        except (GdeError, OSError) as e:  # nothing is lost but the time to compute them again
+            log.warning("language model: vectors could not be kept: %s", e)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import random
 import tarfile
 import zipfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 
 from gde import convert_child
 from gde.cli import main
-from gde.convert_weights import convert
+from gde.convert_weights import convert, opened
 from gde.errors import GdeError
 from gde.prepare.vectors import read_vectors
 from gde.weights import open_weights
@@ -182,3 +183,16 @@ def test_what_is_no_pickle(tmp_path):
         archive.writestr("b.bin", b"")
     with pytest.raises(GdeError, match=r"found 2 of .* \(a.bin, b.bin\), expected one pickle in it; name it"):
         convert(tmp_path / "two.zip", tmp_path / "out")
+
+
+def test_a_flipped_bit_of_an_archive_is_found(tmp_path):
+    """Which tarfile alone would not see: the checksum stands behind what it reads."""
+    (tmp_path / "x.bin").write_bytes(random.Random(0).randbytes(1 << 16))
+    source = tmp_path / "x.tar.gz"
+    with tarfile.open(source, "w:gz") as tar:
+        tar.add(tmp_path / "x.bin", "pytorch_model.bin")
+    whole = bytearray(source.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    source.write_bytes(whole)
+    with pytest.raises(GdeError, match="a damaged archive"), opened(source, "a gzip file"):
+        pass

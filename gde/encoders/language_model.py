@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -184,13 +185,19 @@ class LanguageModel(Encoder):
         if self.mode != "frozen":
             return None if torch.is_grad_enabled() else self._while_unchanging
         if self._cache is None:
-            of = [type(self).__name__, self._digest(), self.reading()]
+            of = [type(self).__name__, self._digest(), self.reading(), version("transformers"), self._code()]
             self._cache = open_cache(sha256_json(of), self.width)
         return self._cache
 
     def reading(self) -> list[Any]:
         """What of the settings decides the vector of a sequence, besides the weights; JSON-able."""
         return [self.config]
+
+    def _code(self) -> list[str]:
+        """Digests of the modules that say how a sequence is read: an edit of them makes no use of old vectors."""
+        from gde.digest import read_module
+
+        return [read_module(kind.__module__).digest for kind in (type(self), self.published)]
 
     def _digest(self) -> str:
         if self.weights_sha256 is None:

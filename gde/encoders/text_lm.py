@@ -126,7 +126,8 @@ def word_pieces(file: Path, lower: bool) -> Any:
     """BERT's tokenizer from its list of tokens, one per line."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-    words = read_text(file, "a list of tokens", "fetch it again").splitlines()
+    text = read_text(file, "a list of tokens", "fetch it again")
+    words = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]  # tokens may be other separators
     tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

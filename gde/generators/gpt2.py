@@ -58,6 +58,7 @@ class Gpt2(Gpt):
         )
         self.weights, self.weights_sha256, self.letters_known = weights, weights_sha256, vocabulary
         self.spelling = None if words is None else BytePairs(words)
+        self.BEGINS = self.spelling is None  # letters are not the units
 
     def initialise(self) -> None:
         """Take the published `weights`, if any are named; `gde.train` calls it once before training."""

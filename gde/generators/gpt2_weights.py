@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from gde.generators.gpt2 import Gpt2
 
 BYTES = 255  # letters of texts
-PREFIX, TABLE, PLACES = "transformer.", "wte.weight", "wpe.weight"
+PREFIX, TABLE, PLACES, HEAD = "transformer.", "wte.weight", "wpe.weight", "lm_head.weight"
+AS_PUBLISHED = {  # others are other networks of the same names and shapes
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "reorder_and_upcast_attn": False,
+    "layer_norm_epsilon": 1e-5,
+}
 UNUSED = (".attn.bias", ".attn.masked_bias", "lm_head.weight")  # constants, and the table of words once more
 KEYS = ("n_embd", "n_layer", "n_head", "vocab_size")
 REMEDY = "give the directory of a GPT-2, or generator.weights: null"
@@ -30,6 +36,8 @@ def load_published(model: "Gpt2", path: Path, sha256: str | None = None) -> None
         raise bad(path, found, "texts: the alphabet text", "set generator.weights: null")
     _, tensors = open_weights(path, sha256)
     tensors = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+    if HEAD in tensors and not torch.equal(tensors[HEAD], tensors.get(TABLE, tensors[HEAD])):
+        raise bad(f"{path}:{HEAD}", "another table of words for the output", "the same as wte.weight", REMEDY)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(UNUSED)}
     shapes = {name: tuple(tensor.shape) for name, tensor in model.network.state_dict().items()}
     if PLACES in tensors and tensors[PLACES].ndim == 2:
@@ -55,6 +63,7 @@ def read_sizes(path: Path) -> tuple[int, int, int, int]:
     hidden, layers, heads, words = config_sizes(path, config, KEYS, REMEDY)
     check_config(path, {"n_inner": None} | config, {"n_inner": (None, 4 * hidden)}, REMEDY)
     check_config(path, {"activation_function": "gelu_new"} | config, {"activation_function": "gelu_new"}, REMEDY)
+    check_config(path, AS_PUBLISHED | config, AS_PUBLISHED, REMEDY)
     if hidden % heads:
         raise bad(f"{path / CONFIG}: n_head", str(heads), f"a divisor of {hidden}", REMEDY)
     if words < 258:
