@@ -252,3 +252,29 @@ def test_without_weights_it_is_letter_by_letter():
     assert made.words(x[0].long()).equal(x[0].long()) and made.letters.weight.shape[0] == 256
     assert made.loss(x, torch.zeros(1, LATENT)).isfinite()
     assert made.sample(torch.zeros(1, LATENT), 3).shape == (1, 3, LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scale_attn_by_inverse_layer_idx", True),
+        ("reorder_and_upcast_attn", True),
+        ("scale_attn_weights", False),
+        ("layer_norm_epsilon", 1e-3),
+    ],
+)
+def test_another_network_of_the_same_shapes_is_refused(folder, tmp_path, key, value):
+    shutil.copytree(folder, tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text()) | {key: value}
+    (tmp_path / "other/config.json").write_text(json.dumps(config))
+    with pytest.raises(GdeError, match=key):
+        model(tmp_path / "other")
+
+
+def test_an_output_of_its_own_is_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "other")
+    tensors = load_file(folder / "model.safetensors")
+    table = next(tensors[name] for name in tensors if name.endswith("wte.weight"))
+    save_file(tensors | {"lm_head.weight": table + 1}, tmp_path / "other/model.safetensors")
+    with pytest.raises(GdeError, match="another table of words"):
+        model(tmp_path / "other")
