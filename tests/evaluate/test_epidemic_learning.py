@@ -13,9 +13,9 @@ from gde.train import train
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     "dataset": {"length": 64, "min_letters": 1},
-    "generator": {"hidden": 32, "layers": 1},
+    "generator": {"hidden": 32, "layers": 1, "subsample": 2},
     "latent_dim": 16,
-    "training": {"steps": 300, "scheduler": {"warmup": 30}, "torch_threads": 1, "validate_every": 100},
+    "training": {"steps": 500, "scheduler": {"warmup": 30}, "torch_threads": 1, "validate_every": 50},
     "evaluation": {"mutations": ["D14G", "D30G", "D45G"], "bootstrap": 20, "generated": 200, "kmer": 2, "markov": 1},
 }
 
