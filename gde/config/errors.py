@@ -10,6 +10,8 @@ from gde.config.load import Tree
 from gde.errors import GdeError, bad
 
 README = "see config/README.md"
+SHOWN = 48  # names that a message lists; of more than these, those LIKE the wrong one
+LIKE = 16
 
 
 def nearest(word: object, options: Iterable[str]) -> str | None:
@@ -21,12 +23,16 @@ def nearest(word: object, options: Iterable[str]) -> str | None:
 
 
 def unknown(where: str, key: str, word: object, options: Iterable[str], remedy: str = README) -> GdeError:
-    """The error for a name that is none of `options`."""
+    """The error for a name that is none of `options`; of very many only the likest are named."""
     options = list(options)
     close = nearest(word, options)
-    return bad(
-        f"{where}: {key}", repr(word), f"one of {', '.join(options)}", f"did you mean {close!r}?" if close else remedy
-    )
+    shown = options
+    if len(options) > SHOWN:
+        likest = set(get_close_matches(str(word).lower(), [o.lower() for o in options], n=LIKE, cutoff=0.0))
+        shown = [o for o in options if o.lower() in likest]
+    rest = f" (and {len(options) - len(shown)} more: {README})" if len(shown) < len(options) else ""
+    expected = f"one of {', '.join(shown)}{rest}"
+    return bad(f"{where}: {key}", repr(word), expected, f"did you mean {close!r}?" if close else remedy)
 
 
 def submodels(annotation: Any) -> list[type[BaseModel]]:
