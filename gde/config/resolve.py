@@ -243,7 +243,7 @@ def with_kinds(tree: Tree) -> Tree:
         if isinstance(value, dict) and "kind" not in value:
             data[section] = {"kind": kind, **value}
     chosen = data["encoder"]
-    if isinstance(chosen, dict) and chosen.get("kind") in encoders.ALPHABET_OF:
+    if isinstance(chosen, dict) and str(chosen.get("kind")) in encoders.ALPHABET_OF:
         then = chosen.get("then", {})
         if isinstance(then, dict) and "kind" not in then:
             data["encoder"] = {**chosen, "then": {"kind": "resnet", **then}}
