@@ -1,6 +1,6 @@
 """How much of a text stands, word for word, in others: runs of bytes that are found there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -23,21 +23,16 @@ def run_hashes(tokens: np.ndarray, width: int) -> np.ndarray:
     return np.where(whole, np.maximum(out, np.uint64(1)), np.uint64(0))
 
 
-class Copies:
-    """The runs of `width` letters of known documents, chunks of tokens (n, L)."""
-
-    def __init__(self, known: Iterable[np.ndarray], width: int):
-        self.width = width
-        parts = [
-            np.unique(run_hashes(chunk[start : start + ROWS], width))
-            for chunk in known
-            for start in range(0, len(chunk), ROWS)
-        ]
-        self._known = np.unique(np.concatenate(parts))
-
-    def share(self, tokens: np.ndarray) -> np.ndarray:
-        """Share (n,) of the runs of each of tokens (n, L) that a known document has, too; 0 of one without any."""
-        found = run_hashes(tokens, self.width)
-        whole = found != 0
-        place = np.minimum(np.searchsorted(self._known, found), len(self._known) - 1)
-        return ((self._known[place] == found) & whole).sum(1) / np.maximum(whole.sum(1), 1)
+def copied_shares(texts: Sequence[np.ndarray], known: Iterable[np.ndarray], width: int) -> list[np.ndarray]:
+    """Share of the runs of `width` letters of each text that a known one has, too; 0 of one without any: for each of
+    `texts`, tokens (n, L), shares (n,).   known : chunks of tokens, all read once; memory follows `texts` alone."""
+    asked = [run_hashes(x, width) for x in texts]
+    wanted = np.unique(np.concatenate([x.ravel() for x in asked] + [np.zeros(1, np.uint64)]))  # 0: of no whole run
+    seen = np.zeros(len(wanted), bool)
+    for chunk in known:
+        for start in range(0, len(chunk), ROWS):
+            runs = run_hashes(chunk[start : start + ROWS], width).ravel()
+            place = np.minimum(np.searchsorted(wanted, runs), len(wanted) - 1)
+            seen[place[wanted[place] == runs]] = True
+    seen[0] = False
+    return [seen[np.searchsorted(wanted, x)].sum(1) / np.maximum((x != 0).sum(1), 1) for x in asked]

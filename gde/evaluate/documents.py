@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.evaluate.copies import Copies
+from gde.evaluate.copies import copied_shares
 from gde.evaluate.kmers import kmer_profile
 from gde.evaluate.likelihood import Scored, another, letter_likelihood
 from gde.evaluate.lineage import left_out_table
@@ -14,7 +14,7 @@ from gde.evaluate.markov import Markov
 from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.pattern_sets import draw_tokens
 from gde.evaluate.retrieval import embedded, map_table, retrieval, searches, seen_by
-from gde.evaluate.sequence_scores import Held, held_sets, read_rows
+from gde.evaluate.sequence_scores import Held, held_sets, read_rows, read_split
 from gde.evaluate.sequences import embed_rows, generate
 from gde.evaluate.text_views import TextViews
 from gde.evaluate.topics import topic_metrics
@@ -72,12 +72,11 @@ def generated(
     grams, spectra = spectrum_errors(made, truth, known, training, options["ngram"], other)
     metrics["ngrams/distance"] = error_record(grams, rng, repeats)
     metrics["lengths/error"] = error_record(length_errors(made, truth, known, training, other), rng, repeats)
-    copies = Copies([training], options["copied"])
-    ours, real = (np.array([copies.share(x).mean() for x in side]) for side in (made, truth))
-    metrics["novelty/copied"] = record(
-        ours.mean(), n=len(held), target=real.mean(), ci=_interval(ours, rng, repeats),
-        baselines={"training": copies.share(training[: options["generated"] * len(held)]).mean()},
-    )  # fmt: skip
+    trained = (tokens for tokens, _ in read_split(store, "train"))
+    shares = [x.mean() for x in copied_shares([*made, *truth], trained, options["copied"])]
+    ours, real = np.array(shares[: len(made)]), np.array(shares[len(made) :])
+    ci = _interval(ours, rng, repeats)
+    metrics["novelty/copied"] = record(ours.mean(), n=len(held), target=real.mean(), ci=ci)
     markov = Markov(options["markov"], store.alphabet.size).fit([(training, None)])
     order = markov.best_order(draw_tokens(store, "validation", VALIDATED, rng))
     sets = [Scored(one, x[: options["scored"]]) for one, x in zip(z, truth, strict=True)]
