@@ -1,6 +1,6 @@
 """How likely held-out sequences are under a generator that is given their set's embedding."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,13 @@ def log_prob(model: Any, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         return model.generator.log_prob(x, one)[0].double().cpu().numpy()
 
 
+def beginnings(model: Any, one: Scored) -> Scored:
+    """The part of a set's sequences that `log_prob` is of."""
+    if (covered := getattr(model.generator, "covered", None)) is None:  # of kinds that see them whole
+        return one
+    return replace(one, tokens=covered(torch.from_numpy(np.ascontiguousarray(one.tokens))).cpu().numpy())
+
+
 def letter_likelihood(
     model: Any,
     sets: list[Scored],
@@ -46,8 +53,10 @@ def letter_likelihood(
     """Record of the log-likelihood of held-out letters in nats per letter, mean over sets; and each set's (s,).
 
     Baselines: `other_set`, the same generator with the embedding of another set, at random; `markov`, of `order`;
-    `uniform`, all letters and the end alike.   ceiling : that of the true law, where it is known.
+    `uniform`, all letters and the end alike.   ceiling : that of the true law, where it is known. Of sequences with
+    more units than a generator has places, the beginnings are scored, also by the baselines.
     """
+    sets = [beginnings(model, one) for one in sets]
     own = np.array([s.per_symbol(log_prob(model, s.z, s.tokens)) for s in sets])
     baselines = {"markov": np.mean([s.per_symbol(markov.log_prob(s.tokens, order)) for s in sets])}
     if len(sets) > 1:

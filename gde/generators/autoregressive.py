@@ -134,6 +134,10 @@ class Autoregressive(nn.Module):
         """Units (r, places) int64 -> letters (r, L) uint8, both with zeros from the end on."""
         return words.to(torch.uint8)
 
+    def covered(self, x: Tensor) -> Tensor:
+        """Of sequences (r, L) uint8 the beginnings that `log_prob` is of: all, where units are letters."""
+        return x
+
     @torch.no_grad()
     def log_prob(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Log-probability of each sequence in nats: x (b, n, L), z (b, l) -> (b, n); 0 behind the mask."""

@@ -92,6 +92,9 @@ class Gpt2(Gpt):
             row[: len(text)] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
         return out.to(words.device)
 
+    def covered(self, x: Tensor) -> Tensor:
+        return x if self.spelling is None else self.spelled(self.words(x))
+
     def scores(self, h: Tensor) -> Tensor:
         logits = super().scores(h)
         if self.spelling is not None:

@@ -278,3 +278,15 @@ def test_an_output_of_its_own_is_refused(folder, tmp_path):
     save_file(tensors | {"lm_head.weight": table + 1}, tmp_path / "other/model.safetensors")
     with pytest.raises(GdeError, match="another table of words"):
         model(tmp_path / "other")
+
+
+@torch.no_grad()
+def test_of_a_text_with_too_many_words_the_beginning_is_scored(folder):
+    """So that what has no place does not count as certain."""
+    made, x = model(folder, most_words=6), letters([TEXTS[0], "a"])
+    covered = made.covered(x[0])
+    cut = bytes(covered[0].tolist()).rstrip(b"\0").decode()
+    assert TEXTS[0].startswith(cut) and 6 <= len(cut) < len(TEXTS[0])
+    assert torch.equal(covered[1], x[0, 1])
+    z = torch.randn(1, LATENT)
+    torch.testing.assert_close(made.log_prob(covered[None], z), made.log_prob(x, z))
