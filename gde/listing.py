@@ -33,13 +33,13 @@ def fetch_listed(
 ) -> None:  # fmt: skip
     """Download `count` files of a listing, spread evenly over it (None: all), and write their names to `out`, JSON.
 
-    mirror : as of `gde.fetch.fetch`; <data set>/ in it is then listed. Files that are there are checked and kept, so a
-    call that was stopped goes on. GdeError for a listing that is cut, has gaps or no such file, and for a file without
-    its digest or another one.
+    mirror : as of `gde.fetch.fetch`; <data set>/ in it is then listed, which may hold fewer files than are published.
+    Files that are there are checked and kept, so a call that was stopped goes on. GdeError for a listing that is cut or
+    of a year that is not whole yet (`newest`), and for a file without its digest or another one.
     """
     base = f"{address_of(listed, mirror).rstrip('/')}/"
     with new_session() as session:
-        names = newest(names_in(base, session, limits), listed, base)
+        names = newest(names_in(base, session, limits), listed, base, fewest=listed.fewest if mirror is None else None)
         chosen = spread(names, count)
         log.info("%s: %d of %d files, %s to %s", base, len(chosen), len(names), chosen[0], chosen[-1])
         files = {}
@@ -101,8 +101,14 @@ class Links(HTMLParser):
         self.links += [value for key, value in attrs if tag == "a" and key == "href" and value]
 
 
-def newest(names: list[str], listed: Listed, base: str) -> list[str]:
-    """Of the names that fit, those of the newest year, in order. GdeError where there is none, or a gap in them."""
+def newest(names: list[str], listed: Listed, base: str, *, fewest: int | None = None) -> list[str]:
+    """Of the names that fit, those of the newest year, in order. GdeError where there is none, and where that year's
+    are just being put there.
+
+    Nothing says that a year is whole. What says that it is not: a gap in its numbers, a file without an .md5, fewer
+    files than of an earlier year that is still there, or than the `fewest` of years that are known: each has more
+    citations than the one before.
+    """
     found: dict[str, dict[int, str]] = {}
     for name in names:
         if fits := re.fullmatch(listed.name, name):
@@ -116,11 +122,17 @@ def newest(names: list[str], listed: Listed, base: str) -> list[str]:
     if others := sorted(set(found) - {year}):
         log.info("%s: the files of 20%s; those of 20%s are left out", base, year, ", 20".join(others))
     own = found[year]
+    remedy = "run again later: the listing is not whole, or the year's files are just being put there"
     if missing := sorted(set(range(1, max(own) + 1)) - set(own)):
-        raise bad(
-            base, f"{len(own)} files without number {missing[0]}", f"all from 1 to {max(own)}", "run again later: the "
-            "listing is not whole, or the year's files are just being put there"
-        )  # fmt: skip
+        raise bad(base, f"{len(own)} files without number {missing[0]}", f"all from 1 to {max(own)}", remedy)
+    there = set(names)
+    if bare := next((own[n] for n in sorted(own) if f"{own[n]}.md5" not in there), None):
+        raise bad(base, f"{bare} without {bare}.md5", "an .md5 beside each file", remedy)
+    before = {f"20{y}": max(found[y]) for y in others}  # the highest number: files of it may be gone
+    before |= {"a year before": fewest} if fewest is not None else {}
+    for when, most in before.items():
+        if len(own) < most:
+            raise bad(base, f"{len(own)} files of 20{year}", f"{most} or more, as many as of {when}", remedy)
     return [own[number] for number in sorted(own)]
 
 

@@ -44,6 +44,7 @@ class Listing(Section):
 
     url: str = Field(pattern=URL.pattern, description="address of the directory")
     name: str = Field(min_length=1, description="regular expression of the names, with the groups year and number")
+    fewest: Count | None = Field(None, description="files of a year that is known; a later one has more")
 
 
 class Conversion(Section):
@@ -78,6 +79,7 @@ class Listed:
     origin: str
     licence: str | None
     citation: str
+    fewest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def read_listing(dataset: str, root: Path = Path()) -> Listed:
     if not known.get("listing"):
         raise bad(TABLE, f"no listing of {dataset}", "where its files are found", "restore it")
     facts = {key: known.get(key) for key in ("origin", "licence", "citation")}
-    return Listed(dataset, known["listing"]["url"], known["listing"]["name"], **facts)
+    return Listed(dataset, **known["listing"], **facts)
 
 
 def files_of(

@@ -19,6 +19,10 @@ PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt")  # w
 EXPECTED = "a published model: config.json and model.safetensors"
 REMEDY = "give another directory, or weights: null"
 DAMAGED = "fetch it again, or give another directory"
+TOKENIZERS = {  # of the kinds that read one, the files it may be in: the first of these that begins with one there
+    "text_lm": (("tokenizer.json",), ("vocab.txt", "tokenizer_config.json")),
+    "gpt2": (("vocab.json", "merges.txt"), ("tokenizer.json",)),
+}
 
 
 class Weights(NamedTuple):
@@ -82,6 +86,22 @@ def weights_digest(path: str | Path) -> str:
         return sha256_file(files[0])
     lines = "".join(f"{sha256_file(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def further_files(kind: str, path: str | Path) -> list[Path]:
+    """What an encoder or generator of this kind reads in the directory of a published model besides its tensors:
+    config.json and the files of its tokenizer. Of the latter those that are there."""
+    path = Path(path)
+    found = next((files for files in TOKENIZERS.get(kind, ()) if (path / files[0]).is_file()), ())
+    return [path / CONFIG, *(path / name for name in found if (path / name).is_file())]
+
+
+def further_digests(kind: str, path: str | Path) -> dict[str, str]:
+    """SHA-256 of each of `further_files`, by its name. GdeError where config.json is not there."""
+    files = further_files(kind, path)
+    for file in files:
+        check_file(file, EXPECTED, DAMAGED)
+    return {file.name: sha256_file(file) for file in files}
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

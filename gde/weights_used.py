@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gde.config.resolve import BESIDE
 from gde.errors import bad
 
 if TYPE_CHECKING:
@@ -14,16 +15,22 @@ PARTS = ("encoder", "generator")
 
 
 def with_digests(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved experiment in which every part that names `weights` has their digest: a run is of these, whatever the
-    directory holds later. GdeError where they are not there, or no safetensors."""
-    from gde.weights import weights_digest
+    """A resolved experiment in which every part that names `weights` has their digest, and `beside_weights` those of
+    the other files that it reads beside them: a run is of these, whatever the directory holds later. GdeError where
+    they are not there, or no safetensors."""
+    from gde.weights import further_digests, weights_digest
 
-    out = dict(resolved)
+    out, beside = dict(resolved), {}
     for part in PARTS:
         section = resolved[part]
-        if section.get("weights") and not section["weights_sha256"]:
-            out[part] = {**section, "weights_sha256": weights_digest(Path(section["weights"]))}
-    return out
+        if not section.get("weights"):
+            continue
+        path = Path(section["weights"])
+        if not section["weights_sha256"]:
+            out[part] = {**section, "weights_sha256": weights_digest(path)}
+        if path.is_dir():  # beside a single file nothing is read
+            beside[part] = further_digests(section["kind"], path)
+    return out | ({BESIDE: beside} if beside else {})
 
 
 def weights_files(
@@ -43,9 +50,12 @@ def weights_files(
         elif (root / given).is_file():
             out.append(Path(given))
         elif (root / given).is_dir():
-            from gde.weights import CONFIG, weight_files  # loads torch
+            from gde.weights import INDEX, SINGLE, further_files, weight_files  # loads torch
 
-            out += [Path(given, CONFIG), *(Path(given, file.name) for file in weight_files(root / given))]
+            tensors = weight_files(root / given)
+            index = [] if tensors[0].name == SINGLE else [root / given / INDEX]
+            files = [*further_files(resolved[part]["kind"], root / given), *index, *tensors]
+            out += [Path(given, file.name) for file in files]
         else:
             where = f"config/experiments/{name.partition('/')[0]}.yaml: {part}.weights"
             remedy = "correct the path; it is relative to the working directory"

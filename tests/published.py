@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -52,11 +53,7 @@ def bert(path: Path, *, seed: int = 0, hidden: int = 16, layers: int = 2, heads:
 
 def saved(model: "torch.nn.Module", path: Path) -> "torch.nn.Module":
     """Every parameter moved off where it starts, norms included; names as publishers have them."""
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.2 * torch.randn(p.shape, generator=generator)
-    model.eval().save_pretrained(path)
+    tiny.moved(model, 0.2, torch.Generator().manual_seed(7)).eval().save_pretrained(path)
     tensors = load_file(path / "model.safetensors")
     norms = {".gamma": ".weight", ".beta": ".bias"}
     renamed = {}

@@ -7,7 +7,9 @@ import inspect
 from itertools import product
 
 import pytest
+import tiny
 import torch
+from generator_laws import check_parts_of_a_batch, check_rounding
 
 from gde import encoders, generators, objectives
 from gde.config.experiment import Experiment
@@ -34,13 +36,8 @@ def small(kind: str, registry: dict) -> dict:
     return {"kind": kind} | {k: v for k, v in wanted.items() if k in accepted and v is not None}
 
 
-def perturb(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Move every parameter off its initial value, so that zero-initialised layers take part."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in module.parameters():
-            p += 0.2 * torch.randn(p.shape, generator=generator)
-    return module
+def perturb(module: torch.nn.Module) -> torch.nn.Module:
+    return tiny.moved(module, 0.2, torch.Generator().manual_seed(0))
 
 
 # further options that change how an encoder works, in their order: (kind, options)
@@ -195,26 +192,11 @@ def test_generator_loss_ignores_masked_samples(generator):
 
 
 def test_generator_loss_does_not_depend_on_how_many_processes_share_it(generator):
-    x, z = torch.randn(8, 5, generator.dim), torch.randn(8, LATENT)
-    whole = generator.loss(x, z, rng=ShardRandom(0, 4, shards=4))
-    parts = [
-        generator.loss(x[i : i + 4], z[i : i + 4], rng=ShardRandom(0, 4, shards=4, only=only))
-        for i, only in ((0, [0, 1]), (4, [2, 3]))
-    ]
-    torch.testing.assert_close(sum(parts) / 2, whole)
+    check_parts_of_a_batch(generator, torch.randn(8, 5, generator.dim), torch.randn(8, LATENT))
 
 
 def test_bfloat16_changes_the_loss_by_rounding_only(generator):
-    """Autocast as in training, the embedding included; gradients stay finite and reach the embedding."""
-    x, z = torch.randn(8, 40, generator.dim), torch.randn(8, LATENT)
-    exact = generator.loss(x, z, rng=ShardRandom(0, 0))
-    rounded = z.bfloat16().requires_grad_()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = generator.loss(x, rounded, rng=ShardRandom(0, 0))
-    loss.backward()
-    assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, exact, rtol=0.03, atol=0)
-    assert all(p.grad.isfinite().all() for p in (rounded, *generator.parameters()))
+    check_rounding(generator, torch.randn(8, 40, generator.dim), torch.randn(8, LATENT))
 
 
 def test_samples_have_the_right_shape_and_follow_seed_and_z(generator):

@@ -4,7 +4,9 @@ import inspect
 
 import published
 import pytest
+import tiny
 import torch
+from generator_laws import check_parts_of_a_batch, check_rounding
 
 from gde import encoders, generators
 from gde.encoders.language_model import LanguageModel
@@ -48,13 +50,8 @@ def small(kind: str, registry: dict) -> dict:
     return {"kind": kind} | {k: v for k, v in wanted.items() if k in accepted}
 
 
-def perturb(module: torch.nn.Module, by: float = 0.1) -> torch.nn.Module:
-    """Move every parameter off its initial value."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for p in module.parameters():
-            p += by * torch.randn(p.shape, generator=generator)
-    return module
+def perturb(module: torch.nn.Module) -> torch.nn.Module:
+    return tiny.moved(module, 0.1, torch.Generator().manual_seed(0))
 
 
 def sequences(b: int, n: int, seed: int = 0) -> torch.Tensor:
@@ -225,26 +222,11 @@ def test_weights_are_multiplicities_in_the_loss(generator, z):
 
 
 def test_generator_loss_does_not_depend_on_how_many_processes_share_it(generator):
-    x, z = sequences(8, 5), torch.randn(8, LATENT)
-    whole = generator.loss(x, z, rng=ShardRandom(0, 4, shards=4))
-    parts = [
-        generator.loss(x[i : i + 4], z[i : i + 4], rng=ShardRandom(0, 4, shards=4, only=only))
-        for i, only in ((0, [0, 1]), (4, [2, 3]))
-    ]
-    torch.testing.assert_close(sum(parts) / 2, whole)
+    check_parts_of_a_batch(generator, sequences(8, 5), torch.randn(8, LATENT))
 
 
 def test_bfloat16_changes_the_loss_by_rounding_only(generator):
-    """Autocast as in training, the embedding included; gradients stay finite and reach the embedding."""
-    x, z = sequences(8, 40), torch.randn(8, LATENT)
-    exact = generator.loss(x, z, rng=ShardRandom(0, 0))
-    rounded = z.bfloat16().requires_grad_()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = generator.loss(x, rounded, rng=ShardRandom(0, 0))
-    loss.backward()
-    assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, exact, rtol=0.03, atol=0)
-    assert all(p.grad.isfinite().all() for p in (rounded, *generator.parameters()))
+    check_rounding(generator, sequences(8, 40), torch.randn(8, LATENT))
 
 
 def test_samples_are_sequences_and_follow_seed_and_z(generator):

@@ -77,13 +77,17 @@ def cells(seed: int = 0):
     return anndata.AnnData(x, obs, pd.DataFrame(index=[f"gene{j}" for j in range(30)]))[order].copy()
 
 
-def perturb(model: GDE, seed: int = 0) -> GDE:
+def moved(module: torch.nn.Module, by: float, generator: torch.Generator | None = None) -> torch.nn.Module:
     """Move every parameter off its initial value, so that zero-initialised layers take part."""
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for p in model.parameters():
-            p += 0.1 * torch.randn(p.shape, generator=generator)
-    return model.eval()
+        for p in module.parameters():
+            p += by * torch.randn(p.shape, generator=generator, dtype=p.dtype)
+    return module
+
+
+def perturb(model: GDE, seed: int = 0) -> GDE:
+    """A model with moved parameters, ready to be used."""
+    return moved(model, 0.1, torch.Generator().manual_seed(seed)).eval()
 
 
 def model_for(store: SetStore, config: dict) -> GDE:

@@ -80,3 +80,6 @@ def check_language_model(section: ProteinLm | TextLm) -> None:
     if section.hidden % section.heads:
         remedy = "change one, or presets.smoke.encoder"
         refuse("heads", section.heads, f"a divisor of hidden = {section.hidden}", remedy)
+    if section.kind == "protein_lm" and section.hidden // section.heads % 2:
+        expected = f"a number that leaves an even part of hidden = {section.hidden} to each, since pairs turn"
+        refuse("heads", section.heads, expected, "change one, or presets.smoke.encoder")

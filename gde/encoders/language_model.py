@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,18 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gde.encoders import REGISTRY
+from gde.encoders.at_once import cut
 from gde.encoders.base import Encoder
 from gde.encoders.published import Published, Shared
 from gde.io import sha256_json
-from gde.lm_cache import Cache, key_of, open_cache
+from gde.lm_cache import Cache, key_of, open_cache, passing_cache
 from gde.nets.lora import Adapted, Adapter, adapted_by
 from gde.nets.registry import build
 from gde.nets.statistic import Statistic
 from gde.sets.alphabet import ALPHABETS, END, lengths
 
-PLACES_AT_ONCE = {"cpu": 8192, "cuda": 65_536}  # of the model together, padding included
+REMEMBERED = 1 << 28  # bytes of sequences that are looked up and computed together
+OVERHEAD = 400  # bytes of a row's key, array and places in two tables
 FITTED_ON = 512  # samples that the units of a model in training are taken from; of a frozen one all that there are
 FLAT = 1e-4  # standard deviation, in units of a vector's size, below which a feature is only rounding
 GENTLE = 0.1  # the same for a model in training: features magnified more would move too far in a step
@@ -102,20 +103,30 @@ class LanguageModel(Encoder):
 
     def remember(self, chunks: Iterator[np.ndarray]) -> None:
         """Compute the vectors of all sequences that are not known yet, in chunks of tokens (m, L), where they can be
-        kept: of a frozen model, and while no weights change."""
+        kept: of a frozen model, and while no weights change. Memory: REMEMBERED bytes of sequences at a time."""
         if (cache := self.known()) is None:
             return
+        batch: dict[bytes, np.ndarray | None] = {}  # None: known
         length: dict[bytes, int] = {}
-        rows: dict[bytes, np.ndarray] = {}  # of those that are not known
+
+        def fill() -> None:
+            order = sorted(length, key=lambda key: (length[key], key))  # the same in every process
+            cache.fill(order, lambda at: self._compute([batch[order[i]] for i in at], at))
+            batch.clear()
+            length.clear()
+
+        held = 0
         for tokens in chunks:
-            for key, row in zip(*keyed(self.alphabet, tokens), strict=True):
-                if key not in length:
-                    length[key] = len(row)
-                    if key not in cache:
-                        rows[key] = row.copy()
-        length.pop(EMPTY, None)
-        order = sorted(length, key=lambda key: (length[key], key))  # the same in every process
-        cache.fill(order, lambda at: self._compute([rows[order[i]] for i in at], at))
+            keys, rows = keyed(self.alphabet, tokens)
+            for key, row, known in zip(keys, rows, cache.known(keys), strict=True):
+                if key in length or key == EMPTY:
+                    continue
+                batch[key], length[key] = None if known else row.copy(), len(row)
+                held += len(row) + OVERHEAD  # known or not: so every process has the same batches
+            if held > REMEMBERED:
+                fill()
+                held = 0
+        fill()
         if self.mode == "frozen":
             self.shared.release()
 
@@ -125,8 +136,7 @@ class LanguageModel(Encoder):
         if self.mode == "frozen" or self._while_unchanging is not None:
             yield
             return
-        with TemporaryDirectory() as folder:
-            self._while_unchanging = Cache(self.width, Path(folder))
+        with passing_cache(self.width) as self._while_unchanging:
             try:
                 yield
             finally:
@@ -168,7 +178,7 @@ class LanguageModel(Encoder):
         order = length.argsort(stable=True)
         order = order[length[order] > 0]
         parts, network = [], self._network(x.device)
-        pieces = self._pieces(length[order].tolist(), x.device)
+        pieces = cut(self.config, length[order].tolist(), x.device)
         for piece in pieces:
             rows = unique[order[piece]].cpu().numpy()
             if torch.is_grad_enabled() and len(pieces) > 1:  # memory for one piece at a time
@@ -245,20 +255,11 @@ class LanguageModel(Encoder):
         device = self.centre.device
         network, length = self._network(device), [len(row) for row in rows]
         order = sorted(range(len(rows)), key=length.__getitem__)
-        for piece in self._pieces([length[i] for i in order], device):
+        for piece in cut(self.config, [length[i] for i in order], device):
             own = order[piece]
             with torch.autocast(device.type, enabled=False):  # what is kept for ever is exact
                 vectors = self._forward(network, stacked([rows[i] for i in own]))
             yield [at[i] for i in own], vectors.cpu().numpy()
-
-    def _pieces(self, lengths: list[int], device: torch.device) -> list[slice]:
-        """Slices of sequences of ascending lengths that go through the network together."""
-        pieces, first, most = [], 0, PLACES_AT_ONCE[device.type]
-        for i in range(1, len(lengths) + 1):
-            if i == len(lengths) or (i + 1 - first) * (lengths[i] + 2) > most:
-                pieces.append(slice(first, i))
-                first = i
-        return pieces
 
     @property
     def n_stages(self) -> int:

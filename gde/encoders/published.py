@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,13 +21,14 @@ class Published:
     """What is common to `Esm2` and `Bert`; no instances, subclasses say what differs.
 
     model_type : what config.json must say.   settings : the keys of config.json that make the network, with the value
-    of those that may be absent.   root : what precedes names of tensors in files of a larger model.   unused : what
-    begins names of tensors that the network has no use for.
+    of those that may be absent.   fixed : values that keys must have which are there.   root : what precedes names of
+    tensors in files of a larger model.   unused : what begins names of tensors that the network has no use for.
     """
 
     name: ClassVar[str]
     model_type: ClassVar[str]
     settings: ClassVar[Mapping[str, Any]]
+    fixed: ClassVar[Mapping[str, Any]]
     root: ClassVar[str]
     unused: ClassVar[tuple[str, ...]]
 
@@ -37,6 +39,8 @@ class Published:
         config = weights.read_config(path)
         remedy = f"{ANOTHER}; this encoder reads {cls.name}"
         weights.check_config(path, config, {"model_type": cls.model_type}, remedy)
+        usual = {key: value[0] if isinstance(value, tuple) else value for key, value in cls.fixed.items()}
+        weights.check_config(path, usual | config, cls.fixed, remedy)
         out = {}
         for key, default in cls.settings.items():
             value = config.get(key)
@@ -134,6 +138,7 @@ class Esm2(Published):
         "token_dropout": False,
         "initializer_range": 0.02,
     }
+    fixed: ClassVar[Mapping[str, Any]] = {"hidden_act": "gelu", "is_decoder": False, "is_folding_model": False}
     unused = ("lm_head.", "contact_head.", "pooler.", "embeddings.position_ids", "embeddings.position_embeddings")
     LETTERS, CLASS, PAD, END, MASK = 33, 0, 1, 2, 32  # tokens, and the numbers of the special ones
 
@@ -145,10 +150,16 @@ class Esm2(Published):
             raise bad(f"{path / weights.CONFIG}: position_embedding_type", found, "'rotary'", remedy)
         if config["vocab_size"] != cls.LETTERS:
             raise bad(f"{path / weights.CONFIG}: vocab_size", str(config["vocab_size"]), str(cls.LETTERS), remedy)
+        if (config["hidden_size"] // config["num_attention_heads"]) % 2:
+            found = f"{config['num_attention_heads']} for a width of {config['hidden_size']}"
+            expected = "heads of an even width: pairs of its numbers turn"
+            raise bad(f"{path / weights.CONFIG}: num_attention_heads", found, expected, remedy)
 
     @classmethod
     def scratch(cls, *, vocabulary: int, length: int, hidden: int, layers: int, heads: int) -> dict[str, Any]:
-        """Settings of a network of these sizes."""
+        """Settings of a network of these sizes. ValueError for heads of an odd width."""
+        if hidden // heads % 2:
+            raise ValueError(f"heads: found {heads} for hidden = {hidden}, expected heads of an even width")
         sizes = (cls.LETTERS, hidden, layers, heads, 4 * hidden)
         own = {"position_embedding_type": "rotary", "max_position_embeddings": length + 2}
         return {**cls.settings, **dict(zip(SIZES, sizes, strict=True)), **own}
@@ -184,8 +195,13 @@ class Bert(Published):
         "pad_token_id": 0,
         "initializer_range": 0.02,
     }
+    fixed: ClassVar[Mapping[str, Any]] = {
+        "hidden_act": ("gelu", "gelu_new", "relu"),
+        "position_embedding_type": "absolute",
+        "is_decoder": False,
+    }
     unused = ("cls.", "pooler.", "embeddings.position_ids")
-    further = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
+    further = tuple(chain.from_iterable(weights.TOKENIZERS["text_lm"]))
 
     @classmethod
     def scratch(

@@ -52,7 +52,7 @@ def evaluate(
         left.append(("trajectory", "evaluation.order names no column"))
     else:
         values = numbers(store, options["order"], "evaluation.order").to_numpy()
-        metrics |= trajectory(views, values, tested, options["bootstrap"], rng, left)
+        metrics |= trajectory(views, values, unit, tested, options["bootstrap"], rng, left)
     tables = {"labels": predictions} if len(predictions) else {}
     if large_enough(store) >= FEWEST:
         found, table = reconstruct(model, store, held_out_pairs(store, seed), options, seed)
@@ -181,17 +181,20 @@ def replicates(model, store, rows, tested, types, repeats, rng, left) -> dict[st
     return {"replicates/nearest": metric}
 
 
-def trajectory(views, values, tested, repeats, rng, left) -> dict[str, dict]:
+def trajectory(views, values, unit, tested, repeats, rng, left) -> dict[str, dict]:
     """`trajectory/spearman`: rank correlation, over held-out donors, of a number with what ridge regression on the
-    embeddings of the others predicts."""
+    embeddings of the others predicts, its penalty chosen with whole donors left out."""
     from scipy.stats import spearmanr
 
     known = np.isfinite(values)
     fit, test = known & ~tested, known & tested
-    if fit.sum() < 5 or test.sum() < 4 or len(set(values[test])) < 2:
-        left.append(("trajectory", f"{fit.sum()} donors to fit on and {test.sum()} to test"))
+    donors = len(set(unit[fit]))
+    if donors < 5 or test.sum() < 4 or len(set(values[test])) < 2:
+        left.append(("trajectory", f"{donors} donors to fit on and {test.sum()} to test"))
         return {}
-    predicted = {name: ridge(x[fit], values[fit, None], rng)(x[test])[:, 0] for name, x in views.items()}
+    predicted = {
+        name: ridge(x[fit], values[fit, None], rng, groups=unit[fit])(x[test])[:, 0] for name, x in views.items()
+    }
     truth = values[test]
 
     def rho(name: str, index=slice(None)) -> float:

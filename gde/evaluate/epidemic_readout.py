@@ -30,7 +30,7 @@ def readouts(
     for name, chosen in tested.items():
         if not len(chosen):
             left.append((f"month/mae{SUFFIX[name]}", f"no set is {WHAT[name]}"))
-    groups = sets.group[fit]
+    groups = keys.unit[sets.group[fit]]
     if len(np.unique(groups)) < 3:
         left.append(("month", f"{len(np.unique(groups))} groups that train, three are needed"))
         return {}, {}
@@ -48,7 +48,7 @@ def readouts(
         metrics[f"month/mae{SUFFIX[name]}"] = over_groups(
             error.pop("gde"), sets.group[chosen], error, rng, repeats, higher_is_better=False
         )
-        metrics |= countries(views, sets, country, fit, chosen, SUFFIX[name], rng, repeats, left)
+        metrics |= countries(views, sets, country, fit, groups, chosen, SUFFIX[name], rng, repeats, left)
         rows.append(
             pd.DataFrame(
                 {
@@ -70,23 +70,27 @@ def countries(
     sets: Sets,
     country: np.ndarray,
     fit: np.ndarray,
+    groups: np.ndarray,
     chosen: np.ndarray,
     suffix: str,
     rng: np.random.Generator,
     repeats: int,
     left: list[tuple[str, str]],
 ) -> dict[str, dict]:
-    """`country/accuracy`: share of tested sets whose country is right, of those with a country that trains."""
+    """`country/accuracy`: share of tested sets whose country is right, of those with a country that trains.
+
+    groups : of the sets `fit`, left out whole where the penalty is chosen.
+    """
     name = f"country/accuracy{suffix}"
     classes, code = np.unique(country[fit], return_inverse=True)
     chosen = chosen[np.isin(country[chosen], classes)]
-    if len(classes) < 2 or not len(chosen) or len(np.unique(sets.group[fit])) < 3:
+    if len(classes) < 2 or not len(chosen) or len(np.unique(groups)) < 3:
         left.append((name, f"{len(classes)} countries that train, {len(chosen)} sets of them to test"))
         return {}
     shares = np.eye(len(classes))[code]
     right = {}
     for view, x in views.items():
-        y = softmax(reduced(x, fit), shares, rng, groups=sets.group[fit])(reduced(x, fit, chosen))
+        y = softmax(reduced(x, fit), shares, rng, groups=groups)(reduced(x, fit, chosen))
         right[view] = (classes[y.argmax(1)] == country[chosen]).astype(float)
     commonest = classes[np.bincount(code).argmax()]
     right["majority"] = (country[chosen] == commonest).astype(float)

@@ -30,6 +30,11 @@ class Keys:
     part: np.ndarray
 
     @property
+    def unit(self) -> np.ndarray:
+        """Numbers (g,), the same of all rows of a group: split by sample it has one in each split."""
+        return np.unique(self.group, return_inverse=True)[1]
+
+    @property
     def past(self) -> np.ndarray:
         """Groups (g,) bool of the months that are not held out."""
         return self.part != FUTURE

@@ -13,16 +13,27 @@ from gde.evaluate.metrics import bootstrap, record
 @dataclass(frozen=True)
 class Scored:
     """Sequences of one set whose likelihood is taken: the embedding (l,) of others of the set, tokens (m, L), weights
-    (m,) or None."""
+    (m,) or None.
+
+    covered (m, L), ended (m,) : the part of each sequence that likelihoods are of, and whether of its end, too; None =
+    of all.
+    """
 
     z: np.ndarray
     tokens: np.ndarray
     weight: np.ndarray | None = None
+    covered: np.ndarray | None = None
+    ended: np.ndarray | None = None
+
+    @property
+    def part(self) -> np.ndarray:
+        """The tokens (m, L) that likelihoods are of."""
+        return self.tokens if self.covered is None else self.covered
 
     def per_symbol(self, log_prob: np.ndarray) -> float:
         """Nats per letter, ends counted as letters, from those of each sequence (m,)."""
         weight = np.ones(len(self.tokens)) if self.weight is None else self.weight
-        return float((weight * log_prob).sum() / (weight * symbols(self.tokens)).sum())
+        return float((weight * log_prob).sum() / (weight * symbols(self.part, self.ended)).sum())
 
 
 def log_prob(model: Any, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -34,10 +45,12 @@ def log_prob(model: Any, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
 
 
 def beginnings(model: Any, one: Scored) -> Scored:
-    """The part of a set's sequences that `log_prob` is of."""
-    if (covered := getattr(model.generator, "covered", None)) is None:  # of kinds that see them whole
+    """The same, with the part of the sequences that `log_prob` is of."""
+    if not hasattr(model.generator, "covered"):  # of kinds that see them whole
         return one
-    return replace(one, tokens=covered(torch.from_numpy(np.ascontiguousarray(one.tokens))).cpu().numpy())
+    x = torch.from_numpy(np.ascontiguousarray(one.tokens))
+    covered, ended = model.generator.covered(x), model.generator.ends(x)
+    return replace(one, covered=covered.cpu().numpy(), ended=ended.cpu().numpy())
 
 
 def letter_likelihood(
@@ -54,11 +67,11 @@ def letter_likelihood(
 
     Baselines: `other_set`, the same generator with the embedding of another set, at random; `markov`, of `order`;
     `uniform`, all letters and the end alike.   ceiling : that of the true law, where it is known. Of sequences with
-    more units than a generator has places, the beginnings are scored, also by the baselines.
+    more units than a generator has places, the beginnings are scored, without an end, also by the baselines.
     """
     sets = [beginnings(model, one) for one in sets]
     own = np.array([s.per_symbol(log_prob(model, s.z, s.tokens)) for s in sets])
-    baselines = {"markov": np.mean([s.per_symbol(markov.log_prob(s.tokens, order)) for s in sets])}
+    baselines = {"markov": np.mean([s.per_symbol(markov.log_prob(s.part, order, ended=s.ended)) for s in sets])}
     if len(sets) > 1:
         other = another(len(sets), rng)
         baselines["other_set"] = np.mean(

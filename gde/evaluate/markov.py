@@ -9,10 +9,12 @@ from gde.sets.alphabet import lengths
 ROWS = 1 << 15  # sequences that are counted or scored together
 
 
-def symbols(tokens: np.ndarray) -> np.ndarray:
-    """What a model predicts of each sequence of tokens (n, L): its letters, and its end where it is shorter than L."""
+def symbols(tokens: np.ndarray, ended: np.ndarray | None = None) -> np.ndarray:
+    """What a model predicts of each sequence of tokens (n, L): its letters, and its end where it is shorter than L, or
+    of these only where `ended` (n,) says so."""
     letters = lengths(tokens)
-    return letters + (letters < tokens.shape[1])
+    there = letters < tokens.shape[1]
+    return letters + (there if ended is None else there & ended)
 
 
 class Markov:
@@ -38,13 +40,16 @@ class Markov:
                     counts += np.bincount(cell, share, minlength=counts.size).reshape(counts.shape)
         return self
 
-    def log_prob(self, tokens: np.ndarray, order: int | None = None) -> np.ndarray:
-        """Log-probability (n,) in nats of each sequence of tokens (n, L), from at most `order` letters before."""
+    def log_prob(self, tokens: np.ndarray, order: int | None = None, *, ended: np.ndarray | None = None) -> np.ndarray:
+        """Log-probability (n,) in nats of each sequence of tokens (n, L), from at most `order` letters before.
+
+        ended : as of `symbols`.
+        """
         table = self._log_table(self.order if order is None else order)
         out = np.zeros(len(tokens))
         for start in range(0, len(tokens), ROWS):
             part = tokens[start : start + ROWS]
-            context, symbol, row = self._places(part)
+            context, symbol, row = self._places(part, None if ended is None else ended[start : start + ROWS])
             out[start : start + len(part)] = np.bincount(row, table[context % len(table), symbol], minlength=len(part))
         return out
 
@@ -59,13 +64,13 @@ class Markov:
             p = (counts + self.base * shorter) / (counts.sum(1, keepdims=True) + self.base)
         return np.log(p)
 
-    def _places(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _places(self, tokens: np.ndarray, ended: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of every symbol: the number of the letters before it, the last one as its lowest digit, 0 before the
         beginning; the symbol; and the sequence that it is in."""
         n, length = tokens.shape
         context = np.zeros((n, length), np.int64)
         for j in range(1, min(self.order, length - 1) + 1):
             context[:, j:] += tokens[:, : length - j].astype(np.int64) * self.base ** (j - 1)
-        real = np.arange(length) < symbols(tokens)[:, None]
+        real = np.arange(length) < symbols(tokens, ended)[:, None]
         row, place = np.nonzero(real)
         return context[row, place], tokens[row, place].astype(np.int64), row

@@ -95,15 +95,18 @@ def retrieval(
     """Records and table. views : name -> vectors of the sets that are searched with (q, p) and of the known groups
     (g, p); the first is ours, the others are baselines.
 
-    retrieval/recall_k : share of the sets whose group is among the first k. retrieval/mrr : mean of 1 / place. Groups
-    count alike, whatever sets they have, and are what the intervals resample.
+    retrieval/recall_k : share of the sets whose group is among the first k; of more than k groups. retrieval/mrr : mean
+    of 1 / place. Groups count alike, whatever sets they have, and are what the intervals resample.
     """
     groups = len(next(iter(views.values()))[1])
     place = {name: ranks(asked, known, of) for name, (asked, known) in views.items()}
     scores: dict[str, tuple[dict[str, np.ndarray], float]] = {}
     for k in (1, 10):
+        if k >= groups:  # every group is among as many
+            left.append((f"retrieval/recall_{k}", f"{groups} held-out groups, all of them among the first {k}"))
+            continue
         per_group = {name: by_group((p <= k).astype(float), of) for name, p in place.items()}
-        scores[f"recall_{k}"] = per_group, min(1.0, k / groups)
+        scores[f"recall_{k}"] = per_group, k / groups
     scores["mrr"] = (
         {name: by_group(1 / p, of) for name, p in place.items()},
         float((1 / np.arange(1, groups + 1)).mean()),

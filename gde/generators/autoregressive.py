@@ -17,6 +17,8 @@ from gde.sets.random import ShardRandom
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together
 NUMBERS_AT_ONCE = {"cpu": 2**28, "cuda": 2**32}  # kept for them, 1 and 16 GiB: fewer sequences where they are long
+STATES = 32  # vectors of a place that a layer has at once, at most; the next one takes their room
+LOGITS = 3  # times that the logits are there: as they come, with the first place closed, and their log-softmax
 LETTER_SD = 0.02  # of the vectors of letters at first: nearly uniform predictions
 LOOK = 16  # places between two looks whether all sequences have ended
 
@@ -65,6 +67,7 @@ class Autoregressive(nn.Module):
         self.subsample, self.places = subsample, dim if places is None else places
         self.length = prefix + self.places - 1  # of the network: nothing follows the last letter
         self.kept = 2 * layers * hidden * self.length  # numbers of the caches of a sequence
+        self.scored = STATES * hidden * self.length + LOGITS * self.places * (vocabulary + 1)  # and of its likelihood
         if not 0 <= context < dim or not 0 <= context_weight < math.inf:
             found = f"context, context_weight: found {context}, {context_weight}"
             raise ValueError(f"{found}, expected fewer letters than {dim}, and a weight of 0 or more")
@@ -101,9 +104,11 @@ class Autoregressive(nn.Module):
             weight = None  # drawn by it
         x = cleaned(x, mask)
         rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
-        words = self.words(x.flatten(0, 1))
+        flat = x.flatten(0, 1)
+        words = self.words(flat)
         logits = self.logits(words, self.condition(z).of_rows(rows))
-        nll = letters_nll(logits, words, weight=self.place_weights(z.device)).view(x.shape[:2])
+        ended = (flat == 0).any(-1)  # not of what fills its row: it may go on
+        nll = letters_nll(logits, words, weight=self.place_weights(z.device), ended=ended).view(x.shape[:2])
         return sample_mean(nll / self.dim, mask, weight)
 
     def place_weights(self, device: torch.device) -> Tensor | None:
@@ -138,14 +143,18 @@ class Autoregressive(nn.Module):
         """Of sequences (r, L) uint8 the beginnings that `log_prob` is of: all, where units are letters."""
         return x
 
+    def ends(self, x: Tensor) -> Tensor:
+        """Whether `log_prob` is of the end, too, of each of the sequences (r, L): (r,) bool."""
+        return (x == 0).any(-1)
+
     @torch.no_grad()
     def log_prob(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Log-probability of each sequence in nats: x (b, n, L), z (b, l) -> (b, n); 0 behind the mask."""
         x = cleaned(x, mask)
         flat, found = x.flatten(0, 1), x.new_zeros(x.shape[0] * x.shape[1], dtype=torch.float32)
-        for part, of in self._pieces(len(z), x.shape[1], z.device, self.kept + self.places * (self.vocabulary + 1)):
-            words = self.words(flat[part])
-            found[part] = -letters_nll(self.logits(words, self.condition(z[of])), words)
+        for part, of in self._pieces(len(z), x.shape[1], z.device, self.scored):
+            words, ended = self.words(flat[part]), (flat[part] == 0).any(-1)
+            found[part] = -letters_nll(self.logits(words, self.condition(z[of])), words, ended=ended)
         return found.view(x.shape[:2])
 
     @torch.no_grad()

@@ -14,7 +14,8 @@ class Gpt2(Gpt):
     """GPT-2's blocks without dropout. From scratch letter by letter, as `Gpt`; from the published model word by word.
 
     The likelihood of a text is then that of its words as the tokenizer cuts them, divided by its letters as ever; of
-    more than `most_words` words the first ones count, and neither they nor samples of this length have an end mark.
+    more than `most_words` words the first ones count. Neither they nor samples of this length have an end mark, nor has
+    a text that fills its row.
 
     weights, weights_sha256 : directory of a published model that training starts from, and its digest. It has its own
         `hidden`, `layers` and `heads`. A trained model does not need it: `files`, what `write_files` wrote.
@@ -94,6 +95,10 @@ class Gpt2(Gpt):
 
     def covered(self, x: Tensor) -> Tensor:
         return x if self.spelling is None else self.spelled(self.words(x))
+
+    def ends(self, x: Tensor) -> Tensor:
+        found = super().ends(x)
+        return found if self.spelling is None else found & (self.words(x) == 0).any(-1)
 
     def scores(self, h: Tensor) -> Tensor:
         logits = super().scores(h)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from gde.errors import GdeError, bad
 from gde.foreign import read_text
+from gde.weights import TOKENIZERS
 
+(VOCABULARY, MERGES), (WHOLE,) = TOKENIZERS["gpt2"]
 BYTES, END_MARKS = 256, 1
 EXPECTED = "words of GPT-2's kind: 256 bytes, then joined pairs in their order, then the end mark"
 REMEDY = "give the directory of a model with GPT-2's words"
@@ -103,12 +105,11 @@ class BytePairs(nn.Module):
 
 def read_words(directory: Path) -> tuple[Tensor, Tensor]:
     """Byte (256,) uint8 of the single words and parts (m, 2) int32 of the joined ones, from a published directory."""
-    if (directory / "vocab.json").is_file():
-        file = directory / "vocab.json"
-        vocabulary, merges = _json(file), read_text(directory / "merges.txt", EXPECTED, REMEDY).splitlines()
+    if (file := directory / VOCABULARY).is_file():
+        vocabulary, merges = _json(file), read_text(directory / MERGES, EXPECTED, REMEDY).splitlines()
         merges = [line for line in merges if line.strip() and not line.startswith("#version")]
     else:
-        file = directory / "tokenizer.json"
+        file = directory / WHOLE
         model = _json(file).get("model")
         model = model if isinstance(model, dict) else {}
         vocabulary, merges = model.get("vocab"), model.get("merges")

@@ -1,5 +1,6 @@
 """Published ProGen2 weights into our modules: a map of names and of the letters, from safetensors only."""
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from gde.weights import CONFIG, check_config, config_sizes, matched, open_weight
 if TYPE_CHECKING:
     from gde.generators.progen2 import ProGen2
 
+log = logging.getLogger(__name__)
 SHARDS = 8  # of the published attention: each holds queries, values, keys of an eighth of the heads
 START, END = 3, 4  # published tokens "1" and "2": the two ends of a protein, in its own direction
 LETTERS = {letter: 5 + i for i, letter in enumerate("ABCDEFGHIKLMNOPQRSTUVWXYZ")}
@@ -38,6 +40,7 @@ ENDS = {
     "out.weight": f"{OUTPUT}weight",
     "out.bias": f"{OUTPUT}bias",
 }
+PLACES = "n_positions"
 KEYS = ("n_embd", "n_layer", "n_head", "rotary_dim")
 REMEDY = "give the directory of a ProGen2, or generator.weights: null"
 
@@ -52,7 +55,10 @@ def load_published(model: "ProGen2", path: Path, sha256: str | None = None) -> N
     if model.vocabulary != alphabet.size:
         found = f"published weights for an alphabet of {model.vocabulary} letters"
         raise bad(path, found, f"the alphabet protein: {alphabet.letters}", "set generator.weights: null")
-    _, tensors = open_weights(path, sha256)
+    config, tensors = open_weights(path, sha256)
+    if model.length > (seen := config.get(PLACES, model.length)):
+        about = "prefix and letters, of which the model has seen"
+        log.warning("%s: %d places, %s %d (n_positions)", path, model.length, about, seen)
     tensors = {name: tensor for name, tensor in tensors.items() if not UNUSED.search(name)}
     state = model.state_dict()
     known = names(len(model.blocks))
@@ -77,6 +83,8 @@ def read_sizes(path: Path) -> tuple[int, int, int, int]:
         config = {"n_embd": config["embed_dim"]} | config
     check_config(path, config, {"model_type": "progen"}, REMEDY)
     hidden, layers, heads, rotary = config_sizes(path, config, KEYS, REMEDY)
+    if PLACES in config:
+        config_sizes(path, config, [PLACES], REMEDY)
     check_config(path, {"n_inner": None} | config, {"n_inner": (None, 4 * hidden)}, REMEDY)
     check_config(path, {"activation_function": "gelu_new"} | config, {"activation_function": "gelu_new"}, REMEDY)
     if heads % SHARDS or hidden % heads:

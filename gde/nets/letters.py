@@ -19,14 +19,17 @@ def cleaned(x: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.where(kept, x, 0).long()
 
 
-def letters_nll(logits: Tensor, x: Tensor, *, weight: Tensor | None = None) -> Tensor:
+def letters_nll(logits: Tensor, x: Tensor, *, weight: Tensor | None = None, ended: Tensor | None = None) -> Tensor:
     """Negative log-likelihood of the letters and the end mark of each sequence, in nats.
 
     logits : (..., L, v + 1); x : (..., L) int64 as `cleaned` gives.   returns (...,) float32; 0 for a row without
     letters. What stands after the end has no part in it. weight (L,) : of every place; None = 1.
+    ended (...,) bool : rows whose end mark counts; None = all.
     """
     scored = pad(x[..., :-1], (1, 0), value=1) != 0
     scored = scored & (x[..., :1] != 0)
+    if ended is not None:
+        scored = scored & ((x != 0) | ended[..., None])
     nll = cross_entropy(without_empty(logits.float()).flatten(0, -2), x.flatten(), reduction="none").view(x.shape)
     nll = torch.where(scored, nll, 0.0)
     return (nll if weight is None else nll * weight).sum(-1)

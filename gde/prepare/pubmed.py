@@ -32,6 +32,7 @@ from gde.sets.token_writer import TokenStoreWriter
 log = logging.getLogger(__name__)
 TEXT = ALPHABETS["text"]
 ROWS = 1024  # documents that are handed on together
+AT_ONCE = 1 << 20  # citations whose numbers are looked at together
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
@@ -109,8 +110,7 @@ class Citations:
         self.pmid, self.version, self.document = array("i"), array("i"), array("i")  # document: its number, or -1
         self.deleted: dict[int, int] = {}  # PMID -> citations that were read before it was withdrawn
         self.terms: dict[tuple[str, str], int] = {}
-        self.first, self.term, self.letters = array("q", [0]), array("i"), array("i")
-        self.hash: list[np.ndarray] = []
+        self.n_terms, self.term, self.letters, self.hash = array("H"), array("i"), array("i"), array("Q")
         self._waiting: list[bytes] = []
         self.counted = dict.fromkeys(("citations", "without_abstract", "without_term", "cut", "too_long"), 0)
 
@@ -137,7 +137,7 @@ class Citations:
             if "|" in term[0] or not term[0].isprintable():
                 raise bad(f"{path}: PMID {article.pmid}", f"the term {term[0]!r}", "a term without '|'", "correct it")
             self.term.append(self.terms.setdefault(term, len(self.terms)))
-        self.first.append(len(self.term))
+        self.n_terms.append(len(article.terms))
         self.letters.append(len(text))
         self._waiting.append(text)
         if len(self._waiting) == ROWS:
@@ -162,14 +162,15 @@ class Citations:
 
     def _flush(self) -> None:
         if self._waiting:
-            self.hash.append(sequence_hash(TEXT.pad(self._waiting, self.length), seed_of(self.seed, "document")))
+            found = sequence_hash(TEXT.pad(self._waiting, self.length), seed_of(self.seed, "document"))
+            self.hash.frombytes(found.astype(np.uint64, copy=False).tobytes())
             self._spool.write(b"".join(self._waiting))
             self._waiting = []
 
     def texts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Tokens (m, length) of the documents, in order, and their numbers (m,)."""
         self._spool.seek(0)
-        letters = np.array(self.letters)
+        letters = np.frombuffer(self.letters, np.int32)
         for start in range(0, len(letters), ROWS):
             own = letters[start : start + ROWS]
             tokens = np.zeros((len(own), self.length), np.uint8)
@@ -191,32 +192,31 @@ class Kept:
         if not there.any():
             remedy = "give other files: the first ones of the baseline have few abstracts"
             raise bad(where, "no document with an abstract and a major term", "some", remedy)
-        first, term = np.array(read.first), np.array(read.term)
-        document = np.repeat(np.arange(len(first) - 1), np.diff(first))
-        document, term = document[there[document]], term[there[document]]
+        n_terms, term = np.frombuffer(read.n_terms, np.uint16), np.frombuffer(read.term, np.int32)
+        document = np.repeat(np.arange(len(n_terms), dtype=np.int32), n_terms)  # ascending, and stays so
+        term, document = term[there[document]], document[there[document]]
         count = np.bincount(term, minlength=len(read.terms))
         names = [name for name, _ in read.terms]
         chosen = self._chosen(count, names, cfg, where)
         self.small = int((count[count > 0] < cfg["min_docs"]).sum())
         own = chosen[term]
         document, term = document[own], term[own]
-        hashes = np.concatenate(read.hash)
         if cfg["max_docs"] is not None:
             document, term = self._drawn(document, term, cfg["max_docs"], split["seed"])
-        share = uniform(hashes[document])
-        train, validation, _ = split["fractions"]
-        part = (share >= train).astype(np.int64) + (share >= train + validation)
-        cell, code = np.unique(term * len(SPLITS) + part, return_inverse=True)
+        part = self._parts(np.frombuffer(read.hash, np.uint64), split["fractions"])
+        code = term * np.int32(len(SPLITS)) + part[document]
+        in_cell = np.bincount(code, minlength=len(SPLITS) * len(names))
+        cell = np.flatnonzero(in_cell)
         for s, name in enumerate(SPLITS):
             if s not in cell % len(SPLITS):
                 remedy = "lower min_docs, give more files, or change dataset.split.fractions"
                 raise bad(where, f"no document in split '{name}'", "one in every split", remedy)
-        order = np.argsort(document, kind="stable")
-        self._code = code[order]
-        self._first = np.searchsorted(document[order], np.arange(len(first)))
-        self.small_documents = int(there.sum() - len(np.unique(document)))
-        self.counted |= {"documents": len(np.unique(document)), "rows": len(document)}
-        in_term = np.bincount(term, minlength=len(names))
+        self._code = (np.cumsum(in_cell > 0, dtype=np.int32) - 1)[code]
+        self._first = np.append(0, np.cumsum(np.bincount(document, minlength=len(n_terms))))
+        documents = int((np.diff(self._first) > 0).sum())
+        self.small_documents = int(there.sum()) - documents
+        self.counted |= {"documents": documents, "rows": len(document)}
+        in_term = in_cell.reshape(-1, len(SPLITS)).sum(1)
         identifier = [i for _, i in read.terms]
         self.groups = pd.DataFrame(
             {
@@ -232,18 +232,32 @@ class Kept:
     def _standing(self, read: Citations) -> tuple[np.ndarray, dict[str, int]]:
         """Which documents are neither withdrawn nor replaced (documents,) bool; the last citation of the highest
         version of a PMID stands for it. Sets `pmid`."""
-        pmid, version, document = (np.array(a, np.int64) for a in (read.pmid, read.version, read.document))
-        order = np.lexsort((np.arange(len(pmid)), version, pmid))
-        last = np.append(pmid[order][1:] != pmid[order][:-1], True) if len(pmid) else np.zeros(0, bool)
+        pmid, version, document = (np.frombuffer(a, np.int32) for a in (read.pmid, read.version, read.document))
+        order = np.lexsort((version, pmid))  # of equal ones the order of reading stays
+        ordered = pmid[order]
         stands = np.zeros(len(pmid), bool)
-        stands[order[last]] = True
-        withdrawn = np.array([read.deleted.get(int(p), -1) for p in pmid] if read.deleted else [-1] * len(pmid))
-        gone = np.arange(len(pmid)) < withdrawn
+        stands[order[np.append(ordered[1:] != ordered[:-1], True)] if len(pmid) else order] = True
+        del order, ordered
+        gone = np.zeros(len(pmid), bool)
+        withdrawn = np.array(sorted(read.deleted), np.int32)
+        for start in range(0, len(pmid), AT_ONCE):
+            own = pmid[start : start + AT_ONCE]
+            for i in np.flatnonzero(np.isin(own, withdrawn)):
+                gone[start + i] = start + i < read.deleted[int(own[i])]
         self.pmid = np.zeros(int(document.max(initial=-1)) + 1, np.int32)
         self.pmid[document[document >= 0]] = pmid[document >= 0]
         there = np.zeros(len(self.pmid), bool)
         there[document[stands & ~gone & (document >= 0)]] = True
         return there, {"replaced": int((~stands & ~gone).sum()), "withdrawn": int(gone.sum())}
+
+    def _parts(self, hashes: np.ndarray, fractions: tuple[float, float, float]) -> np.ndarray:
+        """Which split each document is in (documents,) int32, by its hash."""
+        out = np.zeros(len(hashes), np.int32)
+        for start in range(0, len(hashes), AT_ONCE):
+            share = uniform(hashes[start : start + AT_ONCE])
+            for limit in (fractions[0], fractions[0] + fractions[1]):
+                out[start : start + AT_ONCE] += share >= limit
+        return out
 
     def _chosen(self, count: np.ndarray, names: list[str], cfg: dict, where: Path) -> np.ndarray:
         """Which terms (t,) are kept."""

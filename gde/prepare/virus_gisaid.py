@@ -1,7 +1,7 @@
 """Spike proteins in the layout of GISAID's spikeprot*.fasta: what a header tells, read from both of its ends."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ EXPECTED = "GISAID's spikeprot*.fasta: headers such as >Spike|isolate|2020-03-05
 REMEDY = "unpack and copy the download of GISAID again"
 FIELDS = 11  # gene, isolate, date, id, passage, type^^location, host, two laboratories, submitter, country
 ISOLATE, DATE, ID, HOST = 1, 2, 3, 6
+LOCATION, BEHIND_HOST = b"^^", 3  # in the field before the host; fields between it and the country
 NOTHING = [b""] * FIELDS
 FEWEST = 5  # gene, isolate, date, id, country
 DATED, WHOLE_DATE = re.compile(rb"\d{4}(-\d{1,2}){0,2}"), re.compile(rb"\d{4}-\d{1,2}-\d{1,2}")
@@ -41,7 +42,7 @@ def read(cfg: dict, path: Path, countries: Countries, tally: Tally) -> Iterator[
         fields = [header.split(b"|") for header in block.headers]  # by columns: a loop over records takes twice as long
         odd = np.array([len(own) != FIELDS for own in fields])
         for i in np.flatnonzero(odd):
-            fields[i] = standard(fields[i])
+            fields[i] = standard(fields[i], hosts or ())
         day = np.array([days[own[DATE]] for own in fields])
         country = np.array([countries[own[-1]] for own in fields])
         unread = np.array([not own[ID] for own in fields]) & odd
@@ -61,11 +62,13 @@ def read(cfg: dict, path: Path, countries: Countries, tally: Tally) -> Iterator[
         yield Records(names, country[kept].astype(np.int32), day[kept].astype(np.int32), tokens)
 
 
-def standard(fields: list[bytes]) -> list[bytes]:
+def standard(fields: list[bytes], hosts: Collection[bytes] = ()) -> list[bytes]:
     """A header's fields with those of its begin and end in their places; all empty where they cannot be told.
 
     A stray `|` in the isolate moves the date, which is then the first field that is one, with day and month if there is
     such (isolates end with a year); one behind the date moves what follows, so the country is taken from the end.
+    The host stands behind the location, which has a `^^`, and before three fields and the country: between these ends
+    it is the first that is one of `hosts`, in small letters, or else the first.
     """
     while len(fields) > FIELDS and not fields[-1].strip():
         fields = fields[:-1]
@@ -77,7 +80,9 @@ def standard(fields: list[bytes]) -> list[bytes]:
         return NOTHING
     isolate = b"|".join(fields[1:at])
     behind = fields[at + 1 : -1]
-    host = behind[HOST - ID] if len(behind) > HOST - ID else b""
+    first = next((i for i, field in enumerate(behind) if LOCATION in field), HOST - ID - 1) + 1
+    between = behind[first : max(first + 1, len(behind) - BEHIND_HOST)]
+    host = next((field for field in between if field.strip().lower() in hosts), b"".join(between[:1]))
     return [fields[0], isolate, fields[at], behind[0] or isolate, b"", b"", host, fields[-1]]
 
 

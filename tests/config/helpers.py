@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+import pytest
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from gde.config.load import read_yaml
 
@@ -54,3 +56,10 @@ def replaced(value, path, new):
 def typo(word: str) -> str:
     """One letter dropped from the middle; one added where that would leave too little."""
     return word[: len(word) // 2] + word[len(word) // 2 + 1 :] if len(word) > 3 else word[:-1] + word[-1] * 2
+
+
+def refusal(kind: type[BaseModel], options: dict) -> dict:
+    """What is said, as data, of options that the config class of a kind refuses."""
+    with pytest.raises(ValidationError) as error:
+        kind(kind=kind.model_fields["kind"].annotation.__args__[0], **options)
+    return error.value.errors()[0]["ctx"]

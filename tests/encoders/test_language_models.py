@@ -1,51 +1,21 @@
-"""Encoders behind language models: what they say of a sequence, what is trained, saved and refused."""
+"""Encoders behind language models: what they say of a sequence, what is trained, and saved."""
 
 import copy
-import json
-import pickle
 
 import numpy as np
 import published
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from frozen import LENGTH, MODES, PROTEIN, SEQUENCES, TEXT, TEXTS, edit_config, protein_lm, proteins
+from safetensors.torch import load_file
 
 from gde.encoders.protein_lm import ProteinLm
+from gde.encoders.published import Bert
 from gde.encoders.text_lm import TextLm
 from gde.errors import GdeError
 from gde.model import GDE
-from gde.sets.alphabet import ALPHABETS
 
-PROTEIN, TEXT = ALPHABETS["protein"], ALPHABETS["text"]
-SEQUENCES = ["MKV", "ACDEFGHIKLMNPQRSTVWYX", "G", "MKVLLAXX", "MKV"]
-TEXTS = ["The viruses of the spike.", "cafés", "the", "spikes of virus of spikes"]
-LENGTH = 32
-MODES = ("frozen", "full", "lora")
-
-
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    """Each encoder computes for itself: no directory, and none that another test has filled."""
-    monkeypatch.delenv("GDE_LM_CACHE", raising=False)
-    monkeypatch.setattr("gde.lm_cache._opened", {})
-
-
-@pytest.fixture
-def esm(tmp_path):
-    path = tmp_path / "esm2"
-    return path, published.esm2(path)
-
-
-def proteins(length=LENGTH, sequences=SEQUENCES):
-    return torch.from_numpy(PROTEIN.pad(sequences, length))
-
-
-def protein_lm(path, mode, *, length=LENGTH, then=None, **options):
-    torch.manual_seed(1)
-    then = then or {"kind": "resnet", "hidden": 16}
-    made = ProteinLm(length, 7, then=then, mode=mode, weights=None if path is None else str(path), **options)
-    made.initialise()
-    return made
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -76,19 +46,6 @@ def test_padding_changes_nothing(esm, mode):
     dirty = proteins()
     dirty[0, 4:] = 9
     torch.testing.assert_close(made.vectors(dirty)[0], alone[0], rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("mode", ["full", "lora"])
-def test_pieces_change_neither_vectors_nor_gradients(esm, mode, monkeypatch):
-    made = protein_lm(esm[0], mode, rank=2)
-    x = proteins()[None]
-    whole = made(x)
-    expected = torch.autograd.grad(whole.square().sum(), list(made.parameters()))
-    monkeypatch.setattr("gde.encoders.language_model.PLACES_AT_ONCE", {"cpu": 25})
-    pieces = made(x)
-    torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-5)
-    for a, b in zip(torch.autograd.grad(pieces.square().sum(), list(made.parameters())), expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_frozen_and_adapters_at_first_and_full_say_the_same(esm):
@@ -207,28 +164,6 @@ def test_long_texts_are_cut_at_the_places_of_the_model(tmp_path):
     assert not torch.equal(z[0], z[2])
 
 
-def test_tokenizer_json_is_preferred_and_checked(tmp_path):
-    from gde.encoders.text_lm import word_pieces
-
-    path = tmp_path / "bert"
-    published.bert(path)
-    made = word_pieces(path / "vocab.txt", True)
-    made.enable_truncation(4)
-    made.save(str(path / "tokenizer.json"))
-    (path / "vocab.txt").unlink()
-    encoder = TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
-    assert encoder.tokenise(TEXT.pad(["the viruses of the spike"], 48))[0].shape == (1, 8)
-    (path / "tokenizer.json").write_text("{")
-    with pytest.raises(GdeError, match=r"tokenizer\.json: found no tokenizer"):
-        TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
-    (path / "tokenizer.json").unlink()
-    with pytest.raises(GdeError, match=r"bert: found neither tokenizer\.json nor vocab\.txt"):
-        TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
-    (path / "vocab.txt").write_text("\n".join([*published.WORDS, "more"]))
-    with pytest.raises(GdeError, match=r"vocab\.txt: found 15 tokens, expected at most 14"):
-        TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
-
-
 def model_of(path, mode, kind="protein_lm", alphabet="protein", **options):
     encoder = {"kind": kind, "mode": mode, "then": {"kind": "resnet", "hidden": 16}} | options
     if path is not None:
@@ -289,107 +224,25 @@ def test_a_model_refuses_other_weights_than_it_was_trained_on(tmp_path, monkeypa
         GDE.load(tmp_path / "model").embed(x)
 
 
-def edit_config(path, **changes):
-    config = json.loads((path / "config.json").read_text())
-    (path / "config.json").write_text(json.dumps(config | changes))
+@pytest.mark.parametrize("act", ["gelu_new", "relu"])
+def test_bert_has_the_activation_that_its_settings_say(tmp_path, act):
+    """Against BertModel with the same settings, called plainly."""
+    from transformers import BertConfig, BertModel
 
-
-def only_a_pickle(path):
-    (path / "model.safetensors").unlink()
-    with (path / "pytorch_model.bin").open("wb") as f:
-        pickle.dump({"esm.weight": [1.0]}, f)
-
-
-def pickle_by_another_name(path):
-    with (path / "model.safetensors").open("wb") as f:
-        pickle.dump({"esm.weight": [1.0]}, f)
-
-
-QUERY = "esm.encoder.layer.1.attention.self.query.weight"
-FAULTS = {
-    "pickle": (only_a_pickle, r"pytorch_model\.bin: found .*pickle.*, expected model\.safetensors"),
-    "pickle-renamed": (pickle_by_another_name, r"model\.safetensors: found .*pickle"),
-    "architecture": (lambda p: edit_config(p, model_type="bert"), r"config\.json: model_type: found 'bert'"),
-    "positions": (
-        lambda p: edit_config(p, position_embedding_type="absolute"),
-        r"config\.json: position_embedding_type: found 'absolute', expected 'rotary'",
-    ),
-    "no-size": (lambda p: edit_config(p, hidden_size=None), r"config\.json: hidden_size: found None"),
-    "size-as-text": (lambda p: edit_config(p, hidden_size="16"), r"config\.json: hidden_size: found '16'"),
-    "epsilon-as-text": (lambda p: edit_config(p, layer_norm_eps="tiny"), r"layer_norm_eps: found 'tiny'"),
-    "other-heads": (lambda p: edit_config(p, num_attention_heads=3), r"num_attention_heads: found 3 for a width of 16"),
-    "letters": (lambda p: edit_config(p, vocab_size=30), r"config\.json: vocab_size: found 30, expected 33"),
-    "more-layers": (
-        lambda p: edit_config(p, num_hidden_layers=3),
-        r"esm2:esm\.encoder\.layer\.2\..*: found no such tensor",
-    ),
-    "fewer-layers": (
-        lambda p: edit_config(p, num_hidden_layers=1),
-        r"esm2:esm\.encoder\.layer\.1\..*a tensor too many",
-    ),
-    "missing": (
-        lambda p: published.rewrite(p, lambda t: t.pop(QUERY)),
-        rf"esm2:{QUERY}: found no such tensor, expected \(16, 16\)",
-    ),
-    "shape": (
-        lambda p: published.rewrite(p, lambda t: t.update({QUERY: torch.zeros(16, 8)})),
-        rf"esm2:{QUERY}: found \(16, 8\), expected \(16, 16\)",
-    ),
-    "nan": (
-        lambda p: published.rewrite(p, lambda t: t.update({QUERY: torch.full((16, 16), torch.nan)})),
-        rf"esm2:{QUERY}: found values that are no finite numbers",
-    ),
-    "cut": (
-        lambda p: (p / "model.safetensors").write_bytes((p / "model.safetensors").read_bytes()[:-100]),
-        r"model\.safetensors: found a damaged file",
-    ),
-    "no-config": (lambda p: (p / "config.json").unlink(), r"config\.json: found no such file"),
-}
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("fault", "message"), FAULTS.values(), ids=FAULTS)
-def test_what_is_no_such_model_is_refused_in_one_line(esm, mode, fault, message):
-    path, _ = esm
-    fault(path)
-    with pytest.raises(GdeError, match=message) as e:
-        protein_lm(path, mode).vectors(proteins())
-    assert "\n" not in str(e.value)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_another_digest_is_refused(esm, mode):
-    with pytest.raises(GdeError, match=r"esm2: found SHA-256 [0-9a-f]{64}, expected 0{64} \(weights_sha256\)"):
-        protein_lm(esm[0], mode, weights_sha256="0" * 64).vectors(proteins())
-
-
-def test_older_names_of_norms_and_rotary_constants_are_read(esm):
-    """As in files of the first implementations; what only a larger model has is left aside."""
-    path, model = esm
-
-    def old(tensors):
-        for name in [n for n in tensors if "LayerNorm" in n]:
-            tensors[name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")] = (
-                tensors.pop(name)
-            )
-        tensors["esm.embeddings.position_ids"] = torch.arange(9)[None]
-        tensors["esm.embeddings.position_embeddings.weight"] = torch.zeros(9, 16)
-        for i in range(2):
-            tensors[f"esm.encoder.layer.{i}.attention.self.rotary_embeddings.inv_freq"] = torch.ones(4)
-
-    published.rewrite(path, old)
-    expected = torch.stack([published.esm_mean(model, s) for s in SEQUENCES])
-    torch.testing.assert_close(protein_lm(path, "full").vectors(proteins()), expected, rtol=1e-5, atol=1e-5)
-
-
-def test_names_without_the_larger_models_prefix_are_read(esm):
-    path, model = esm
-    tensors = load_file(path / "model.safetensors")
-    save_file(
-        {k.removeprefix("esm."): v for k, v in tensors.items() if k.startswith("esm.")}, path / "model.safetensors"
-    )
-    expected = torch.stack([published.esm_mean(model, s) for s in SEQUENCES])
-    torch.testing.assert_close(protein_lm(path, "frozen").vectors(proteins()), expected, rtol=1e-5, atol=1e-5)
+    path = tmp_path / "bert"
+    published.bert(path)
+    x = torch.from_numpy(TEXT.pad(["the spike of virus"], 30))
+    found = {}
+    for own in ("gelu", act):
+        edit_config(path, hidden_act=own)
+        made = TextLm(30, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
+        plain = BertModel(BertConfig.from_json_file(path / "config.json"), add_pooling_layer=False).eval()
+        Bert.fill(plain, path, None)
+        with torch.no_grad():
+            expected = plain(torch.tensor([[2, 5, 6, 7, 8, 3]])).last_hidden_state[:, 0]
+        found[own] = made.vectors(x)
+        torch.testing.assert_close(found[own], expected, rtol=1e-5, atol=1e-5)
+    assert not torch.equal(found["gelu"], found[act])
 
 
 @pytest.mark.parametrize(
@@ -398,26 +251,13 @@ def test_names_without_the_larger_models_prefix_are_read(esm):
         ({"mode": "frozen"}, "mode: found 'frozen' with weights None"),
         ({"mode": "half"}, "mode: found 'half'"),
         ({"hidden": 18}, "heads: found 4, expected a divisor of hidden = 18"),
+        ({"hidden": 12}, "heads: found 4 for hidden = 12, expected heads of an even width"),
         ({"vocabulary": 5}, "vocabulary: found 5, expected 21"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ProteinLm(9, 7, then={"kind": "mean"}, **options)
-
-
-def test_a_published_model_may_come_in_several_files(esm):
-    path, model = esm
-    tensors = load_file(path / "model.safetensors")
-    names = sorted(tensors)
-    halves = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
-    for file, part in halves.items():
-        save_file({name: tensors[name] for name in part}, path / file)
-    index = {"weight_map": {name: file for file, part in halves.items() for name in part}}
-    (path / "model.safetensors.index.json").write_text(json.dumps(index))
-    (path / "model.safetensors").unlink()
-    expected = torch.stack([published.esm_mean(model, s) for s in SEQUENCES])
-    torch.testing.assert_close(protein_lm(path, "frozen").vectors(proteins()), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_near_copies_are_told_apart(tmp_path):

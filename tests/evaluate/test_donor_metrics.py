@@ -63,6 +63,25 @@ def test_a_donor_is_never_fitted_and_tested_on():
     assert cross_validated(x, names, unit, rng, repeats=2).auc() < 0.75
 
 
+def test_the_order_is_read_with_whole_donors_left_out(monkeypatch):
+    """Two sets of each donor that trains, which tell the donor and nothing else: no weight is the best weight."""
+    rng = np.random.default_rng(0)
+    unit = np.concatenate([np.repeat(np.arange(30), 2), np.arange(30, 40)]).astype(str)
+    values = rng.normal(size=40)[unit.astype(int)]
+    x, tested = rng.normal(size=(40, 60))[unit.astype(int)], np.arange(70) >= 60
+    penalties = []
+    true = evaluation.ridge
+    monkeypatch.setattr(
+        evaluation, "ridge", lambda *a, **o: penalties.append((model := true(*a, **o)).penalty) or model
+    )
+    left = []
+    assert "trajectory/spearman" in evaluation.trajectory({"gde": x}, values, unit, tested, 5, rng, left)
+    assert penalties[0] >= 10.0
+    few = np.concatenate([np.repeat(np.arange(4), 2), np.arange(4, 10)]).astype(str)
+    assert evaluation.trajectory({"gde": x[:14]}, values[:14], few, np.arange(14) >= 8, 5, rng, left) == {}
+    assert left == [("trajectory", "4 donors to fit on and 6 to test")]
+
+
 def test_a_batch_is_removed_and_a_label_that_it_goes_with_is_kept():
     rng = np.random.default_rng(1)
     batch = np.repeat(["p", "q"], 100)

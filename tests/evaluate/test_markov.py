@@ -51,3 +51,16 @@ def test_a_law_of_order_two_is_learned_and_its_order_chosen():
     a, b = (tokens[3000:, i : i + 28] - 1 for i in (0, 1))
     truth = np.log(law[a, b, tokens[3000:, 2:] - 1]).sum(1).mean() + 2 * np.log(1 / 4)
     assert model.log_prob(tokens[3000:], 2).mean() == pytest.approx(truth, rel=0.01)
+
+
+def test_ends_that_a_model_is_not_asked_for_do_not_count():
+    """Two sequences with an end in their rows and one that fills its row, and may go on."""
+    tokens, chain = np.array([[1, 2, 0, 0], [2, 1, 1, 0], [1, 1, 2, 2]], np.uint8), Markov(1, 2)
+    chain.fit([(tokens, None)])
+    ended = np.array([True, False, True])
+    assert symbols(tokens).tolist() == [3, 4, 4]
+    assert symbols(tokens, ended).tolist() == [3, 3, 4]
+    with_ends, some = chain.log_prob(tokens), chain.log_prob(tokens, ended=ended)
+    assert with_ends[[0, 2]].tolist() == some[[0, 2]].tolist()
+    after_one = chain.log_prob(np.array([[1, 0]], np.uint8))[0] - chain.log_prob(np.array([[1]], np.uint8))[0]
+    np.testing.assert_allclose(with_ends[1] - some[1], after_one)

@@ -44,6 +44,18 @@ def test_perfect_and_blind_embeddings():
     assert (curve["gde"] == 1).all() and curve["blind"].is_monotonic_increasing and curve["blind"].iloc[-1] == 1
 
 
+@pytest.mark.parametrize(("groups", "there"), [(10, False), (11, True)])
+def test_what_is_so_by_construction_is_left_out(groups, there):
+    """Among ten groups each is among the first ten."""
+    blind = RNG.normal(size=(2 * groups, 5)), RNG.normal(size=(groups, 5))
+    left = []
+    metrics, tables = retrieval({"gde": blind}, np.repeat(np.arange(groups), 2), RNG, 5, left)
+    assert ("retrieval/recall_10" in metrics) == there and "retrieval/recall_1" in metrics
+    assert left == [] if there else [name for name, _ in left] == ["retrieval/recall_10"]
+    assert there or left[0][1] == "10 held-out groups, all of them among the first 10"
+    assert tables["retrieval"]["recall [1]"].iloc[-1] == 1  # the curve goes to the end
+
+
 def test_groups_count_alike():
     assert by_group(np.array([1.0, 1, 1, 0]), np.array([0, 0, 0, 1])).tolist() == [1, 0]
 

@@ -7,9 +7,9 @@ import tarfile
 import pytest
 import torch
 import yaml
+from downloads import IMPATIENT, left, sha256, source
 from safetensors.torch import save
-from server import PAGE, Answer, serving
-from test_fetch import IMPATIENT, left, project, sha256, snakemake, source  # noqa: F401
+from server import PAGE, Answer
 
 from gde.errors import GdeError
 from gde.fetch import fetch
@@ -21,12 +21,6 @@ TENSORS = {"w": torch.arange(60_000.0).view(100, 600), "b": torch.ones(7)}
 CONFIG = json.dumps({"model_type": "toy"}).encode()
 MODEL = save(TENSORS)
 FOLDER = "resources/weights/toy"
-
-
-@pytest.fixture
-def server():
-    with serving() as server:
-        yield server
 
 
 def model(server, body: bytes | None = MODEL, **changes):
@@ -103,7 +97,7 @@ def test_what_an_experiment_starts_from(tmp_path):
         assert len(weights_of({"encoder": encoder, "generator": generator}, tmp_path)) == expected
 
 
-def test_through_snakemake(project, server):  # noqa: F811
+def test_through_snakemake(project, server, snakemake):
     """A pickle in an archive is fetched and its tensors taken out of it, one with a program in it is not; training asks
     for the files of the model that it starts from."""
     from test_convert_weights import Runs, tensors
@@ -132,7 +126,7 @@ def test_through_snakemake(project, server):  # noqa: F811
     table["weights/toy"] = common | {"files": files}
     (project / "resources/sources.yaml").write_text(yaml.safe_dump(table))
     targets = [f"resources/weights/{name}/model.safetensors" for name in ("good", "bad")]
-    done = snakemake(project, "--keep-going", *targets)
+    done = snakemake("--keep-going", *targets)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert open_weights(project / "resources/weights/good").tensors.keys() == tensors().keys()
     line = (project / "results/logs/convert/weights/bad/model.safetensors.log").read_text().splitlines()[-1]
@@ -144,7 +138,7 @@ def test_through_snakemake(project, server):  # noqa: F811
     (project / "config/experiments/mine.yaml").write_text(
         "dataset: {kind: protein_motifs}\ngenerator: {kind: progen2, weights: resources/weights/toy}\n"
     )
-    done = snakemake(project, "-n", "results/mine/model")
+    done = snakemake("-n", "results/mine/model")
     assert done.returncode == 0, done.stderr
     for name in files:
         assert f"weights/toy/{name}: downloading" in done.stdout + done.stderr

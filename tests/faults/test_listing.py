@@ -4,23 +4,21 @@ import gzip
 import json
 import logging
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from downloads import IMPATIENT
 from server import PAGE, Answer, serving
 from simulators.pubmed import Baseline, listing, simulate_baseline
 
-from gde.download import Limits
 from gde.errors import GdeError
 from gde.listing import fetch_listed, read_listed, spread
 from gde.pins import read_pins
 from gde.sources import Listed, read_listing
 
 ROOT = Path(__file__).resolve().parents[2]
-IMPATIENT = Limits(
-    connect=2, stall=0.4, trickle=4096, attempts=3, progress=10_000, first_wait=0.01, longest_wait=3, jitter=0.01
-)
 OUT = Path("resources/pubmed/baseline_3.json")
 
 
@@ -113,6 +111,41 @@ def test_gaps_and_strange_listings_are_refused(site, tmp_path):
     refused(site, tmp_path, "0 files, none of them")
     change(site, "", Answer(status=404))
     refused(site, tmp_path, "status 404")
+
+
+@pytest.mark.parametrize("of", ["the year before", "what is known"])
+def test_a_year_that_is_still_being_put_there_is_refused(site, tmp_path, of):
+    """No gap in the numbers yet, an .md5 beside each: only that there are fewer files than there were."""
+    server, _ = site
+    new = [f"pubmed27n000{i}.xml.gz{end}" for i in (1, 2) for end in ("", ".md5")]
+    if of == "the year before":
+        old = [name for name in server.answers["/b/"].body.decode().split('"') if name.startswith("pubmed26")]
+        change(site, "", Answer(listing([*old, *new])))
+        refused(site, tmp_path, "2 files of 2027", "5 or more, as many as of 2026", "run again later")
+        change(site, "", Answer(listing([*old[-2:], *new])))  # some of the old ones are gone already
+        refused(site, tmp_path, "5 or more, as many as of 2026")
+        return
+    change(site, "", Answer(listing(new)))
+    with pytest.raises(GdeError, match="found 2 files of 2027, expected 3 or more, as many as of a year before"):
+        fetch_listed(replace(listed(server), fewest=3), OUT, 2, tmp_path, limits=IMPATIENT)
+    assert not (tmp_path / OUT).exists()
+
+
+def test_a_mirror_may_hold_fewer_files_than_are_published(site, tmp_path):
+    server, folder = site
+    os.symlink(folder, tmp_path / "pubmed")
+    fetch_listed(replace(listed(server), fewest=9), OUT, 2, tmp_path, mirror=str(tmp_path), limits=IMPATIENT)
+    assert len(read_listed(tmp_path / OUT)["files"]) == 2
+
+
+def test_files_without_their_digests_are_not_there_yet(site, tmp_path):
+    names = [p.name for p in site[1].iterdir() if p.name != "pubmed26n0004.xml.gz.md5"]
+    change(site, "", Answer(listing(sorted(names))))
+    refused(site, tmp_path, "pubmed26n0004.xml.gz without pubmed26n0004.xml.gz.md5", "an .md5 beside each file")
+
+
+def test_what_is_known_of_the_last_baseline():
+    assert read_listing("pubmed", ROOT).fewest >= 1219
 
 
 def test_a_busy_server_is_asked_again(site, tmp_path):

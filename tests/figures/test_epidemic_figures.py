@@ -1,15 +1,16 @@
 """Figures of epidemics: from tables alone, the same bytes twice, axes named; and what is left out is said."""
 
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import check_drawn_twice, drawn, notes, write_results
 
 from gde import figures
 from gde.evaluate.metrics import record
 from gde.evaluate.tables import write_tables
 from gde.figures.style import style
-from gde.integrity import read_sealed_json, write_sealed_json
-from gde.io import write_sums
 
 NAMES = ("epidemic_map", "epidemic_months", "epidemic_sweeps", "epidemic_sites")
 
@@ -64,11 +65,7 @@ def tables(countries: int, *, future: bool, mutations: int) -> dict[str, pd.Data
     scope="module", params=[(1, False, 1), (4, True, 5), (30, True, 20)], ids=["one country", "four", "many"]
 )
 def results(request, tmp_path_factory):
-    here = tmp_path_factory.mktemp("drawn")
-    (here / "tables").mkdir()
     countries, future, mutations = request.param
-    write_tables(here / "tables", tables(countries, future=future, mutations=mutations))
-    write_sums(here / "tables")
     baselines = {"sites": 1.0, "kmers": 1.4, "single_sequence": 2.0, "median": 3.0}
     swept = {"all_months": 0.3, "month_before": 0.1}
     common = {"n": 8, "ci": (0.1, 0.9)}
@@ -84,50 +81,31 @@ def results(request, tmp_path_factory):
         metrics["month/mae_future"] = record(1.7, higher_is_better=False, baselines=baselines, n=8)
         past = {"persistence": 1.5, "mean_of_past": 4.0}
         metrics["extrapolation/distance"] = record(0.9, higher_is_better=False, baselines=past, **common)
-    budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
-    head = {"experiment": "t", "run": "t-12345678", "data": "simulated", "seed": 0, "device": "cpu", "budget": budget}
-    write_sealed_json(here / "metrics.json", head | {"metrics": metrics})
-    return here
+    written = tables(countries, future=future, mutations=mutations)
+    return write_results(tmp_path_factory.mktemp("drawn"), metrics, written)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_tables_give_the_same_bytes(results, name, tmp_path):
-    for run in ("a", "b"):
-        files = tmp_path / f"{run}.svg", tmp_path / f"{run}.png"
-        figures.draw(name, results / "tables", results / "metrics.json", *files)
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    check_drawn_twice(name, results, tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_axes_are_named_and_hold_something(results, name):
-    from importlib import import_module
-
-    with style():
-        drawn = import_module(f"gde.figures.{name}").draw(
-            results / "tables", read_sealed_json(results / "metrics.json")
-        )
-    shown = [ax for ax in drawn.axes if ax.axison and ax.get_label() != "<colorbar>"]
+    figure = drawn(name, results)
+    shown = [ax for ax in figure.axes if ax.axison and ax.get_label() != "<colorbar>"]
     assert shown and all(ax.has_data() for ax in shown)
-    assert drawn.get_supxlabel() or all(ax.get_xlabel() for ax in shown)
+    assert figure.get_supxlabel() or all(ax.get_xlabel() for ax in shown)
 
 
 @pytest.mark.parametrize("name, about", [("epidemic_months", "month"), ("epidemic_sweeps", "sweeps, sites"),
                                          ("epidemic_sites", "sweeps, sites")])  # fmt: skip
 def test_what_was_left_out_is_said(tmp_path, name, about):
-    from importlib import import_module
-
     write_tables(tmp_path, {"left_out": pd.DataFrame({"group": [about], "status": ["too few sequences"]})})
     with style():
-        drawn = import_module(f"gde.figures.{name}").draw(tmp_path, {"metrics": {}})
-    assert drawn.axes[0].texts[0].get_text() == "not evaluated: too few sequences"
+        figure = import_module(f"gde.figures.{name}").draw(tmp_path, {"metrics": {}})
+    assert notes(figure)[0] == "not evaluated: too few sequences"
 
 
-def test_the_evaluation_has_these_figures_and_the_report_explains_them():
-    from pathlib import Path
-
-    captions = (Path(__file__).parents[2] / "workflow/report/figure.rst").read_text()
-    names = figures.figures_of({"evaluation": {"kind": "epidemic"}, "dataset": {"kind": "virus"}})
-    assert set(NAMES) < set(names)
-    for name in names:
-        assert name in figures.REGISTRY and f'"{name}": "' in captions
+def test_they_are_those_of_the_evaluation():
+    assert set(NAMES) == set(figures.OF_KIND["epidemic"]) - {"loss", "metrics"}

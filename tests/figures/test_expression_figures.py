@@ -5,13 +5,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import check_drawn_twice, drawn, write_results
 
-from gde import figures
 from gde.evaluate.metrics import record
-from gde.evaluate.tables import write_tables
-from gde.figures.style import style
-from gde.integrity import read_sealed_json, write_sealed_json
-from gde.io import write_sums
 
 NAMES = ("expression_axis", "expression", "words")
 
@@ -70,43 +66,19 @@ def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module", params=[(1, False), (4, True), (9, False)], ids=["one", "four with motifs", "nine"])
 def results(request, tmp_path_factory):
-    here = tmp_path_factory.mktemp("drawn")
-    (here / "tables").mkdir()
-    write_tables(here / "tables", tables(request.param[0], motifs=request.param[1]))
-    write_sums(here / "tables")
+    conditions, motifs = request.param
     common = {"n": 8, "ci": (0.1, 0.9), "ceiling": 1.0, "baselines": {"independent_letters": 0.4, "kmer_mean": 0.8}}
     named = ("axis/spearman", "oracle/pearson", "expression/spearman", "kmers/distance", "motifs/pearson")
     metrics = {name: record(0.7, higher_is_better=True, **common) for name in named}
-    budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
-    head = {"experiment": "t", "run": "t-12345678", "data": "simulated", "seed": 0, "device": "cpu", "budget": budget}
-    write_sealed_json(here / "metrics.json", head | {"metrics": metrics})
-    return here
+    return write_results(tmp_path_factory.mktemp("drawn"), metrics, tables(conditions, motifs=motifs))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_tables_give_the_same_bytes(results, name, tmp_path):
-    for run in ("a", "b"):
-        files = tmp_path / f"{run}.svg", tmp_path / f"{run}.png"
-        figures.draw(name, results / "tables", results / "metrics.json", *files)
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    check_drawn_twice(name, results, tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_axes_are_named_and_hold_something(results, name):
-    from importlib import import_module
-
-    with style():
-        drawn = import_module(f"gde.figures.{name}").draw(
-            results / "tables", read_sealed_json(results / "metrics.json")
-        )
-    shown = [ax for ax in drawn.axes if ax.axison and ax.get_label() != "<colorbar>"]
+    shown = [ax for ax in drawn(name, results).axes if ax.axison and ax.get_label() != "<colorbar>"]
     assert shown and all(ax.get_xlabel() and ax.get_ylabel() and ax.has_data() for ax in shown)
-
-
-def test_the_evaluation_has_these_figures_and_the_report_explains_them():
-    from pathlib import Path
-
-    captions = (Path(__file__).parents[2] / "workflow/report/figure.rst").read_text()
-    for name in figures.figures_of({"evaluation": {"kind": "expression"}, "dataset": {"kind": "gpra"}}):
-        assert name in figures.REGISTRY and f'"{name}": "' in captions

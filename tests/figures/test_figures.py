@@ -1,31 +1,21 @@
 """Figures: the same bytes for the same input, labelled axes, nothing drawn from a damaged table."""
 
-import importlib.util
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import fakes
 import numpy as np
 import pytest
 import tiny
+from drawing import check_drawn_twice, check_labels, drawn, write_results
 
 from gde import figures
 from gde.errors import GdeError
 from gde.evaluate import family, samples
-from gde.evaluate.tables import write_tables
-from gde.figures.style import style
-from gde.integrity import check_seal, read_sealed_json, write_sealed_json
+from gde.integrity import read_sealed_json, write_sealed_json
 from gde.io import write_sums
-
-spec = importlib.util.spec_from_file_location("fakes", Path(__file__).parents[1] / "evaluate" / "fakes.py")
-fakes = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fakes)
-
-LOSS = "step [1]\tquantity\tloss [1]\n" + "".join(
-    f"{s}\t{q}\t{2 / s}\n" for s in range(1, 20) for q in ("train", "validation")
-)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +28,6 @@ def results(tmp_path_factory):
     for name, dim in dims.items():
         kind = "samples" if dim == 6 else "family"
         here = root / name
-        here.mkdir()
         if kind == "family":
             store = fakes.family_store(here / "store", name, sets=8, size=100)
             options = {"clt": name == "mvn", "coverage_replicates": 2}
@@ -47,14 +36,7 @@ def results(tmp_path_factory):
             extra = {"image_shape": [2, 3]} if name == "images" else {}
             store = fakes.sample_store(here / "store", x, group, **extra)
             metrics, tables = samples.evaluate(fakes.ReplayModel(dim), store, fakes.config(kind), 0)
-        (here / "tables").mkdir()
-        write_tables(here / "tables", tables)
-        (here / "tables" / "loss.tsv").write_text(LOSS)
-        write_sums(here / "tables")
-        budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
-        head = {"experiment": name, "run": f"{name}-12345678", "data": store.meta["data"], "seed": 0, "device": "cpu"}
-        write_sealed_json(here / "metrics.json", head | {"budget": budget, "metrics": metrics})
-        out[name] = here
+        out[name] = write_results(here, metrics, tables, name=name, data=store.meta["data"])
     return out
 
 
@@ -74,25 +56,12 @@ CASES += [("cells", name) for name in SAMPLES] + [("images", "reconstruction")]
 
 @pytest.mark.parametrize(("data", "name"), CASES)
 def test_drawn_twice_gives_the_same_bytes(results, tmp_path, data, name):
-    here, made = results[data], []
-    for i in range(2):
-        svg, png = tmp_path / f"{i}.svg", tmp_path / f"{i}.png"
-        figures.draw(name, here / "tables", here / "metrics.json", svg, png)
-        made.append((svg.read_bytes(), png.read_bytes()))
-    assert made[0] == made[1]
-    assert made[0][1].startswith(b"\x89PNG") and b"<dc:date>" not in made[0][0]
-    check_seal(svg)
-    ET.fromstring(made[0][0])
+    check_drawn_twice(name, results[data], tmp_path)
 
 
 @pytest.mark.parametrize(("data", "name"), CASES)
 def test_every_figure_has_axis_labels(results, data, name):
-    module = importlib.import_module(f"gde.figures.{name}")
-    with style():
-        figure = module.draw(results[data] / "tables", read_sealed_json(results[data] / "metrics.json"))
-    axes = [ax for ax in figure.axes if ax.axison]
-    assert figure.get_supxlabel() or any(ax.get_xlabel() for ax in axes)
-    assert figure.get_supylabel() or any(ax.get_ylabel() for ax in axes)
+    check_labels(drawn(name, results[data]))
 
 
 @pytest.mark.parametrize(

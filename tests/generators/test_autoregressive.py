@@ -1,10 +1,13 @@
 """Letter by letter: causal, the same from a cache, drawn from the law whose likelihood is given."""
 
 import itertools
+import weakref
 
 import pytest
+import tiny
 import torch
 from scipy.stats import chisquare
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gde import generators
 from gde.generators import autoregressive
@@ -21,10 +24,7 @@ def make(kind, options, dim=LENGTH, vocabulary=VOCABULARY):
     torch.manual_seed(0)
     sizes = {"dim": dim, "latent_dim": LATENT, "vocabulary": vocabulary}
     made = build(generators.REGISTRY, {"kind": kind, "hidden": 16, "layers": 2} | options, **sizes)
-    with torch.no_grad():
-        for p in made.parameters():
-            p += 0.2 * torch.randn(p.shape)
-    return made
+    return tiny.moved(made, 0.2)
 
 
 @pytest.fixture(params=VARIANTS)
@@ -175,9 +175,50 @@ def test_long_sequences_are_drawn_and_scored_in_smaller_pieces(kind, monkeypatch
     x = letters(2 * 6).unflatten(0, (2, 6)).to(torch.uint8)
     whole, rows, start = generator.log_prob(x, z), [], generator.start
     monkeypatch.setattr(generator, "start", lambda n, films: rows.append(n) or start(n, films))
-    for numbers, most in ((4 * generator.kept, 4), (1, 1)):
+    for numbers, most in ((4 * generator.kept, 4), (1, 1)):  # of a likelihood more is kept
         monkeypatch.setitem(autoregressive.NUMBERS_AT_ONCE, "cpu", numbers)
         torch.testing.assert_close(generator.log_prob(x, z), whole)
         assert generator.sample(z, 5).shape == (2, 5, LENGTH)
         assert sum(rows) == 10 and max(rows) == most
         rows.clear()
+
+
+class Live(TorchDispatchMode):
+    """The most numbers of float32 that tensors made meanwhile have at once, each storage counted once."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.most = 0
+        self.known = set()
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        out = function(*arguments, **(options or {}))
+        for tensor in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(tensor, torch.Tensor) and (storage := tensor.untyped_storage())._cdata not in self.known:
+                self.known.add(storage._cdata)
+                self.now += storage.nbytes() // 4
+                weakref.finalize(storage, self.gone, storage._cdata, storage.nbytes() // 4)
+        self.most = max(self.most, self.now)
+        return out
+
+    def gone(self, name, numbers):
+        self.known.discard(name)
+        self.now -= numbers
+
+
+@pytest.mark.parametrize(
+    ("kind", "vocabulary", "options"),
+    [
+        *((kind, 5, {"conditioning": "adaln"}) for kind in ("hyenadna", "gpt", "progen2")),
+        *((kind, 255, {"conditioning": "prefix"}) for kind in ("hyenadna", "gpt", "progen2")),
+        ("gpt", 255, {"conditioning": "prefix", "sites": 2}),
+    ],
+)
+def test_what_a_likelihood_takes_is_at_most_what_is_counted(kind, vocabulary, options):
+    """Whether the states of the network or the logits are most of it; and not a small part of that."""
+    generator, rows = make(kind, options, dim=60, vocabulary=vocabulary), 8
+    x = torch.randint(1, vocabulary + 1, (1, rows, 60), dtype=torch.uint8)
+    generator.log_prob(x[:, :1], torch.randn(1, LATENT))  # what is made once
+    with Live() as live:
+        generator.log_prob(x, torch.randn(1, LATENT))
+    assert live.most / rows < generator.scored < 3 * live.most / rows

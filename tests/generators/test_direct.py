@@ -1,6 +1,7 @@
 """Direct generators: their noise, their frame, and what their losses compare."""
 
 import pytest
+import tiny
 import torch
 
 from gde.distances.exact import exact_w2
@@ -23,10 +24,7 @@ def make(kind, dim=DIM, **options):
     """A generator whose every parameter takes part."""
     torch.manual_seed(0)
     generator = kind(dim, LATENT, **{"hidden": 8, "layers": 1, "noise_dim": 4} | options)
-    with torch.no_grad():
-        for p in generator.parameters():
-            p += 0.3 * torch.randn_like(p)
-    return generator
+    return tiny.moved(generator, 0.3)
 
 
 def loss(generator, x, z, seed=0, **options):

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+import tiny
 import torch
 from scipy.stats import chisquare
 from torch.distributions import Normal, kl_divergence
@@ -18,10 +19,7 @@ ALL = torch.tensor([r for r in itertools.product((1, 2), (0, 1, 2), (0, 1, 2)) i
 def make(dim=3, vocabulary=2, code_dim=1, **options) -> DnaVae:
     torch.manual_seed(0)
     made = DnaVae(dim, LATENT, vocabulary=vocabulary, hidden=8, layers=1, kernel=3, code_dim=code_dim, **options)
-    with torch.no_grad():
-        for p in made.parameters():
-            p += 0.2 * torch.randn(p.shape)
-    return made
+    return tiny.moved(made, 0.2)
 
 
 def exact(made, z):

@@ -1,6 +1,7 @@
 """What the generators share: times, classifier-free conditioning, the frame."""
 
 import pytest
+import tiny
 import torch
 from scipy.stats import kstest
 
@@ -21,10 +22,7 @@ def make(request):
         torch.manual_seed(0)
         options = SMALL | ({"steps": 10} if request.param is Ddpm else {"evaluations": 4}) | options
         generator = request.param(DIM, LATENT, **options)
-        with torch.no_grad():
-            for p in generator.parameters():
-                p += 0.3 * torch.randn_like(p)
-        return generator
+        return tiny.moved(generator, 0.3)
 
     return build
 

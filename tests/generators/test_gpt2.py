@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,10 +11,13 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
 from gde.errors import GdeError
+from gde.evaluate.likelihood import Scored, beginnings
+from gde.evaluate.markov import symbols
 from gde.generators.gpt2 import Gpt2
 from gde.generators.gpt2_words import LETTERS, BytePairs
 from gde.model import GDE
 from gde.sets.alphabet import ALPHABETS
+from gde.weights import further_files
 
 PAIRS = ["t h", "th e", "Ġ the", "i n", "Ġ c", "Ã ©", "a t", "Ġc at", "e r", "in g"]
 SPELLED = [
@@ -290,3 +294,43 @@ def test_of_a_text_with_too_many_words_the_beginning_is_scored(folder):
     assert torch.equal(covered[1], x[0, 1])
     z = torch.randn(1, LATENT)
     torch.testing.assert_close(made.log_prob(covered[None], z), made.log_prob(x, z))
+
+
+def test_the_words_are_in_the_files_that_a_run_is_of(folder, tmp_path):
+    for file in further_files("gpt2", folder):
+        shutil.copy(file, tmp_path)
+    alone, whole = BytePairs(WORDS), BytePairs(WORDS)
+    alone.read(tmp_path)
+    whole.read(folder)
+    assert [alone.words(t.encode()) for t in TEXTS] == [whole.words(t.encode()) for t in TEXTS]
+    assert len(list(tmp_path.iterdir())) == (3 if (folder / "vocab.json").is_file() else 2)
+
+
+ENDS = {"an end": ("a cat", 40, True), "a full row": ("in the hat in the hat in the hat in the", 39, False)}
+ENDS |= {"words enough": ("the thin cats, singing", 40, False)}
+
+
+@pytest.mark.parametrize("case", ENDS)
+@torch.no_grad()
+def test_model_and_baselines_score_the_same_symbols(folder, case):
+    """A text that fills its row, and one with as many words as there are places, have no end to be foretold: the end's
+    logits change nothing, and its baselines have no end, either."""
+    text, length, ended = ENDS[case]
+    x = torch.from_numpy(ALPHABETS["text"].pad([text], length))[None]
+    torch.manual_seed(0)
+    made = Gpt2(length, LATENT, weights=str(folder), most_words=8)
+    made.initialise()
+    assert made.ends(x[0]).tolist() == [ended]
+    z, scores = torch.randn(1, LATENT), made.scores
+    one = Scored(z[0].numpy(), x[0].numpy())
+    found = beginnings(SimpleNamespace(generator=made), one)
+    assert found.ended.tolist() == [ended]
+    letters = int((found.covered != 0).sum())
+    assert symbols(found.part, found.ended).tolist() == [letters + ended]
+    before = made.log_prob(x, z), made.loss(x, z)
+    made.scores = lambda h: scores(h) - 5 * (torch.arange(WORDS) == 0)  # the end made less likely
+    after = made.log_prob(x, z), made.loss(x, z)
+    likelier = after[0] > before[0] if not ended else after[0] < before[0]
+    assert likelier.all()  # others gain what the end loses, which counts where it is there
+    assert (after[1] < before[1]) == (not ended)
+    assert found.per_symbol(before[0][0].numpy()) == pytest.approx(float(before[0]) / (letters + ended))

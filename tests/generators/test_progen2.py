@@ -235,6 +235,7 @@ def test_other_tensors_are_refused_and_change_nothing(folder, change, said):
         ({"rotary_dim": 8}, "rotary_dim: found 8, expected an even number up to 6"),
         ({"n_head": 4}, "n_head: found 4, expected a multiple of 8 that divides 48"),
         ({"n_inner": 7}, "n_inner: found 7, expected None or 192"),
+        ({"n_positions": "many"}, "n_positions: found 'many', expected a whole number >= 1"),
         ({"activation_function": "relu"}, "activation_function: found 'relu', expected 'gelu_new'"),
     ],
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
@@ -242,6 +243,14 @@ def test_other_tensors_are_refused_and_change_nothing(folder, change, said):
 def test_another_model_is_refused(folder, config, said):
     with pytest.raises(GdeError, match=said):
         model(weights=str(folder(**config))).initialise()
+
+
+@pytest.mark.parametrize(("places", "warned"), [(LENGTH + 1, False), (LENGTH, True)])
+def test_sequences_that_are_longer_than_what_the_model_has_seen_are_named(folder, caplog, places, warned):
+    """Two vectors before them and all letters but the last, which nothing follows."""
+    model(weights=str(folder(n_positions=places)), conditioning="prefix", prefix=2).initialise()
+    said = f"{LENGTH + 1} places, prefix and letters, of which the model has seen {places} (n_positions)"
+    assert (said in caplog.text) == warned
 
 
 def test_another_alphabet_is_refused(folder):

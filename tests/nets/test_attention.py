@@ -1,6 +1,7 @@
 """Attention over sets against loops over samples and heads, and its statistics streamed."""
 
 import pytest
+import tiny
 import torch
 
 from gde.nets.attention import InducedAttention, SetAttention, set_attention
@@ -14,10 +15,7 @@ INDUCED = pytest.mark.parametrize("induced", [0, 3], ids=["full", "induced"])
 def layer(induced) -> SetAttention | InducedAttention:
     torch.manual_seed(0)
     module = set_attention(HIDDEN, HEADS, induced)
-    with torch.no_grad():
-        for p in module.parameters():
-            p += 0.5 * torch.randn(p.shape)
-    return module
+    return tiny.moved(module, 0.5)
 
 
 def samples(n=N):

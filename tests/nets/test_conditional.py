@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import tiny
 import torch
 from torch.nn.functional import layer_norm, silu
 
@@ -15,10 +16,7 @@ DIM, LATENT, HIDDEN, LAYERS = 3, 5, 8, 2
 def net():
     torch.manual_seed(0)
     net = ConditionalMLP(DIM, LATENT, hidden=HIDDEN, layers=LAYERS, time_features=6)
-    with torch.no_grad():
-        for p in net.parameters():
-            p += 0.3 * torch.randn_like(p)
-    return net
+    return tiny.moved(net, 0.3)
 
 
 def test_output_is_zero_at_the_start():

@@ -162,6 +162,28 @@ def test_headers_are_read_from_both_ends(header, found):
     assert (fields[2], fields[3], fields[6], fields[-1]) == found
 
 
+@pytest.mark.parametrize(
+    "moved",
+    ["EPI_ISL_1||O|h^^x", "EPI_ISL_1|O|r|h^^x", "EPI_ISL_1|O|h^^x|y", "EPI_ISL_1|O|h^^x| y|z", "EPI_ISL_1|O|h^^x"],
+)
+@pytest.mark.parametrize("laboratory", ["l", "l|of|it"])
+@pytest.mark.parametrize("host", ["Human", "human", "Mink"])
+def test_a_stray_bar_behind_the_id_does_not_move_the_host(moved, laboratory, host):
+    header = f"Spike|h/A/1|2020-03-05|{moved}|{host}|{laboratory}|m|s|USA"
+    fields = standard(header.encode().split(b"|"), {b"human", b"mink"})
+    assert (fields[3], fields[6], fields[-1]) == (b"EPI_ISL_1", host.encode(), b"USA")
+
+
+def test_a_host_with_a_moved_field_is_kept(tmp_path):
+    write_gisaid(EPIDEMIC, tmp_path / "a.fasta", defects=0.0)
+    text = (tmp_path / "a.fasta").read_text()
+    text = text.replace("|Original|", "|Ori|ginal|", 30).replace("|Human|", "|Mink|", 10)
+    (tmp_path / "a.fasta").write_text(text)
+    counted = made(tmp_path / "sets", tmp_path / "a.fasta", hosts=["Human"]).meta["counted"]
+    assert counted["dropped"]["host"] == 10 and counted["kept"] == len(EPIDEMIC.records) - 10
+    assert counted["mended"]["stray_bars"] == 20
+
+
 @pytest.mark.parametrize("header", ["Spike", "Spike|a|b", "Spike|a|unknown|EPI_ISL_1|O|USA|b|c|d|e|f|g", "|||"])
 def test_headers_that_cannot_be_read_are_told(header):
     assert not any(standard(header.encode().split(b"|")))

@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from copies import SMOKE, copy_project
+from forked import Snakemake
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +32,11 @@ def project(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def snakemake(environment) -> Callable[..., subprocess.CompletedProcess]:
+def snakemake(environment, tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
     """snakemake(directory, *arguments): run it there and return what it said."""
-
-    def run(directory: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=timeout)
-
-    return run
+    run = Snakemake(environment, tmp_path_factory.mktemp("said"))
+    yield run
+    run.end()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,12 @@
-"""Copies of the project for tests that run the workflow."""
+"""Copies of the project for tests that run the workflow, and servers of data for them."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ("--config", "preset=smoke", "accelerator=cpu")
@@ -14,3 +19,14 @@ def copy_project(target: Path) -> Path:
     (target / "resources").mkdir()
     shutil.copy(ROOT / "resources/sources.yaml", target / "resources")  # and not what was downloaded
     return target
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server of the files in a folder."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

@@ -63,7 +63,7 @@ def test_the_first_experiment_computes_every_vector_once(results):
     assert trained[0] == 0
     assert trained[1] == trained[2] > 0.9 * FAMILIES * DOMAINS
     assert all(known == of and new == 0 for known, of, new in passes(results, "embed", "first"))
-    assert len(list((results / "lm_cache").glob("*/*.npy"))) >= 1
+    assert len(list((results / "lm_cache").glob("*/*.vectors"))) >= 1
 
 
 def test_the_second_needs_the_language_model_for_none(results):

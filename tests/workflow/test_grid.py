@@ -1,9 +1,10 @@
-"""The grid of the repository, every encoder with every generator and three seeds, on tiny data: killed in the middle,
-continued, and looked at from all sides."""
+"""The grid of the repository, every encoder with every generator, on tiny data: killed in the middle, continued, and
+looked at from all sides; then some of its cells with more seeds."""
 
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,11 +31,25 @@ TINY = {
     "evaluation": {"bootstrap": 10, "generated": 60},
 }
 OVERRIDES = {section: GRID["overrides"].get(section, {}) | keys for section, keys in TINY.items()}
-AXES = {axis: [v if isinstance(v, str | int) else v["kind"] for v in values] for axis, values in GRID["axes"].items()}
-CELLS = ["/".join(f"{a}~{v}" for a, v in zip(AXES, values, strict=True)) for values in product(*AXES.values())]
+ONE_SEED = GRID["axes"] | {"seed": [0]}
+AXES = {axis: [v if isinstance(v, str | int) else v["kind"] for v in values] for axis, values in ONE_SEED.items()}
+MORE_SEEDS = {"encoder": ["mean", "attention"], "generator": ["flow"], "seed": [0, 1, 2]}
+
+
+def cells_of(axes):
+    return ["/".join(f"{a}~{v}" for a, v in zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def config_of(**change):
+    """The grid with these settings, on tiny data."""
+    grid = {"overrides": OVERRIDES, "axes": ONE_SEED} | change
+    return (*SMOKE, f"grids={json.dumps({'mvn5': grid})}")
+
+
+CELLS = cells_of(AXES)
 SUMMARY = "results/grid/mvn5/summary.tsv"
 FIGURES = [f"results/grid/mvn5/figures/{metric}.svg" for metric in GRID["metrics"]]
-CONFIG = (*SMOKE, f"grids={json.dumps({'mvn5': {'overrides': OVERRIDES}})}")
+CONFIG = config_of()
 BUILD = (SUMMARY, *FIGURES, *CONFIG)
 BEFORE_KILL = 5
 
@@ -75,6 +90,24 @@ def made(killed, snakemake, planned):
     return killed, before, left
 
 
+@pytest.fixture(scope="module")
+def with_seeds(made, tmp_path_factory, snakemake):
+    """A copy of it in which fewer models are asked for, with two seeds more."""
+    root = tmp_path_factory.mktemp("seeds") / "project"
+    shutil.copytree(made[0], root, copy_function=shutil.copy2)
+    done = snakemake(root, SUMMARY, *FIGURES, *config_of(axes=MORE_SEEDS))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return root
+
+
+@pytest.fixture(params=["every model", "some with more seeds"])
+def grid(request):
+    """A finished grid: where it is, and its axes."""
+    if request.param == "every model":
+        return request.getfixturevalue("made")[0], AXES
+    return request.getfixturevalue("with_seeds"), MORE_SEEDS
+
+
 def test_it_goes_on_where_it_was_stopped(made):
     root, before, left = made
     after = finished(root)
@@ -94,12 +127,12 @@ def rows(root):
         return list(csv.DictReader(f, delimiter="\t"))
 
 
-def test_summary_has_every_cell_and_control(made):
-    root, *_ = made
-    table = rows(root)
+def test_summary_has_every_cell_and_control(grid):
+    root, axes = grid
+    table, cells = rows(root), cells_of(axes)
     for metric in GRID["metrics"]:
         own = [r for r in table if r["metric"] == metric and r["source"] == "model"]
-        assert sorted("/".join(f"{axis}~{r[axis]}" for axis in AXES) for r in own) == sorted(CELLS)
+        assert sorted("/".join(f"{axis}~{r[axis]}" for axis in axes) for r in own) == sorted(cells)
         for r in own:
             found = json.loads((root / f"results/runs/{r['run']}/metrics.json").read_text())["metrics"][metric]
             assert float(r["value"]) == pytest.approx(found["value"], rel=1e-6)
@@ -109,13 +142,13 @@ def test_summary_has_every_cell_and_control(made):
         controls = [r for r in table if r["metric"] == metric and r["source"] != "model"]
         assert {"resample_truth", "average_covariance", "point_mass"} <= {r["source"] for r in controls}
         seeds = [r["seed"] for r in controls if r["source"] == "resample_truth"]
-        assert sorted(map(int, seeds)) == AXES["seed"]  # one row for each seed: every cell was tested on the same sets
+        assert sorted(map(int, seeds)) == axes["seed"]  # one row for each seed: every cell was tested on the same sets
     assert "mean" in AXES["encoder"]  # the baseline that is a cell
-    assert len({r["run"] for r in table if r["run"]}) == len(CELLS)
+    assert len({r["run"] for r in table if r["run"]}) == len(cells)
 
 
-def test_all_cells_share_one_store(made):
-    root, *_ = made
+def test_all_cells_share_one_store(grid):
+    root, _ = grid
     assert [p.parent.relative_to(root / "results/sets") for p in root.glob("results/sets/**/SHA256SUMS")] == [
         (root / "results/sets/grid/mvn5/base").relative_to(root / "results/sets")
     ]
@@ -123,8 +156,14 @@ def test_all_cells_share_one_store(made):
     assert len(stores) == 1
 
 
-def test_heat_maps_are_whole_images(made):
-    root, *_ = made
+def test_more_seeds_train_their_cells_only(made, with_seeds):
+    before, after = finished(made[0]), finished(with_seeds)
+    assert {run: after[run] for run in before} == before
+    assert len(after) == len(before) + 4
+
+
+def test_heat_maps_are_whole_images(grid):
+    root, _ = grid
     for figure in FIGURES:
         image = ET.parse(root / figure).getroot()
         assert float(image.get("width").removesuffix("pt")) > 300
@@ -132,10 +171,6 @@ def test_heat_maps_are_whole_images(made):
         png = (root / figure).with_suffix(".png").read_bytes()
         assert png.startswith(b"\x89PNG")
         assert len(png) > 10_000
-
-
-def override(change):
-    return (SUMMARY, *SMOKE, f"grids={json.dumps({'mvn5': {'overrides': OVERRIDES} | change})}")
 
 
 def cells_with(**labels):
@@ -146,20 +181,20 @@ def test_another_value_trains_its_cells_only(made, planned):
     root, *_ = made
     one = cells_with(generator="ddpm")
     generators = [{"kind": "ddpm", "layers": 1} if g == "ddpm" else g for g in AXES["generator"]]
-    jobs = planned(root, *override({"axes": {"generator": generators}}))
+    jobs = planned(root, SUMMARY, *config_of(axes=ONE_SEED | {"generator": generators}))
     assert jobs == {"cell": one, "grid_summary": 1}
-    more = len(AXES["encoder"]) * len(AXES["generator"])
-    jobs = planned(root, *override({"axes": {"seed": [*AXES["seed"], 99]}}))
-    assert jobs == {"cell": more, "grid_summary": 1}
-    assert planned(root, *override({"axes": {"seed": AXES["seed"][:1]}})) == {"grid_summary": 1}
+    jobs = planned(root, SUMMARY, *config_of(axes=ONE_SEED | {"seed": [0, 99]}))
+    assert jobs == {"cell": len(CELLS), "grid_summary": 1}
+    fewer = ONE_SEED | {"encoder": ONE_SEED["encoder"][:1]}
+    assert planned(root, SUMMARY, *config_of(axes=fewer)) == {"grid_summary": 1}
 
 
 def test_another_evaluation_trains_nothing(made, snakemake):
     root, *_ = made
     metrics = f"results/grid/mvn5/{CELLS[0]}/metrics.json"
     before, models = (root / metrics).read_text(), finished(root)
-    changed = override({"overrides": OVERRIDES | {"evaluation": {"bootstrap": 11, "generated": 60}}})
-    for arguments, same in ((changed[1:], False), (CONFIG, True)):
+    changed = config_of(overrides=OVERRIDES | {"evaluation": {"bootstrap": 11, "generated": 60}})
+    for arguments, same in ((changed, False), (CONFIG, True)):
         assert snakemake(root, metrics, *arguments).returncode == 0
         assert ((root / metrics).read_text() == before) is same
         assert finished(root) == models
@@ -194,14 +229,14 @@ def test_cells_are_runs_like_others(made, monkeypatch, capsys):
     file = root / "config/config.yaml"
     before = file.read_text()
     config = yaml.safe_load(before) | {"preset": "smoke", "accelerator": "cpu"}
-    config["grids"]["mvn5"]["overrides"] = OVERRIDES
+    config["grids"]["mvn5"] |= {"overrides": OVERRIDES, "axes": ONE_SEED}
     try:
         file.write_text(yaml.safe_dump(config))
         found = check(root, root / "results", grid="mvn5")
         assert found.problems == []
         assert [r["experiment"] for r in found.trainings] == [f"grid/mvn5/{cell}" for cell in CELLS]
         assert {r["action"] for r in found.trainings} == {"nothing"}
-        config["grids"]["mvn5"]["axes"]["seed"] = [99, 0]
+        config["grids"]["mvn5"]["axes"] = ONE_SEED | {"seed": [99, 0]}
         file.write_text(yaml.safe_dump(config))
         found = check(root, root / "results", grid="mvn5")
         assert [r["action"] for r in found.trainings[:2]] == ["train", "nothing"]

@@ -2,14 +2,12 @@
 
 import gzip
 import json
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
-from copies import SMOKE, copy_project
+from copies import SMOKE, copy_project, served
+from drawn import draw_all
 from simulators.methylation import simulate_methylation
 
 from gde.chain import SAME, links
@@ -36,9 +34,8 @@ def prepared(tmp_path_factory, snakemake):
     truth = simulate_methylation(mirror / "methylation", {"Blood-NK": 0.1, "Liver": 0.85}, fragments=120, seed=0)
     publish(root, [truth.fasta, *truth.files.values()])
     settings = [SETTING.format(name, "genome.fa", "samples") for name in ("", "_class")]
-    wanted = ["metrics.json", "samples.fasta.gz", "figures/tissues.svg", "figures/methylation.svg",
-              "figures/methylation_levels.svg"]  # fmt: skip
-    targets = [*(f"results/methylation/{file}" for file in wanted), "results/methylation_class/metrics.json"]
+    targets = [f"results/methylation/{file}" for file in ("metrics.json", "samples.fasta.gz")]
+    targets += ["results/methylation_class/metrics.json"]
     done = snakemake(root, *targets, *SMOKE, *settings, f"mirror={mirror}", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return root, truth, [*settings, f"mirror={mirror}"]
@@ -66,10 +63,15 @@ def test_every_file_is_part_of_the_provenance(prepared, monkeypatch):
     assert found and {finding.state for finding in found} == {SAME}
 
 
-def test_nothing_is_planned_again(prepared, planned):
+def test_every_figure_is_drawn(prepared, tmp_path):
+    assert "methylation_levels" in draw_all(prepared[0], "methylation", tmp_path)
+
+
+def test_nothing_is_planned_again_but_a_figure(prepared, planned):
     root, _, settings = prepared
     targets = ["results/methylation/metrics.json", "results/methylation_class/metrics.json"]
-    assert planned(root, *targets, *SMOKE, *settings) == {}
+    figure = "results/methylation/figures/methylation_levels.svg"
+    assert planned(root, *targets, figure, *SMOKE, *settings) == {"figure": 1}
 
 
 def test_a_pattern_without_files_is_told_before_any_job(project, snakemake):
@@ -87,15 +89,10 @@ def test_the_excerpt_from_a_server_becomes_metrics(project, snakemake, excerpt, 
     for file in files:
         (mirror / "methylation" / file.name).symlink_to(file)
     publish(project, files)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(mirror)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        setting = SETTING.format("", "hg38mini.fa", "reads")
-        address = f"mirror=http://127.0.0.1:{server.server_port}"
-        done = snakemake(project, "results/methylation/metrics.json", *SMOKE, setting, address, timeout=900)
-    finally:
-        server.shutdown()
-        server.server_close()
+    setting = SETTING.format("", "hg38mini.fa", "reads")
+    with served(mirror) as address:
+        target = "results/methylation/metrics.json"
+        done = snakemake(project, target, *SMOKE, setting, f"mirror={address}", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((project / "results/methylation/metrics.json").read_text())
     assert report["data"] == "excerpt" and report["metrics"]["tissue/accuracy"]["n"] == 4

@@ -1,14 +1,11 @@
 """Clones, a screen and donors: from published files, loaded from a mirror, to metrics, at the smoke preset."""
 
 import json
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
-from copies import SMOKE, copy_project
+from copies import SMOKE, copy_project, served
 from simulators.donors import simulate_donors
 from simulators.lineage import simulate_lineage
 from simulators.perturb import simulate_perturb
@@ -140,15 +137,9 @@ def test_excerpts_from_a_server_become_metrics(project, snakemake, excerpt, tmp_
         (mirror / name).parent.mkdir(exist_ok=True)
         (mirror / name).symlink_to(file)
     publish(project, mirror)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(mirror)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        names, settings = NAMES[:2], [SMALL[0], SMALL[1].replace("HELD", "MAPK1")]
-        address = f"mirror=http://127.0.0.1:{server.server_port}"
-        done = snakemake(project, *metrics(*names), *SMOKE, *settings, address, timeout=900)
-    finally:
-        server.shutdown()
-        server.server_close()
+    names, settings = NAMES[:2], [SMALL[0], SMALL[1].replace("HELD", "MAPK1")]
+    with served(mirror) as address:
+        done = snakemake(project, *metrics(*names), *SMOKE, *settings, f"mirror={address}", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in names:
         report = json.loads((project / f"results/{name}/metrics.json").read_text())

@@ -1,12 +1,8 @@
 """Spike proteins through the workflow: a user's file, a server's, and what is said where GISAID's is missing."""
 
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-
 import pytest
 import yaml
-from copies import SMOKE
+from copies import SMOKE, served
 from simulators.spike_files import write_nextstrain
 from simulators.spikes import simulate_epidemic
 
@@ -35,11 +31,8 @@ def test_open_data_are_fetched_and_translated(project, snakemake, planned, tmp_p
     few = simulate_epidemic(months=3, countries=4, per_key=10, lineages=3)
     mirror = tmp_path / "mirror"
     written = write_nextstrain(few, mirror / "virus/global/aligned.fasta.xz", mirror / "virus/global/metadata.tsv.xz")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(mirror))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        done = made_of_open_data(project, snakemake, planned, f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
+    with served(mirror) as address:
+        done = made_of_open_data(project, snakemake, planned, address)
     assert done.returncode == 0, done.stdout + done.stderr
     counted = SetStore.open(project / "results/sets/few").meta["counted"]
     assert (counted["records"], counted["kept"]) == (written.records, len(written.kept))

@@ -1,0 +1,124 @@
+"""`gde list`, `show`, `compare` and `clean` of trained runs, and one line for every mistake."""
+
+import shutil
+
+import pytest
+import yaml
+from projects import edit, id_of, train
+
+from gde.sets.layout import store_digest
+
+
+def test_list(project, run):
+    status, out, _ = run("list")
+    assert status == 0
+    rows = {line.split()[0]: line for line in out.splitlines()[2:]}
+    assert set(rows) == {id_of("tiny"), id_of("cells")}
+    for row in rows.values():
+        assert "current" in row
+        assert "16/16" in row
+        assert "resnet" in row
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--name-contains", "ell"], ["cells"]),
+        (["--param", "latent_dim=4"], ["cells", "tiny"]),
+        (["--param", "latent_dim=64"], []),
+        (["--param", "dataset.kind=mvn"], ["tiny"]),
+        (["--param", "lr=5e-3"], ["cells", "tiny"]),
+        (["--param", "lr=0.005", "--param", "training.steps=16", "--name-contains", "tiny"], ["tiny"]),
+        (["--param", "mixer=null"], ["cells", "tiny"]),
+    ],
+)
+def test_list_with_conditions(project, run, arguments, names):
+    status, out, _ = run("list", *arguments)
+    assert status == 0
+    assert [line.split()[0].rpartition("-")[0] for line in out.splitlines()[2:]] == names
+    assert names or "no such run" in out
+
+
+def test_list_without_runs(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    assert run("list") == (0, "no such run below results/runs\n", "")
+
+
+def test_show(project, run):
+    for word in ("tiny", id_of("tiny"), id_of("tiny")[5:], id_of("tiny")[5:9]):
+        status, out, _ = run("show", word)
+        shown = yaml.safe_load(out)
+        assert status == 0
+        assert shown["run"] == id_of("tiny")
+        assert shown["state"] == "current"
+        assert shown["budget"]["steps"] == 16
+        assert shown["metrics"]["geometry/w2_spearman"] == 0.9
+        assert shown["config"]["latent_dim"] == 4
+        record = shown["provenance"]["model"]
+        assert record["inputs"] == {"store": store_digest(project / "results/sets/tiny")}
+        assert record["seeds"] == {"experiment": 0}
+        assert len(record["config"]) == len(record["code"]) == len(record["environment"]["lock"]) == 64
+        assert record["environment"]["torch"].startswith("2.")
+        assert shown["provenance"]["metrics"]["code"] == "c" * 64
+
+
+def test_an_edit_makes_another_run_and_compare_says_what_differs(project, run):
+    first = id_of("tiny")
+    edit(project, "tiny", latent_dim=3)
+    assert train(project, "tiny") == 0
+    second = id_of("tiny")
+    assert first != second
+    states = {line.split()[0]: line.split()[1] for line in run("list", "--name-contains", "tiny")[1].splitlines()[-2:]}
+    assert states == {first: "finished", second: "current"}
+    status, out, _ = run("compare", "tiny", first, "cells")
+    assert status == 0
+    settings, metrics = out.split("\n\n")
+    assert ["latent_dim", "3", "4", "4"] in [line.split() for line in settings.splitlines()]
+    assert "geometry/w2_spearman" in metrics
+    assert "training.n_sets" not in settings
+    assert run("compare", second, second)[1].startswith("the same settings")
+    edit(project, "tiny", latent_dim=4)
+    assert train(project, "tiny") == 0
+    assert id_of("tiny") == first
+
+
+def test_words_that_name_no_run_or_several(project, run, refused):
+    refused("show", "tinny", parts=["'tinny'", "no such run", id_of("tiny"), id_of("cells")])
+    refused("show", "", parts=["several", id_of("tiny"), id_of("cells")])
+    refused("compare", "tiny", parts=["two or more"])
+    refused("list", "--param", "latent_dim", parts=["--param latent_dim", "key=value"])
+
+
+def test_no_runs_at_all(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    refused("show", "gmm", parts=["no such run", "train an experiment first"])
+
+
+def test_a_damaged_record_is_named(project, refused):
+    (project / "results/runs" / id_of("tiny") / "run.json").write_text("{")
+    refused("list", parts=["run.json", "the file is damaged"])
+    refused("check", parts=["run.json", "the file is damaged"], prints=True)
+
+
+def test_clean_keeps_models_logs_and_metrics(project, run):
+    run_dir = project / "results/runs" / id_of("tiny")
+    status, out, _ = run("clean", "--dry-run")
+    assert status == 0
+    assert out.count("would delete") == 2
+    assert (run_dir / "checkpoints").is_dir()
+    run("clean")
+    assert {p.name for p in run_dir.iterdir()} == {"log.jsonl", "metrics.json", "model", "run.json"}
+    assert run("clean")[1] == ""
+    assert train(project, "tiny") == 0
+
+
+def test_clean_spares_unfinished_and_current_runs(project, run):
+    current, other = id_of("cells"), id_of("tiny")
+    edit(project, "tiny", latent_dim=3)
+    train(project, "tiny")
+    newest = id_of("tiny")
+    shutil.rmtree(project / "results/runs" / newest / "model")
+    run("clean", "--superseded")
+    assert {p.name for p in (project / "results/runs").iterdir()} == {current, newest}
+    assert other not in (current, newest)
+    assert (project / "results/runs" / newest / "checkpoints").is_dir()

@@ -1,0 +1,64 @@
+"""What the tests of all figures share: results as evaluation leaves them, and what holds of every figure."""
+
+import xml.etree.ElementTree as ET
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gde import figures
+from gde.evaluate.tables import write_tables
+from gde.figures.style import style
+from gde.integrity import check_seal, read_sealed_json, write_sealed_json
+from gde.io import write_sums
+
+LOSS = "step [1]\tquantity\tloss [1]\n" + "".join(
+    f"{s}\t{q}\t{2 / s}\n" for s in range(1, 20) for q in ("train", "validation")
+)
+
+
+def write_results(
+    here: Path, metrics: dict[str, dict], tables: dict[str, pd.DataFrame], *, name: str = "t", data: str = "simulated"
+) -> Path:
+    """tables/ and metrics.json as evaluation writes them, and the losses of a training; returns `here`."""
+    (here / "tables").mkdir(parents=True)
+    write_tables(here / "tables", tables)
+    (here / "tables" / "loss.tsv").write_text(LOSS)
+    write_sums(here / "tables")
+    budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
+    head = {"experiment": name, "run": f"{name}-12345678", "data": data, "seed": 0, "device": "cpu", "budget": budget}
+    write_sealed_json(here / "metrics.json", head | {"metrics": metrics})
+    return here
+
+
+def drawn(name: str, here: Path) -> Figure:
+    """A figure of these results, in the style of all."""
+    with style():
+        return import_module(f"gde.figures.{name}").draw(here / "tables", read_sealed_json(here / "metrics.json"))
+
+
+def check_drawn_twice(name: str, here: Path, out: Path) -> None:
+    """The same bytes from the same tables, as whole and sealed files without a date."""
+    made = []
+    for i in range(2):
+        svg, png = out / f"{i}.svg", out / f"{i}.png"
+        figures.draw(name, here / "tables", here / "metrics.json", svg, png)
+        made.append((svg.read_bytes(), png.read_bytes()))
+        check_seal(svg)
+    assert made[0] == made[1]
+    assert made[0][1].startswith(b"\x89PNG") and b"<dc:date>" not in made[0][0]
+    ET.fromstring(made[0][0])
+
+
+def check_labels(figure: Figure) -> None:
+    """Something is drawn, and both directions are named."""
+    axes = [ax for ax in figure.axes if ax.axison]
+    assert axes, "only a note"
+    assert figure.get_supxlabel() or any(ax.get_xlabel() for ax in axes)
+    assert figure.get_supylabel() or any(ax.get_ylabel() for ax in axes)
+
+
+def notes(figure: Figure) -> list[str]:
+    """The texts that stand inside of the axes."""
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
