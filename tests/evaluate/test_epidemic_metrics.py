@@ -1,9 +1,12 @@
 """A model that sees every site scores near the ceiling, a blind one like chance; laws of the parts."""
 
+from pathlib import Path
+
 import numpy as np
 import published
 import pytest
 import torch
+from Bio import SeqIO
 from epidemics import (
     ANCESTOR,
     LENGTH,
@@ -32,6 +35,8 @@ from gde.evaluate.epidemic_sweeps import mean_share
 from gde.evaluate.metrics import check
 from gde.evaluate.tables import check_table
 from gde.model import GDE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +136,7 @@ def test_the_mean_of_a_language_model_is_a_baseline(store, tmp_path, monkeypatch
 
 def test_what_cannot_be_told_is_said(found):
     why = dict(found[0][1]["left_out"][["group", "status"]].to_numpy())
-    assert why["sweeps/named_error"] == "the reference has no D at site 614: D614G"
+    assert why["sweeps/named_error"] == "the reference has no D at site 614: D614G; see evaluation.reference"
 
 
 def test_the_baselines_do_not_see_the_model(found):
@@ -264,6 +269,14 @@ def test_a_reference_that_is_none_is_named(store, tmp_path, content, message):
     with pytest.raises(GdeError, match=message) as caught:
         frame_of(store, str(file), keys_of(store).month)
     assert str(file) in str(caught.value)
+
+
+def test_the_reference_that_comes_along_is_the_first_spike(store, excerpt):
+    first = next(SeqIO.parse(excerpt("spike") / "spikeprot0430.fasta", "fasta"))
+    assert "Wuhan/Hu-1" in first.id
+    made = frame_of(store, str(ROOT / "resources/references/spike_wuhan_hu_1.fasta"), np.zeros(1))
+    assert PROTEIN.decode(made.reference[None]) == [str(first.seq).rstrip("*")]
+    assert name_of(made, *named(made, "D614G")) == "D614G"
 
 
 def test_names_of_mutations():
