@@ -50,7 +50,12 @@ def chosen_mutations(found: Population, frame: Frame, options: dict, left: list[
     for name in options["mutations"]:
         mutation = named(frame, name)
         if mutation is None:
-            left.append(("sweeps/named_error", f"the reference has no {name[0]} at site {name[1:-1]}: {name}; see evaluation.reference"))
+            left.append(
+                (
+                    "sweeps/named_error",
+                    f"the reference has no {name[0]} at site {name[1:-1]}: {name}; see evaluation.reference",
+                )
+            )
         else:
             asked.append(mutation)
     common = set(asked)

@@ -34,7 +34,8 @@ class Autoregressive(nn.Module):
     subsample : sequences of each set that a training step's loss is computed on; None = all.
     places : units of a sequence at most, where they are not its letters; None = `dim`.
     context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
-    sites : rank of the logits of each place beside those of the network (`SiteLogits`); 0 = without.
+    sites : rank of the logits of each place, and of its links to those before, beside those of the network; 0 = without
+        (`SiteLogits`).
     """
 
     NORMS_OF_A_LAYER = 2
@@ -120,7 +121,9 @@ class Autoregressive(nn.Module):
             letters = letters + condition.added
         h = self.hidden_states(torch.cat([condition.prefix, letters.to(condition.prefix.dtype)], 1), condition.films)
         scores = self.scores(h[:, self.condition.prefix - 1 :])
-        return scores if condition.sites is None else scores + condition.sites
+        if condition.sites is None:
+            return scores
+        return scores + condition.sites + self.condition.sites.linked(x)
 
     def scores(self, h: Tensor) -> Tensor:
         """Logits (..., v + 1) of what the network gives, (..., h); class 0 is the end mark."""
@@ -189,12 +192,14 @@ class Autoregressive(nn.Module):
         """
         rows = len(condition.prefix)
         out = torch.zeros(rows, self.places, dtype=torch.long, device=condition.prefix.device)
-        h, step = None, self.start(rows, condition.films)
+        h, step, sites, said = None, self.start(rows, condition.films), self.condition.sites, 0.0
         for vector in condition.prefix.unbind(1):
             h = step(vector)
         running = torch.ones(rows, dtype=torch.bool, device=out.device)
         for t in range(self.places):
-            logits = self.scores(h) if condition.sites is None else self.scores(h) + condition.sites[:, t]
+            logits = self.scores(h)
+            if sites is not None:
+                logits = logits + condition.sites[:, t] + (said @ sites.follows[t] if t else 0.0)
             if t == 0:
                 logits = without_empty(logits[:, None])[:, 0]
             if begun is not None and t < begun.shape[1]:
@@ -203,6 +208,7 @@ class Autoregressive(nn.Module):
                 token = torch.where(running, draw(logits, **options), 0)
             out[:, t] = token
             running = token != 0
+            said = said if sites is None else said + sites.said(token, t)
             if t + 1 == self.places or (t % LOOK == LOOK - 1 and not running.any()):
                 break
             letters = self.letters(token)
