@@ -28,7 +28,7 @@ def prepared(config: dict[str, Any], root: Path) -> SetStore:
 def trained(config: dict[str, Any], store: SetStore, evaluate: Callable, root: Path) -> Results:
     """Metrics and tables of a model that was trained under `root`."""
     model, _ = train(config, store, root / "run", device=torch.device("cpu"))
-    with torch.no_grad():
+    with torch.no_grad(), model.encoder.unchanging():
         return evaluate(model.eval(), store, config, config["seed"])
 
 
