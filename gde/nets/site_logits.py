@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-UNSEEN = 0.1  # sequences that every letter is counted with at every place beside those seen
+UNSEEN = 0.1  # sequences that every letter is counted with at every place beside those seen; an end, over all places
 LINKED = 0.005  # share of the training sequences that have a letter at a place from which on other places look at it
 
 
@@ -36,9 +36,11 @@ class SiteLogits(nn.Module):
         x = x.long()
         there = torch.cat([torch.ones_like(x[:, :1], dtype=torch.bool), x[:, :-1] != 0], 1)  # letters and the end mark
         classes = self.usual.shape[1]
-        count = torch.stack([((x == c) & there).sum(0) for c in range(classes)], -1) + UNSEEN
-        self.usual.copy_((count / count.sum(-1, keepdim=True)).log())
-        self.counts.copy_(count - UNSEEN >= max(2, LINKED * len(x)))
+        count = torch.stack([((x == c) & there).sum(0) for c in range(classes)], -1)
+        more = torch.full((classes,), UNSEEN, device=x.device)
+        more[0] /= len(count)  # else every tenth sequence or so would end somewhere
+        self.usual.copy_(((count + more) / (count + more).sum(-1, keepdim=True)).log())
+        self.counts.copy_(count >= max(2, LINKED * len(x)))
         self.counts.scatter_(1, count.argmax(1, keepdim=True), False)
         self.counts[:, 0] = False  # nothing follows the end
 
