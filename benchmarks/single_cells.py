@@ -1,6 +1,6 @@
 """Are the answers that were planted in simulated clones, perturbations and donors found? Exit status 1 when one is not.
 
-python benchmarks/single_cells.py [--quick] [--only lineage perturbation donors] [--steps 1500] [--seed 0]
+python benchmarks/single_cells.py [--quick] [--only lineage perturbation donors] [--steps 1500] [--seeds 0]
 
 Files in the layout of the releases are simulated (`tests/simulators`), prepared, trained on and evaluated as by the
 workflow. Goals, on held-out clones, genes and donors:
@@ -14,25 +14,18 @@ donors        label AUC >= .95, batch AUC <= .6 after correction; with permuted 
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import torch
+from planted import Goals, parsed, prepared, report, trained
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # simulators
 
 from gde.config.experiment import Experiment
 from gde.evaluate import donors, lineage, perturbation
-from gde.nets.registry import resolve_kind
-from gde.prepare import REGISTRY as PREPARE
 from gde.sets.store import SetStore
-from gde.train import train
-
-Goals = list[tuple[str, float, str, float]]  # what, value, sign, goal
 
 
 def experiment(name: str, options: argparse.Namespace, **sections: Any) -> dict[str, Any]:
@@ -61,14 +54,10 @@ def experiment(name: str, options: argparse.Namespace, **sections: Any) -> dict[
 
 def run(config: dict[str, Any], evaluate: Callable, root: Path, columns: Callable | None = None) -> dict[str, dict]:
     """Prepare, train and evaluate; columns(groups) adds to the groups what only the simulation knows."""
-    prepare = resolve_kind(PREPARE, config["dataset"]["kind"])
-    prepare(config["dataset"], root / "sets", name=config["name"], seed=config["seed"])
-    store = SetStore.open(root / "sets")
+    store = prepared(config, root)
     if columns is not None:
         store = SetStore(store.path, columns(store.groups), store.meta, store.fields, store.digest)
-    model, _ = train(config, store, root / "run", device=torch.device("cpu"))
-    with torch.no_grad():
-        return evaluate(model.eval(), store, config, config["seed"])[0]
+    return trained(config, store, evaluate, root)[0]
 
 
 def of_lineage(root: Path, options: argparse.Namespace) -> Goals:
@@ -138,23 +127,10 @@ WORLDS = {"lineage": of_lineage, "perturbation": of_perturbation, "donors": of_d
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="does it run? few steps on few sets: no goal is met")
-    parser.add_argument("--only", nargs="+", choices=WORLDS, default=list(WORLDS))
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(argv)
+    options = parsed(__doc__, WORLDS, argv, steps=1500)
     if options.quick:
         options.steps = min(options.steps, 20)
-    rows = []
-    for name in options.only:
-        with tempfile.TemporaryDirectory() as scratch:
-            for what, value, sign, goal in WORLDS[name](Path(scratch), options):
-                met = value >= goal if sign == ">=" else value <= goal
-                rows.append({"simulated": name, "what": what, "value": value, "goal": f"{sign} {goal:g}", "met": met})
-    table = pd.DataFrame(rows)
-    print(table.to_string(index=False, float_format="%.3f"))
-    return 0 if options.quick or table["met"].all() else 1
+    return report(WORLDS, options)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from gde.config.load import read_yaml
 from gde.errors import GdeError, bad
-from gde.prepare.inputs import own_files
+from gde.prepare.inputs import evaluation_files, own_files
 
 SLURM_TOOLS = ("sbatch", "squeue", "scancel")
 PROFILES = (Path(), Path.home() / ".config/snakemake", Path("/etc/xdg/snakemake"))  # where Snakemake looks
@@ -40,9 +40,11 @@ def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterato
         except GdeError as e:
             yield e
             continue
-        for key, path in own_files(dataset, [str(source.path) for source in sources]).items():
+        own = {f"dataset.{key}": path for key, path in own_files(dataset, [str(s.path) for s in sources]).items()}
+        own |= {f"evaluation.{key}": path for key, path in evaluation_files(resolved["evaluation"]).items()}
+        for key, path in own.items():
             if not ((root / path).is_file() or os.path.normpath(path) in converted):
-                where = f"config/experiments/{name.partition('/')[0]}.yaml: dataset.{key}"
+                where = f"config/experiments/{name.partition('/')[0]}.yaml: {key}"
                 remedy = "correct the path; it is relative to the working directory"
                 yield bad(where, f"no file {path!r}", "an existing file", remedy)
 

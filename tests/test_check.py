@@ -145,12 +145,18 @@ def test_files_of_users_and_of_sources(project):
     }
     Path("resources/sources.yaml").write_text(yaml.safe_dump(table))
     write("mine", dataset={"kind": "h5ad", "path": "gone.h5ad", "groupby": ["x"]})
+    epidemic = {"kind": "epidemic", "reference": "away.fasta"}
+    nets = {"encoder": {"kind": "dna_conv"}, "generator": {"kind": "gpt"}}
+    write("spikes", dataset={"kind": "virus"}, evaluation=epidemic, **nets)
     write("virus", dataset={"kind": "h5ad", "path": "resources/login/a.h5ad", "groupby": ["x"]})
     write("free", dataset={"kind": "h5ad", "path": "resources/open1/b.h5ad", "groupby": ["x"]})
     said = lines(check(Path(), Path("results")).problems)
     assert said == [
         "config/experiments/mine.yaml: dataset.path: found no file 'gone.h5ad'",
         "resources/login/a.h5ad: found no such file",
+    ]
+    assert lines(check(Path(), Path("results"), ["spikes"]).problems) == [
+        "config/experiments/spikes.yaml: evaluation.reference: found no file 'away.fasta'"
     ]
     report = check(Path(), Path("results"), ["free", "gmm"])
     assert report.problems == []

@@ -1,7 +1,8 @@
 """Evaluation on versions of a protein by country and month: read-outs, sweeps, generated sequences, months ahead.
 
-Embeddings are of sets of a few sequences for the read-outs, as small as those that train, and of all sequences of a
-country in a month elsewhere. Mutations are counted in the numbering of a reference.
+Embeddings are of sets of a few sequences for the read-outs, as small as those that train; of half the sequences of a
+held-out country and month for what is generated, which is compared with the other half; and of all of them for months
+ahead and the map. Mutations are counted in the numbering of a reference.
 """
 
 from typing import Any
@@ -55,7 +56,7 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
             sweeps(found, frame, trained, options, rng, left),
             sites(found, frame, trained, options, rng),
             (novelty(found, store, keys, frame, options, rng), {}),
-            (likelihoods(model, store, found, keys, z, options, rng, left), {}),
+            (likelihoods(model, store, found, keys, options, rng, left), {}),
         ):
             metrics, tables = metrics | own, tables | more
     own, more = extrapolation(z, keys, rng, options["bootstrap"], left)

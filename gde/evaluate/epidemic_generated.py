@@ -93,7 +93,6 @@ def likelihoods(
     store: Any,
     found: Population,
     keys: Keys,
-    z: np.ndarray,
     options: dict,
     rng: np.random.Generator,
     left: list[tuple[str, str]],
@@ -101,7 +100,7 @@ def likelihoods(
     """`likelihood/letter` of held-out sequences; `perplexity/*` of generated ones, to come close to that of real ones
     of the same groups: under a Markov chain of the training sequences, `markov`, and under the generator itself.
 
-    A held-out set is embedded from all its sequences.
+    With `keys: all` held-out sets are embedded from the sequences that are scored, else from others.
     """
     chosen = np.flatnonzero(keys.part[found.group] != "train")
     if not len(chosen):
@@ -109,7 +108,7 @@ def likelihoods(
         return {}
     each = max(1, options["scored"] // len(chosen))
     sets = {
-        side: [Scored(z[found.group[i]], some) for i in chosen if len(some := found.tokens[side][i][:each])]
+        side: [Scored(found.z[i], some) for i in chosen if len(some := found.tokens[side][i][:each])]
         for side in ("real", "generated")
     }
     markov = Markov(options["markov"], store.alphabet.size).fit(read_split(store, "train", COUNTED))

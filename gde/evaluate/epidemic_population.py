@@ -8,18 +8,23 @@ import torch
 
 from gde.evaluate.epidemic_frame import Frame, site_counts
 from gde.evaluate.epidemic_sets import FUTURE, Keys
+from gde.evaluate.retrieval import embedded
+from gde.evaluate.sequence_scores import apart, rows_of, training_groups
 from gde.evaluate.windows import drawn, tokens_of
 from gde.sets.random import seed_of
 
 
 @dataclass(frozen=True)
 class Population:
-    """Of each of k groups: its number in the store, its month, whether that is held out whole. Of both sides: tokens
-    (n, L), the same placed at the reference's sites (n, R), and counts of the letters there (k, R, letters + 1)."""
+    """Of each of k groups: its number in the store, its month, whether that is held out whole, and the embedding (k, l)
+    that sequences are generated from. Of the sides `real` and `generated`: tokens (n, L), the same placed at the
+    reference's sites (n, R), and counts of the letters there (k, R, letters + 1). The side `embedded` are the real
+    sequences that z is of: others of the group than `real`, or the same ones."""
 
     group: np.ndarray
     month: np.ndarray
     future: np.ndarray
+    z: np.ndarray
     tokens: dict[str, list[np.ndarray]]
     placed: dict[str, list[np.ndarray]]
     counts: dict[str, np.ndarray]
@@ -29,28 +34,48 @@ def population(
     model: Any, store: Any, keys: Keys, z: np.ndarray, frame: Frame, options: dict, seed: int, rng: np.random.Generator
 ) -> tuple[Population | None, list[tuple[str, str]]]:
     """Sequences of the months with at least `least` of them in the groups that are looked at, and as many generated as
-    `generated` says, from the embeddings z (g, l) of these groups, of each by its share of the month's sequences."""
-    looked = np.ones(len(keys.month), bool) if options["keys"] == "all" else keys.part != "train"
-    rows, made, group, left = [], [], [], []
+    `generated` says, of each group by its share of the month's sequences.
+
+    Held-out groups are embedded from a part of their sequences, and compared with the others (`apart`). With
+    `keys: all` most of them trained: they are embedded whole, as z (g, l) has them, and compared with themselves.
+    """
+    everything = options["keys"] == "all"
+    looked = np.flatnonzero(np.ones(len(keys.month), bool) if everything else keys.part != "train")
+    trained = training_groups(store)
+    parts = {g: (rows_of(store, g),) if everything else apart(store, g, trained) for g in looked}
+    kept: dict[str, list[np.ndarray]] = {"real": [], "embedded": []}
+    made, group, left = [], [], []
     for month in np.unique(keys.month[looked]):
-        own = np.flatnonzero(looked & (keys.month == month))
-        sizes = store.sizes[own]
+        own = [g for g in looked[keys.month[looked] == month] if len(parts[g][0])]
+        sizes = np.array([len(parts[g][-1]) for g in own], np.int64)
         if sizes.sum() < options["least"]:
             left.append((f"sweeps, month {month:g}", f"{sizes.sum()} sequences, fewer than evaluation.least"))
             continue
-        all_rows = np.concatenate([np.arange(store.starts[g], store.starts[g] + store.sizes[g]) for g in own])
-        kept = drawn(all_rows, options["most"], rng)
-        rows += [kept[(kept >= store.starts[g]) & (kept < store.starts[g] + store.sizes[g])] for g in own]
+        kept["real"] += some_of([parts[g][-1] for g in own], options["most"], rng)
+        if not everything:
+            kept["embedded"] += some_of([parts[g][0] for g in own], options["most"], rng)
         made.append(shared_out(options["generated"], sizes))
-        group.append(own)
+        group += own
     if not group:
         return None, left
-    group, made = np.concatenate(group), np.concatenate(made)
-    real = [tokens_of(store, r) if len(r) else np.zeros((0, store.meta["dim"]), np.uint8) for r in rows]
-    tokens = {"real": real, "generated": generate(model, z[group], made, seed)}
+    group, made = np.array(group), np.concatenate(made)
+    own_z = z[group] if everything else embedded(model, store, [parts[g][0] for g in group])
+    tokens = {side: [tokens_of(store, rows) for rows in some] for side, some in kept.items() if some}
+    tokens["generated"] = generate(model, own_z, made, seed)
     placed = {side: [frame.place(x, whole=side == "generated") for x in parts] for side, parts in tokens.items()}
     counts = {side: np.stack([site_counts(frame, x) for x in parts]) for side, parts in placed.items()}
-    return Population(group, keys.month[group], keys.part[group] == FUTURE, tokens, placed, counts), left
+    if everything:
+        tokens["embedded"], placed["embedded"], counts["embedded"] = (x["real"] for x in (tokens, placed, counts))
+    future = keys.part[group] == FUTURE
+    return Population(group, keys.month[group], future, own_z, tokens, placed, counts), left
+
+
+def some_of(rows: list[np.ndarray], most: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Of rows of several groups together at most `most`, at random, group by group."""
+    group = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+    chosen = drawn(np.arange(len(group)), most, rng)
+    every = np.concatenate(rows)
+    return [every[chosen[group[chosen] == g]] for g in range(len(rows))]
 
 
 def shared_out(n: int, sizes: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from gde.evaluate.expression_axis import rho
 from gde.evaluate.metrics import bootstrap, record
 
 SEEN = 2  # sequences that a mutation must be seen in before its share counts
-DRAWN = 40  # times that as many real sequences are drawn as were generated, for the ceiling
+DRAWN = 40  # times that as many sequences are drawn from the embedded ones as were generated, for the ceiling
 Mutation = tuple[int, int]
 Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
@@ -38,8 +38,8 @@ class Shares:
         return share
 
     def drawn_again(self, rng: np.random.Generator) -> np.ndarray:
-        """Shares (months, m) of real sequences of each month, as many as were generated, drawn with replacement."""
-        share = np.nan_to_num(self.by_month("real"))
+        """Shares (months, m) of as many sequences as were generated, drawn with replacement from those embedded."""
+        share = np.nan_to_num(self.by_month("embedded"))
         n = np.stack([self.known["generated"][self.month == m].sum(0) for m in self.months]).astype(np.int64)
         return np.where(n > 0, rng.binomial(n, share.clip(0, 1)) / np.maximum(n, 1), np.nan)
 
@@ -50,7 +50,12 @@ def chosen_mutations(found: Population, frame: Frame, options: dict, left: list[
     for name in options["mutations"]:
         mutation = named(frame, name)
         if mutation is None:
-            left.append(("sweeps/named_error", f"the reference has no {name[0]} at site {name[1:-1]}: {name}"))
+            left.append(
+                (
+                    "sweeps/named_error",
+                    f"the reference has no {name[0]} at site {name[1:-1]}: {name}; see evaluation.reference",
+                )
+            )
         else:
             asked.append(mutation)
     common = set(asked)
@@ -76,8 +81,8 @@ def sweeps(
     """`sweeps/*` and the table of shares.   trained (R, letters + 1) : counts in the training sequences.
 
     Baselines: the share in all training sequences, `all_months`; the real share in the month before, `month_before`.
-    Ceiling: as many real sequences of the same month. Intervals draw groups again. Months that are held out whole have
-    a metric of their own: no model draws a mutation that it has never seen.
+    Ceiling: as many of the sequences that were embedded. Intervals draw groups again. Months held out whole have a
+    metric of their own: no model draws a mutation that it has never seen.
     """
     asked, common = chosen_mutations(found, frame, options, left)
     if not common:
@@ -165,7 +170,7 @@ def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, r
     """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real: the mean
     over months. Sites that are the reference's in all of both are left out.
 
-    Baseline: the training sequences of all months. Ceiling: as many real sequences, drawn again.
+    Baseline: the training sequences of all months. Ceiling: as many of the embedded sequences, drawn again.
     """
     mutated = {side: changed(frame, x) for side, x in found.counts.items()}
     mutated["again"] = changed(frame, drawn_again(found, frame, rng))
@@ -218,9 +223,9 @@ def mean_share(differ: np.ndarray, known: np.ndarray, month: np.ndarray) -> np.n
 
 
 def drawn_again(found: Population, frame: Frame, rng: np.random.Generator) -> np.ndarray:
-    """Counts (k, R, letters + 1) of real sequences drawn with replacement, of each group as many as were generated."""
+    """Counts (k, R, letters + 1) of embedded sequences drawn with replacement, of each group as many as generated."""
     out = np.zeros_like(found.counts["real"])
-    for i, (real, made) in enumerate(zip(found.placed["real"], found.placed["generated"], strict=True)):
-        if len(real):
-            out[i] = site_counts(frame, real[rng.integers(len(real), size=len(made))])
+    for i, (seen, made) in enumerate(zip(found.placed["embedded"], found.placed["generated"], strict=True)):
+        if len(seen):
+            out[i] = site_counts(frame, seen[rng.integers(len(seen), size=len(made))])
     return out

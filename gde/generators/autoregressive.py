@@ -19,6 +19,7 @@ ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together
 NUMBERS_AT_ONCE = {"cpu": 2**28, "cuda": 2**32}  # kept for them, 1 and 16 GiB: fewer sequences where they are long
 STATES = 32  # vectors of a place that a layer has at once, at most; the next one takes their room
 LOGITS = 3  # times that the logits are there: as they come, with the first place closed, and their log-softmax
+LINKS = 2  # times more where places have logits of their own
 LETTER_SD = 0.02  # of the vectors of letters at first: nearly uniform predictions
 LOOK = 16  # places between two looks whether all sequences have ended
 
@@ -36,7 +37,8 @@ class Autoregressive(nn.Module):
     subsample : sequences of each set that a training step's loss is computed on; None = all.
     places : units of a sequence at most, where they are not its letters; None = `dim`.
     context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
-    sites : rank of the logits of each place beside those of the network (`SiteLogits`); 0 = without.
+    sites : rank of the logits of each place, and of its links to those before, beside those of the network; 0 = without
+        (`SiteLogits`).
     """
 
     NORMS_OF_A_LAYER = 2
@@ -67,7 +69,8 @@ class Autoregressive(nn.Module):
         self.subsample, self.places = subsample, dim if places is None else places
         self.length = prefix + self.places - 1  # of the network: nothing follows the last letter
         self.kept = 2 * layers * hidden * self.length  # numbers of the caches of a sequence
-        self.scored = STATES * hidden * self.length + LOGITS * self.places * (vocabulary + 1)  # and of its likelihood
+        logits = (LOGITS + LINKS * bool(sites)) * self.places * (vocabulary + 1)
+        self.scored = STATES * hidden * self.length + logits  # and of its likelihood
         if not 0 <= context < dim or not 0 <= context_weight < math.inf:
             found = f"context, context_weight: found {context}, {context_weight}"
             raise ValueError(f"{found}, expected fewer letters than {dim}, and a weight of 0 or more")
@@ -125,7 +128,9 @@ class Autoregressive(nn.Module):
             letters = letters + condition.added
         h = self.hidden_states(torch.cat([condition.prefix, letters.to(condition.prefix.dtype)], 1), condition.films)
         scores = self.scores(h[:, self.condition.prefix - 1 :])
-        return scores if condition.sites is None else scores + condition.sites
+        if condition.sites is None:
+            return scores
+        return scores + condition.sites + self.condition.sites.linked(x)
 
     def scores(self, h: Tensor) -> Tensor:
         """Logits (..., v + 1) of what the network gives, (..., h); class 0 is the end mark."""
@@ -198,12 +203,14 @@ class Autoregressive(nn.Module):
         """
         rows = len(condition.prefix)
         out = torch.zeros(rows, self.places, dtype=torch.long, device=condition.prefix.device)
-        h, step = None, self.start(rows, condition.films)
+        h, step, sites, said = None, self.start(rows, condition.films), self.condition.sites, 0.0
         for vector in condition.prefix.unbind(1):
             h = step(vector)
         running = torch.ones(rows, dtype=torch.bool, device=out.device)
         for t in range(self.places):
-            logits = self.scores(h) if condition.sites is None else self.scores(h) + condition.sites[:, t]
+            logits = self.scores(h)
+            if sites is not None:
+                logits = logits + condition.sites[:, t] + (said @ sites.follows[t] if t else 0.0)
             if t == 0:
                 logits = without_empty(logits[:, None])[:, 0]
             if begun is not None and t < begun.shape[1]:
@@ -212,6 +219,7 @@ class Autoregressive(nn.Module):
                 token = torch.where(running, draw(logits, **options), 0)
             out[:, t] = token
             running = token != 0
+            said = said if sites is None else said + sites.said(token, t)
             if t + 1 == self.places or (t % LOOK == LOOK - 1 and not running.any()):
                 break
             letters = self.letters(token)

@@ -108,5 +108,10 @@ def own_files(dataset: Mapping[str, Any], published: Iterable[str]) -> dict[str,
     }
 
 
+def evaluation_files(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """Key and path of the files that metrics are computed with."""
+    return {key: _expand(evaluation[key]) for key in ("motifs", "reference") if evaluation.get(key)}
+
+
 def _expand(path: str) -> str:
     return str(Path(path).expanduser())

@@ -28,9 +28,11 @@ def test_sweeps_and_months_are_learned(tmp_path):
     model, _ = train(config, store, tmp_path / "run", device=torch.device("cpu"))
     with torch.no_grad():
         metrics, _ = evaluate(model.eval(), store, config, 0)
-    sweeps = metrics["sweeps/named_error"]
-    assert sweeps["value"] < 0.2 < min(sweeps["baselines"].values())
-    assert metrics["sweeps/pearson"]["value"] > 0.8
+    sweeps = metrics["sweeps/error"]  # of halves of 24 sequences: the largest one is mostly chance
+    assert sweeps["value"] < 0.5 * min(sweeps["baselines"].values())
+    assert metrics["sweeps/pearson"]["value"] > 0.9
+    copies = metrics["novelty/copies"]  # who draws each site by itself has not half of them
+    assert copies["value"] > 0.8 * copies["target"]
     month = metrics["month/mae"]
     assert (
         month["value"] < month["baselines"]["single_sequence"] and month["value"] < 0.5 * month["baselines"]["median"]

@@ -1,8 +1,12 @@
 """A model that sees every site scores near the ceiling, a blind one like chance; laws of the parts."""
 
+from pathlib import Path
+
 import numpy as np
+import published
 import pytest
 import torch
+from Bio import SeqIO
 from epidemics import (
     ANCESTOR,
     LENGTH,
@@ -25,12 +29,15 @@ from gde.evaluate.epidemic import evaluate
 from gde.evaluate.epidemic_frame import GAP, Frame, frame_of, name_of, named, site_counts
 from gde.evaluate.epidemic_future import PERSISTENCE, Line, Months, chosen_line, extrapolation
 from gde.evaluate.epidemic_generated import copies, nearest
-from gde.evaluate.epidemic_population import shared_out
-from gde.evaluate.epidemic_readout import reduced
-from gde.evaluate.epidemic_sets import Keys, Sets, cut_sets, keys_of
+from gde.evaluate.epidemic_population import population, shared_out
+from gde.evaluate.epidemic_readout import readouts, reduced
+from gde.evaluate.epidemic_sets import Keys, Sets, cut_sets, keys_of, views_of
 from gde.evaluate.epidemic_sweeps import mean_share
 from gde.evaluate.metrics import check
 from gde.evaluate.tables import check_table
+from gde.model import GDE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +95,49 @@ def test_sweeps_are_those_of_the_simulation(found):
     assert {"D14G", "D30G", "D45G"} <= set(table["label"])
 
 
+def test_held_out_groups_are_compared_with_sequences_that_were_not_embedded(store):
+    """But where all groups are looked at: most of them trained."""
+    keys, made = keys_of(store), {}
+    for which in ("held_out", "all"):
+        options = config(keys=which)["evaluation"]
+        with torch.no_grad():
+            made[which], _ = population(
+                SiteModel(), store, keys, np.zeros((len(store), SiteModel.latent_dim)), frame(), options, 0,
+                np.random.default_rng(0),
+            )  # fmt: skip
+    apart, same = made["held_out"], made["all"]
+    for i, g in enumerate(apart.group):
+        both = np.concatenate([apart.tokens["embedded"][i], apart.tokens["real"][i]])
+        assert sorted(map(bytes, both)) == sorted(map(bytes, store.read(int(g))))
+    assert set(keys.part[apart.group]) == {"test", "future"} and len(same.group) == len(store)
+    shares = np.stack([np.eye(22)[x].mean(0).ravel() for x in apart.tokens["embedded"]])
+    np.testing.assert_allclose(apart.z, shares, atol=1e-6)
+    assert not same.z.any() and same.tokens["embedded"] is same.tokens["real"]
+
+
+def test_the_mean_of_a_language_model_is_a_baseline(store, tmp_path, monkeypatch):
+    """Where the encoder has one: the mean of what it says of each sequence of a set."""
+    monkeypatch.delenv("GDE_LM_CACHE", raising=False)
+    esm = published.esm2(tmp_path / "esm2")
+    encoder = {"kind": "protein_lm", "weights": str(tmp_path / "esm2"), "mode": "frozen", "then": {"kind": "mean"}}
+    built = {"encoder": encoder, "generator": {"kind": "gpt", "hidden": 8, "layers": 1}, "latent_dim": 4}
+    model = GDE(
+        built | {"tokens": {"alphabet": "protein", "length": LENGTH}}, mean=[0.0] * LENGTH, scale=[1.0] * LENGTH
+    )
+    model.encoder.initialise()
+    model.eval()
+    keys, rng = keys_of(store), np.random.default_rng(0)
+    sets = cut_sets(store, keys, 4, 1, 10, rng)
+    views = views_of(model, store, sets, keys, frame(), 2)
+    first = [published.esm_mean(esm, text) for text in PROTEIN.decode(store.gather(sets.rows[0][None])[0][0].numpy())]
+    np.testing.assert_allclose(views["lm_mean"][0], torch.stack(first).mean(0), rtol=1e-4, atol=1e-4)
+    metrics, _ = readouts(views, sets, keys, rng, 20, [])
+    assert set(metrics["month/mae"]["baselines"]) == {"single_sequence", "lm_mean", "kmers", "sites", "median"}
+
+
 def test_what_cannot_be_told_is_said(found):
     why = dict(found[0][1]["left_out"][["group", "status"]].to_numpy())
-    assert why["sweeps/named_error"] == "the reference has no D at site 614: D614G"
+    assert why["sweeps/named_error"] == "the reference has no D at site 614: D614G; see evaluation.reference"
 
 
 def test_the_baselines_do_not_see_the_model(found):
@@ -223,6 +270,14 @@ def test_a_reference_that_is_none_is_named(store, tmp_path, content, message):
     with pytest.raises(GdeError, match=message) as caught:
         frame_of(store, str(file), keys_of(store).month)
     assert str(file) in str(caught.value)
+
+
+def test_the_reference_that_comes_along_is_the_first_spike(store, excerpt):
+    first = next(SeqIO.parse(excerpt("spike") / "spikeprot0430.fasta", "fasta"))
+    assert "Wuhan/Hu-1" in first.id
+    made = frame_of(store, str(ROOT / "resources/references/spike_wuhan_hu_1.fasta"), np.zeros(1))
+    assert PROTEIN.decode(made.reference[None]) == [str(first.seq).rstrip("*")]
+    assert name_of(made, *named(made, "D614G")) == "D614G"
 
 
 def test_names_of_mutations():

@@ -157,6 +157,20 @@ def test_a_users_missing_file(project, snakemake):
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_of_the_metrics_is_an_input(project, snakemake, planned):
+    data = "dataset:\n  kind: virus\n  source: gisaid\n  sequences: my.fasta\n"
+    text = (
+        "encoder: {kind: dna_conv}\ngenerator: {kind: gpt}\nevaluation:\n  kind: epidemic\n  reference: first.fasta\n"
+    )
+    (project / "config/experiments/mine.yaml").write_text(data + text)
+    (project / "my.fasta").touch()
+    done = snakemake(project, "-n", "results/mine/metrics.json")
+    assert done.returncode == 2
+    assert "gde: config/experiments/mine.yaml: evaluation.reference: found no file 'first.fasta'" in done.stderr
+    (project / "first.fasta").touch()
+    assert planned(project, "results/mine/metrics.json") == {"prepare": 1, "train": 1, "evaluate": 1}
+
+
 def test_a_users_file_is_an_input(project, planned):
     text = "dataset:\n  kind: h5ad\n  path: my.h5ad\n  groupby: [donor]\n"
     (project / "config/experiments/mine.yaml").write_text(text)

@@ -8,7 +8,7 @@ from gde.config.datasets import alphabet_of, samples_file
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
-from gde.prepare.inputs import listed_files, own_files
+from gde.prepare.inputs import evaluation_files, listed_files, own_files
 from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
 from gde.sources import ask_for, files_of, read_conversions, read_sources, weights_of
@@ -122,15 +122,26 @@ def raw_files(wildcards):
             say(ask_for(source))
             sys.exit(EXIT)
     files = [str(source.path) for source in sources]
-    own = own_files(dataset, files)
-    for key, name in own.items():
-        if not (Path(name).is_file() or str(Path(name)) in CONVERSIONS):
-            file = f"config/experiments/{wildcards.store}.yaml" if wildcards.store in NAMES else "config/config.yaml"
-            remedy = "correct the path; it is relative to the working directory"
-            say(bad(f"{file}: dataset.{key}", f"no file {name!r}", "an existing file", remedy))
-            sys.exit(EXIT)
+    own = existing(wildcards.store, "dataset", own_files(dataset, files))
     listing = listed_files(dataset)
-    return [*files, *own.values(), *([str(listing)] if listing else [])]
+    return [*files, *own, *([str(listing)] if listing else [])]
+
+
+def existing(name, section, own):
+    """Paths of the user's files by key, all of which must be there."""
+    for key, path in own.items():
+        if not (Path(path).is_file() or str(Path(path)) in CONVERSIONS):
+            file = f"config/experiments/{name}.yaml" if name in NAMES else "config/config.yaml"
+            remedy = "correct the path; it is relative to the working directory"
+            say(bad(f"{file}: {section}.{key}", f"no file {path!r}", "an existing file", remedy))
+            sys.exit(EXIT)
+    return list(own.values())
+
+
+def evaluated_with(wildcards):
+    """The user's files that metrics are computed with."""
+    name = wildcards.experiment
+    return existing(name, "evaluation", evaluation_files(EXPERIMENTS[name]["evaluation"]))
 
 
 def published(wildcards):

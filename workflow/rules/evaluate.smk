@@ -3,6 +3,7 @@ rule evaluate:
         model=rules.train.output[0],
         sets=sets_of,
         weights=published,
+        files=evaluated_with,
     output:
         metrics="results/{experiment}/metrics.json",
         tables=directory("results/{experiment}/tables"),

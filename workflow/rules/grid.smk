@@ -2,6 +2,7 @@ rule cell:
     input:
         sets_of,
         weights=published,
+        files=evaluated_with,
     output:
         model=directory("results/{experiment}/model"),
         metrics="results/{experiment}/metrics.json",
