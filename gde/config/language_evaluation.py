@@ -7,7 +7,7 @@ from pydantic import Field
 from gde.config.base import Count, Section
 
 BOOTSTRAP = "bootstrap resamples of the intervals"
-RETRIEVAL = ("retrieval/recall_1", "retrieval/recall_10", "retrieval/mrr", "retrieval/purity")
+RETRIEVAL = tuple(f"retrieval/{score}" for score in ("recall_1", "recall_10", "whitened", "mrr", "purity"))
 METRICS = {
     "families": (
         *RETRIEVAL,

@@ -168,7 +168,8 @@ def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.nda
 
 def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, rng: np.random.Generator) -> Results:
     """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real: the mean
-    over months. Sites that are the reference's in all of both are left out.
+    over months. Of the sites that vary among training or real sequences: to choose them by the generated ones would make
+    the correlation negative by itself.
 
     Baseline: the training sequences of all months. Ceiling: as many of the embedded sequences, drawn again.
     """
@@ -180,7 +181,7 @@ def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, r
 
     real, made, again = (share(side) for side in ("real", "generated", "again"))
     usual = mean_share(*changed(frame, trained[None]), np.zeros(1))
-    varies = (real + made) > 0
+    varies = (usual + real) > 0
     table = pd.DataFrame(
         {
             "label": [f"{frame.alphabet.letters[frame.reference[s] - 1]}{s + 1}" for s in np.flatnonzero(varies)],

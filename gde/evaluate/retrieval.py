@@ -16,6 +16,7 @@ from gde.evaluate.tables import principal_columns
 
 SHOWN = 12  # groups in the map of embeddings
 CURVE = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)  # places of the curve of recall
+SPREAD = 1e-3  # of a component's variance beside the largest one
 Sets = list[np.ndarray]
 View = Callable[[Sets], np.ndarray]  # sets of tokens (n, L) -> vectors (sets, p)
 
@@ -66,6 +67,19 @@ def similarity(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
     return a @ b.T
 
 
+def whitened(asked: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors (q, p) and (g, p) in the principal components of the known ones, each in units of its spread, so that a
+    few directions of large variance do not outweigh the others (Jegou and Chum, ECCV 2012, section 3). Those of less
+    than a share `SPREAD` of the largest one's variance are left out."""
+    centre = known.mean(0)
+    values, vectors = np.linalg.eigh((known - centre) @ (known - centre).T)  # (g, g): fewer than words
+    kept = values > max(SPREAD * values[-1], 1e-300)
+    if not kept.any():
+        return asked - centre, known - centre
+    directions = (known - centre).T @ (vectors[:, kept] / values[kept])
+    return (asked - centre) @ directions, (known - centre) @ directions
+
+
 def ranks(asked: np.ndarray, known: np.ndarray, of: np.ndarray) -> np.ndarray:
     """Place (q,), from 1, of each set's own group among the known ones; of those as similar, the middle place."""
     found = similarity(asked, known)
@@ -96,7 +110,8 @@ def retrieval(
     (g, p); the first is ours, the others are baselines.
 
     retrieval/recall_k : share of the sets whose group is among the first k; of more than k groups. retrieval/mrr : mean
-    of 1 / place. Groups count alike, whatever sets they have, and are what the intervals resample.
+    of 1 / place. retrieval/whitened : recall_1 of whitened vectors, those of the baselines too. Groups count alike,
+    whatever sets they have, and are what the intervals resample.
     """
     groups = len(next(iter(views.values()))[1])
     place = {name: ranks(asked, known, of) for name, (asked, known) in views.items()}
@@ -107,6 +122,8 @@ def retrieval(
             continue
         per_group = {name: by_group((p <= k).astype(float), of) for name, p in place.items()}
         scores[f"recall_{k}"] = per_group, k / groups
+    first = {name: ranks(*whitened(asked, known), of) <= 1 for name, (asked, known) in views.items()}
+    scores["whitened"] = {name: by_group(found.astype(float), of) for name, found in first.items()}, 1 / groups
     scores["mrr"] = (
         {name: by_group(1 / p, of) for name, p in place.items()},
         float((1 / np.arange(1, groups + 1)).mean()),

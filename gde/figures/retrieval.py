@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from gde.figures.read import read_table
 from gde.figures.style import CYCLE, GREY, MARKERS, new
 
-SCORES = ("retrieval/recall_1", "retrieval/recall_10", "retrieval/mrr", "retrieval/purity")
+SCORES = ("retrieval/recall_1", "retrieval/recall_10", "retrieval/whitened", "retrieval/mrr", "retrieval/purity")
 
 
 def draw(tables: Path, result: dict) -> Figure:

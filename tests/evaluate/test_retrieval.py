@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from tokens import sequences, store_of
 
+from gde.config.language_evaluation import RETRIEVAL
 from gde.errors import GdeError
-from gde.evaluate.retrieval import by_group, purities, ranks, retrieval, searches
+from gde.evaluate.retrieval import by_group, purities, ranks, retrieval, searches, whitened
 
 RNG = np.random.default_rng(0)
 OPTIONS = {"most": 20, "searched": 50, "set_size": 5, "repeats": 3}
@@ -35,7 +36,7 @@ def test_perfect_and_blind_embeddings():
     blind = RNG.normal(size=(len(of), dim)), RNG.normal(size=(groups, dim))
     left = []
     metrics, tables = retrieval({"gde": perfect, "blind": blind}, of, RNG, 50, left)
-    assert left == [] and set(metrics) == {f"retrieval/{m}" for m in ("recall_1", "recall_10", "mrr", "purity")}
+    assert left == [] and set(metrics) == set(RETRIEVAL)
     for metric in metrics.values():
         assert metric["value"] == pytest.approx(1) and metric["ceiling"] == 1.0 and metric["n"] == groups
         assert metric["baselines"]["blind"] == pytest.approx(metric["chance"], abs=0.08)
@@ -54,6 +55,28 @@ def test_what_is_so_by_construction_is_left_out(groups, there):
     assert left == [] if there else [name for name, _ in left] == ["retrieval/recall_10"]
     assert there or left[0][1] == "10 held-out groups, all of them among the first 10"
     assert tables["retrieval"]["recall [1]"].iloc[-1] == 1  # the curve goes to the end
+
+
+def test_whitening_finds_what_one_long_direction_hides():
+    groups, sets = 40, 3
+    centre, of = RNG.normal(size=(groups, 8)), np.repeat(np.arange(groups), sets)
+
+    def told(points):
+        """The first direction says nothing of the group, and is ten times as long as the others."""
+        return np.hstack([10 * RNG.normal(size=(len(points), 1)), points + 0.05 * RNG.normal(size=points.shape)])
+
+    metrics, _ = retrieval({"gde": (told(centre[of]), told(centre))}, of, RNG, 5, [])
+    assert metrics["retrieval/recall_1"]["value"] < 0.5 < 0.7 < metrics["retrieval/whitened"]["value"]
+
+
+def test_whitened_components_have_equal_spread():
+    known = RNG.normal(size=(50, 6)) * np.array([10, 3, 2, 1, 1, 1e-3])
+    asked, white = whitened(known[:5], known)
+    assert white.shape == (50, 5)  # the last component is nothing beside the first
+    np.testing.assert_allclose(white.T @ white, np.eye(5), atol=1e-9)
+    np.testing.assert_allclose(asked, white[:5], atol=1e-9)
+    same = whitened(np.ones((3, 4)), np.ones((7, 4)))
+    assert not same[0].any() and not same[1].any()
 
 
 def test_groups_count_alike():

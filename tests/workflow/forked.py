@@ -37,8 +37,9 @@ class Snakemake:
             os.killpg(self.server.pid, signal.SIGKILL)
             self.end()
             raise
-        status = int(self.server.stdout.readline())
-        return subprocess.CompletedProcess(list(arguments), status, *(file.read_text() for file in self.files))
+        answer = self.server.stdout.readline()
+        assert answer, "the process that forks ended: what it said is on stderr"
+        return subprocess.CompletedProcess(list(arguments), int(answer), *(file.read_text() for file in self.files))
 
     def end(self) -> None:
         if self.server is not None:

@@ -18,12 +18,15 @@ from gde.sets.store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 SPIKES = Path(os.environ.get("GDE_TEST_DATA", "")) / "spike/spikeprot0430.fasta"
+SHORT = "training: {steps: 6, validate_every: 3, checkpoint_every: 3, scheduler: {warmup: 2}}"  # a second a step
 SIMULATED = (
-    "virus={dataset: {source: gisaid, sequences: spikes.fasta, min_size: 8, last_months: 2}, evaluation: {least: 8}}"
+    "virus={dataset: {source: gisaid, sequences: spikes.fasta, min_size: 8, last_months: 2}, evaluation: {least: 8}, "
+    f"{SHORT}}}"
 )
 BY_MONTH = (
-    "virus={{dataset: {{source: gisaid, sequences: {file}, groupby: [month], min_size: 3, last_months: 0, "
-    "split: {{by: sample, fractions: [0.6, 0.2, 0.2]}}}}, evaluation: {{keys: all, least: 3, most: 1000}}}}"
+    f"virus={{dataset: {{source: gisaid, sequences: {SPIKES}, groupby: [month], min_size: 3, last_months: 0, "
+    "split: {by: sample, fractions: [0.6, 0.2, 0.2]}}, evaluation: {keys: all, least: 3, most: 1000}, "
+    f"{SHORT}}}"
 )
 
 
@@ -86,7 +89,7 @@ def test_nothing_is_planned_again_but_a_figure(made, planned):
 @pytest.mark.skipif(not SPIKES.is_file(), reason="GDE_TEST_DATA does not hold the excerpt of spikes")
 def test_real_spikes_by_month(tmp_path_factory, snakemake):
     root = copy_project(tmp_path_factory.mktemp("spikes"))
-    done = snakemake(root, "results/virus/metrics.json", *SMOKE, BY_MONTH.format(file=SPIKES), timeout=600)
+    done = snakemake(root, "results/virus/metrics.json", *SMOKE, BY_MONTH, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = report_of(root)["metrics"]
     assert metrics["sweeps/named_error"]["protocol"] == "all_keys" and "month/mae" in metrics
