@@ -9,6 +9,7 @@ from gde.figures.read import left_out, read_table
 from gde.figures.style import GREY, MODEL, TRUTH, new, note
 
 NAMED = 8  # sites with their names
+APART = 0.06  # shares between two names; of sites closer together, such as those of a lineage, one has its name
 
 
 def draw(tables: Path, result: dict) -> Figure:
@@ -23,8 +24,13 @@ def draw(tables: Path, result: dict) -> Figure:
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     ax.set_xlabel("real (share of sequences)", fontsize=8)
     ax.set_ylabel("generated (share of sequences)", fontsize=8)
-    named = table.assign(most=np.maximum(table["real"], table["generated"])).nlargest(NAMED, "most")
-    for _, row in named.iterrows():
+    named = []
+    most = np.maximum(table["real"], table["generated"])
+    for i in most[most >= APART].sort_values(ascending=False, kind="stable").index:
+        row = table.loc[i]
+        if len(named) == NAMED or any(np.hypot(*(row[["real", "generated"]] - other)) < APART for other in named):
+            continue
+        named.append(row[["real", "generated"]])
         ax.annotate(row["label"], (row["real"], row["generated"]), (3, 3), textcoords="offset points", fontsize=6,
                     color=GREY)  # fmt: skip
     if (metric := result["metrics"].get("sites/pearson")) is not None:
@@ -37,5 +43,5 @@ def draw(tables: Path, result: dict) -> Figure:
     ax.set_yticks([-1, -0.5, 0, 0.5, 1], ["1", "0.5", "0", "0.5", "1"])
     ax.set_xlabel("site of the reference", fontsize=8)
     ax.set_ylabel("share that differs", fontsize=8)
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=7, ncol=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     return figure

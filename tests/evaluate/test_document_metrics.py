@@ -35,7 +35,10 @@ def blind(made):
 def test_every_metric_is_there_with_its_baselines(good, tmp_path):
     metrics, tables = good
     assert set(metrics) == set(METRICS["documents"]) - {"retrieval/recall_10"}
-    assert tables["left_out"]["group"].tolist() == ["retrieval/recall_10", "topics"]  # of eight topics; six are asked for
+    assert tables["left_out"]["group"].tolist() == [
+        "retrieval/recall_10",
+        "topics",
+    ]  # of eight topics; six are asked for
     check(metrics)
     write_tables(tmp_path, tables)
     for name in ("retrieval/recall_1", "retrieval/mrr", "retrieval/purity"):
