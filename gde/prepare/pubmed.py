@@ -39,7 +39,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     """Write the store of dataset `name` at `out` from PubMed's XML (kind pubmed).
 
     groups : group = term, the descriptor; identifier, its MeSH number; documents, of the term in all splits.   samples
-    keep their pmid. Memory: about 35 bytes for each citation while files are read and up to 130 when documents are
+    keep their pmid. Memory: about 35 bytes for each citation while files are read and 95 when documents are
     chosen (measured: documents of three terms for two of three citations), more with `max_docs`, none for texts; these
     lie on disk meanwhile.
     GdeError for what `read_citations` refuses, and for terms too few.
