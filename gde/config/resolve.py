@@ -5,7 +5,7 @@ Order, later wins: the experiment's file, its preset, config/config.yaml, --conf
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -283,13 +283,14 @@ def validate(tree: Tree) -> tuple[Experiment | None, list[GdeError]]:
     return experiment, problems
 
 
-def dotted_keys(model: Any) -> set[str]:
+@cache
+def dotted_keys(model: Any) -> frozenset[str]:
     """Every key below a model, of all kinds: {'encoder.hidden', ...}."""
     out = set()
     for key, field in model.model_fields.items():
         out.add(key)
         out |= {f"{key}.{k}" for m in submodels(field.annotation) for k in dotted_keys(m)}
-    return out
+    return frozenset(out)
 
 
 def shown(file: str | Path, root: Path) -> str:

@@ -168,8 +168,8 @@ def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.nda
 
 def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, rng: np.random.Generator) -> Results:
     """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real: the mean
-    over months. Of the sites that vary among training or real sequences: to choose them by the generated ones would make
-    the correlation negative by itself.
+    over months. Of the sites that vary among training or real sequences: chosen by the generated ones they would have a
+    negative correlation by themselves.
 
     Baseline: the training sequences of all months. Ceiling: as many of the embedded sequences, drawn again.
     """
