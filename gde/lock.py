@@ -161,7 +161,12 @@ class Lock:
 
     def _create(self, path: Path) -> bool:
         """Make the file with our record in it, or find that it exists."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if path.parent.exists() and not path.parent.is_dir():
+                raise
+            return False  # it was there, but cleared away before it was seen to be a directory
         own = path.with_name(f".{path.name}.{self.owner.token}.tmp")
         try:
             own.write_text(self.owner.line)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -187,6 +188,27 @@ def test_an_owner_whose_lock_was_lost_is_told(path, loss):
     assert told.wait(30)
     lock.release()
     assert path.exists() == (loss == "taken over")
+
+
+def test_a_directory_that_goes_while_it_is_made_is_made_again(path, monkeypatch):
+    """`mkdir` finds it, whoever left it clears it away, and then it is no directory."""
+    made, calls = Path.mkdir, []
+
+    def too_late(self, *args, **options):
+        calls.append(self)
+        if len(calls) == 1:
+            raise FileExistsError(17, "File exists", str(self))
+        made(self, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", too_late)
+    acquired(path).release()
+    assert len(calls) == 2
+
+
+def test_a_file_in_the_place_of_the_locks_is_an_error(path):
+    path.parent.write_text("")
+    with pytest.raises(FileExistsError):
+        acquired(path)
 
 
 def compete(path, counter, inside, start, failures):

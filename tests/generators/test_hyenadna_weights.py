@@ -212,7 +212,7 @@ def test_the_file_must_be_the_one_that_is_meant(tmp_path):
 def test_a_missing_file_is_found_before_the_workflow_starts(tmp_path):
     root, path = Path(__file__).resolve().parents[2], tmp_path / "m.safetensors"
     resolved = {"dataset": {"kind": "mvn", "dim": 2}, "encoder": {"kind": "dna_conv"}}
-    resolved["generator"] = {"kind": "hyenadna", "weights": str(path)}
+    resolved |= {"generator": {"kind": "hyenadna", "weights": str(path)}, "evaluation": {"kind": "family"}}
     (problem,) = missing_files({"own": resolved}, root)
     where = "config/experiments/own.yaml: generator.weights"
     assert str(problem).startswith(f"{where}: found no file or directory '{path}'")
