@@ -53,7 +53,7 @@ def of_excerpt(root: Path, options: argparse.Namespace) -> Goals:
         "virus", epidemic.evaluate, root, options,
         dataset={"source": "gisaid", "sequences": str(path), "groupby": ["month"], "min_size": 3, "last_months": 0,
                  "split": {"by": "sample", "fractions": [0.8, 0.1, 0.1]}},
-        evaluation={"keys": "all", "least": 3, "generated": 100},
+        evaluation={"keys": "all", "least": 3, "generated": 10 if options.quick else 100},
     )  # fmt: skip
     shares = tables["sweeps"].query("label == 'D614G'")
     shares = shares.pivot(index="month [months]", columns="source", values="share [share of sequences]")
@@ -74,7 +74,7 @@ def of_epidemic(root: Path, options: argparse.Namespace) -> Goals:
     metrics, _ = world("virus", epidemic.evaluate, root, options, dataset=epidemic_file(root, options))
     goals = [ahead(metrics, "month/mae", "kmers", "months")]
     for name in ("sweeps/pearson", "month/mae_future", "sweeps/error_future"):
-        print(name, metrics[name])
+        show(name, metrics[name])
     return [*goals, ("shares of mutations, correlation", metrics["sweeps/pearson"]["value"], ">=", 0.95)]
 
 
@@ -113,10 +113,17 @@ def of_documents(root: Path, options: argparse.Namespace) -> Goals:
     return [ahead(metrics, "retrieval/recall_1", "tf_idf", "topics", 0.9), likelier(metrics, "likelihood/byte")]
 
 
+def show(name: str, metric: dict[str, Any]) -> None:
+    """A line with the value, its interval, the baselines and the ceiling."""
+    beside = metric["baselines"] | ({} if metric["ceiling"] is None else {"ceiling": metric["ceiling"]})
+    interval = "[{:.4g}, {:.4g}]".format(*metric["ci"]) if metric["ci"] else ""
+    print(f"{name} {metric['value']:.4g} {interval}", ", ".join(f"{k} {v:.4g}" for k, v in beside.items()))
+
+
 def ahead(metrics: dict[str, dict], name: str, baseline: str, what: str, share: float = 1.0) -> tuple:
     """A metric, and a share of a baseline's value as its goal."""
     metric = metrics[name]
-    print(name, {"value": metric["value"], "ci": metric["ci"]} | metric["baselines"])
+    show(name, metric)
     sign = ">=" if metric["higher_is_better"] else "<="
     return f"{what}: {name}", metric["value"], sign, share * metric["baselines"][baseline]
 
@@ -124,7 +131,7 @@ def ahead(metrics: dict[str, dict], name: str, baseline: str, what: str, share: 
 def likelier(metrics: dict[str, dict], name: str) -> tuple:
     """Held-out letters, beside the best Markov chain and the embedding of another set."""
     metric = metrics[name]
-    print(name, {"value": metric["value"], "ci": metric["ci"], "ceiling": metric["ceiling"]} | metric["baselines"])
+    show(name, metric)
     return name, metric["value"], ">=", np.max(list(metric["baselines"].values()))
 
 

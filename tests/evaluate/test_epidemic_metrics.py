@@ -1,12 +1,9 @@
 """A model that sees every site scores near the ceiling, a blind one like chance; laws of the parts."""
 
-from pathlib import Path
-
 import numpy as np
 import published
 import pytest
 import torch
-from Bio import SeqIO
 from epidemics import (
     ANCESTOR,
     LENGTH,
@@ -26,18 +23,14 @@ from gde.config.evaluation import METRICS
 from gde.errors import GdeError
 from gde.evaluate import epidemic_readout
 from gde.evaluate.epidemic import evaluate
-from gde.evaluate.epidemic_frame import GAP, Frame, frame_of, name_of, named, site_counts
-from gde.evaluate.epidemic_future import PERSISTENCE, Line, Months, chosen_line, extrapolation
+from gde.evaluate.epidemic_frame import Frame
 from gde.evaluate.epidemic_generated import copies, nearest
 from gde.evaluate.epidemic_population import population, shared_out
 from gde.evaluate.epidemic_readout import readouts, reduced
 from gde.evaluate.epidemic_sets import Keys, Sets, cut_sets, keys_of, views_of
-from gde.evaluate.epidemic_sweeps import mean_share
 from gde.evaluate.metrics import check
 from gde.evaluate.tables import check_table
 from gde.model import GDE
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -208,85 +201,6 @@ def test_a_store_without_months_is_refused(tmp_path):
         keys_of(SetStore.open(tmp_path / "s"))
 
 
-# The frame.
-
-
-def test_near_relatives_lie_side_by_side_and_others_are_aligned():
-    x = np.pad(ANCESTOR, (0, LENGTH - SITES))[None].repeat(4, 0)
-    x[1, 13] = NEW
-    x[2] = np.pad(np.delete(ANCESTOR, [19, 20, 21]), (0, LENGTH - SITES + 3))  # a deletion
-    x[3] = np.pad(np.insert(ANCESTOR, 40, [NEW, NEW]), (0, LENGTH - SITES - 2))  # an insertion
-    made = frame()
-    placed = made.place(x)
-    assert made.aligned == 2
-    np.testing.assert_array_equal(placed[0], ANCESTOR)
-    assert np.flatnonzero(placed[1] != ANCESTOR).tolist() == [13] and placed[1, 13] == NEW
-    gone = np.flatnonzero(placed[2] == GAP)
-    assert len(gone) == 3 and (placed[2][placed[2] != GAP] == np.delete(ANCESTOR, gone)).all()
-    np.testing.assert_array_equal(placed[3], ANCESTOR)
-    made.place(x)
-    assert made.aligned == 2  # each once
-
-
-def test_a_cut_sequence_tells_nothing_of_what_is_missing():
-    x = np.pad(ANCESTOR[5:50], (0, LENGTH - 45))[None]
-    placed = frame().place(x)[0]
-    assert (placed[:5] == PROTEIN.size).all() and (placed[50:] == PROTEIN.size).all()
-    np.testing.assert_array_equal(placed[5:50], ANCESTOR[5:50])
-    assert site_counts(frame(), placed[None])[:5].sum() == 0
-    assert (frame().place(x, whole=True)[0, :5] == GAP).all()  # one that was generated so
-
-
-def test_nothing_is_placed_of_a_sequence_of_other_letters():
-    placed = frame().place(np.full((1, LENGTH), NEW, np.uint8))
-    assert placed.shape == (1, SITES)
-
-
-def test_the_reference_is_the_consensus_of_the_first_month_or_a_file(store, tmp_path):
-    month = keys_of(store).month
-    np.testing.assert_array_equal(frame_of(store, None, month).reference, ANCESTOR)
-    file = tmp_path / "reference.fasta"
-    other = ANCESTOR.copy()
-    other[0] = NEW
-    file.write_text(">reference\n" + PROTEIN.decode(other[None])[0] + "*\n")
-    np.testing.assert_array_equal(frame_of(store, str(file), month).reference, other)
-
-
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"", "found no sequence"),
-        (b">a\n\n", "found no sequence"),
-        (b">a\nMKJ1\n", "found a file that cannot be read"),
-        (b"\x1f\x8b\x08\xff\xfe", "found"),
-        (None, "found a file that cannot be read"),
-    ],
-    ids=["empty", "no letters", "other letters", "no text", "no file"],
-)
-def test_a_reference_that_is_none_is_named(store, tmp_path, content, message):
-    file = tmp_path / "reference.fasta"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(GdeError, match=message) as caught:
-        frame_of(store, str(file), keys_of(store).month)
-    assert str(file) in str(caught.value)
-
-
-def test_the_reference_that_comes_along_is_the_first_spike(store, excerpt):
-    first = next(SeqIO.parse(excerpt("spike") / "spikeprot0430.fasta", "fasta"))
-    assert "Wuhan/Hu-1" in first.id
-    made = frame_of(store, str(ROOT / "resources/references/spike_wuhan_hu_1.fasta"), np.zeros(1))
-    assert PROTEIN.decode(made.reference[None]) == [str(first.seq).rstrip("*")]
-    assert name_of(made, *named(made, "D614G")) == "D614G"
-
-
-def test_names_of_mutations():
-    made = frame()
-    assert named(made, "D14G") == (13, NEW) and name_of(made, 13, NEW) == "D14G"
-    assert named(made, "E14G") is None and named(made, "D614G") is None
-    assert name_of(made, 13, GAP) == "D14-"
-
-
 # Sets, shares, what is near.
 
 
@@ -362,66 +276,3 @@ def test_principal_components_keep_what_regression_sees():
     centred = x - x[fit].mean(0)
     np.testing.assert_allclose(a @ a.T, centred[fit] @ centred[fit].T, atol=1e-6)
     np.testing.assert_allclose(b @ a.T, centred[12:] @ centred[fit].T, atol=1e-6)
-
-
-# Months ahead.
-
-
-def path(kind, months=12, noise=0.05, seed=0):
-    rng = np.random.default_rng(seed)
-    t = np.arange(float(months))
-    mean = {"line": np.stack([t, -0.5 * t], 1), "still": np.zeros((months, 2))}[kind]
-    return t, mean, rng.normal(0, noise, (months, 2))
-
-
-def test_a_line_is_followed_and_noise_is_not():
-    t, mean, noise = path("line")
-    line = chosen_line(Months(t[:9], (mean + noise)[:9]), 3)
-    assert line.window > 2
-    guess = line(Months(t[:9], (mean + noise)[:9]), t[9:])
-    assert np.abs(guess - mean[9:]).max() < 0.2
-    t, mean, noise = path("still")
-    flat = chosen_line(Months(t[:9], noise[:9]), 3)
-    guess = flat(Months(t[:9], noise[:9]), t[9:])
-    assert np.abs(guess).max() < np.abs(PERSISTENCE(Months(t[:9], noise[:9]), t[9:])).max() + 0.05
-
-
-def test_persistence_is_the_last_month():
-    past = Months(np.arange(3.0), np.arange(6.0).reshape(3, 2))
-    np.testing.assert_allclose(PERSISTENCE(past, np.array([4.0, 9.0])), [[4, 5], [4, 5]])
-    np.testing.assert_allclose(Line(2, 0.0)(past, np.array([3.0])), [[6, 7]])
-    np.testing.assert_allclose(Line(3, 1e9)(past, np.array([30.0])), [[2, 3]], atol=1e-6)
-
-
-def test_intervals_hold_the_future_about_as_often_as_they_say():
-    """Random walks with drift, seen through groups of which each is off by noise."""
-    coverage = []
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        months, groups = 24, 8
-        steps = rng.normal(0.3, 0.3, (months, 3)).cumsum(0)
-        month = np.repeat(np.arange(float(months)), groups)
-        z = np.repeat(steps, groups, 0) + rng.normal(0, 0.3, (months * groups, 3))
-        part = np.where(month >= months - 4, "future", "train").astype(object)
-        names = np.array([f"g{i}" for i in range(len(month))])
-        left = []
-        metrics, tables = extrapolation(z, Keys(names, names, month, part), rng, 100, left)
-        coverage.append(metrics["extrapolation/coverage"]["value"])
-        distance = metrics["extrapolation/distance"]
-        assert not left and distance["value"] < distance["baselines"]["mean_of_past"]
-        assert set(tables["future"]["source"]) == {"past", "true", "predicted", "persistence"}
-    assert np.mean(coverage) == pytest.approx(0.95, abs=0.07)
-
-
-def test_without_months_held_out_there_is_no_extrapolation():
-    names = np.array(list("abc"))
-    left = []
-    keys = Keys(names, names, np.arange(3.0), np.array(["train"] * 3, object))
-    assert extrapolation(np.zeros((3, 2)), keys, np.random.default_rng(0), 10, left) == ({}, {})
-    assert left == [("extrapolation", "no month is held out whole")]
-
-
-def test_months_count_alike_however_many_sequences_they_have():
-    differ, known = np.array([[1.0, 0.0], [90.0, 0.0]]), np.array([[1.0, 0.0], [100.0, 4.0]])
-    np.testing.assert_allclose(mean_share(differ, known, np.array([0.0, 1.0])), [0.95, 0.0])
-    np.testing.assert_allclose(mean_share(differ, known, np.zeros(2)), [91 / 101, 0.0])
