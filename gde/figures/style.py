@@ -1,5 +1,7 @@
 """One look for all figures: Okabe-Ito colours, plain axes, and files whose bytes depend on the input only."""
 
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,10 +84,19 @@ def save(figure: Figure, result: dict, svg: Path, png: Path) -> None:
     figure.text(1.0, -0.005, stamp, ha="right", va="top", fontsize=6.5, color=GREY)
     with atomic_path(svg) as a, atomic_path(png) as b:
         figure.savefig(a, format="svg", metadata={"Date": None, "Creator": "gde"}, bbox_inches="tight", pad_inches=0.08)
-        with a.open("a") as f:
-            f.write(f"<!-- {SEAL_TEXT} -->\n")
+        a.write_text(f"{_clips_by_content(a.read_text())}<!-- {SEAL_TEXT} -->\n")
         seal(a)
         figure.savefig(b, format="png", metadata={"Software": None}, dpi=160, bbox_inches="tight", pad_inches=0.08)
+
+
+def _clips_by_content(svg: str) -> str:
+    """Clip paths named by what the file says of them.
+
+    matplotlib names them by all digits of their corners, and the solver of the layout leaves the last to chance.
+    """
+    clips = re.findall(r'<clipPath id="(\w+)">(.*?)</clipPath>', svg, re.DOTALL)
+    names = {old: f"p{hashlib.sha256(content.encode()).hexdigest()[:10]}" for old, content in clips}
+    return re.sub(r'(?<=url\(#)\w+(?=\))|(?<=<clipPath id=")\w+(?=")', lambda found: names.get(found[0], found[0]), svg)
 
 
 def note(text: str) -> Figure:

@@ -1,5 +1,6 @@
 """Figures: the same bytes for the same input, labelled axes, nothing drawn from a damaged table."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from drawing import check_drawn_twice, check_labels, drawn, write_results
 from gde import figures
 from gde.errors import GdeError
 from gde.evaluate import family, samples
+from gde.figures.style import new, save, style
 from gde.integrity import read_sealed_json, write_sealed_json
 from gde.io import write_sums
 
@@ -105,6 +107,22 @@ def test_what_was_not_evaluated_is_said(results, tmp_path, figure, metric):
     write_sealed_json(tmp_path / "metrics.json", result)
     figures.draw(figure, results["mvn"] / "tables", tmp_path / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
     assert (tmp_path / "a.svg").stat().st_size > 0
+
+
+def test_the_last_digit_of_a_layout_is_not_in_the_file(tmp_path):
+    made = []
+    for shift in (0.0, 1e-13):
+        with style():
+            figure, axes = new(1, 2, height=2)
+            figure.set_layout_engine("none")
+            axes[0, 0].set_position([0.1, 0.1 + shift, 0.3, 0.3])
+            axes[0, 0].plot([0, 1], [0, 1])
+            axes[0, 1].bar([0, 1], [1, 2], hatch="//")
+            save(figure, {"run": "t", "data": "real", "seed": 0}, tmp_path / "a.svg", tmp_path / "a.png")
+        made.append((tmp_path / "a.svg").read_text())
+    assert made[0] == made[1]
+    named = re.findall(r'id="(\w+)"', made[0])
+    assert len(set(named)) == len(named) and {*re.findall(r"url\(#(\w+)\)", made[0])} <= {*named}
 
 
 def test_the_list_of_figures_needs_no_matplotlib():
