@@ -57,7 +57,7 @@ class Documents(Section):
     searched: Annotated[int, Field(ge=3)] = Field(2000, description="held-out topics, at most, at random")
     most: Annotated[int, Field(ge=1)] = Field(500, description="documents of a topic that it is known by, at most")
     known: Annotated[int, Field(ge=10)] = Field(
-        5000, description="training documents, at most, that the baselines' words and copies are taken from"
+        5000, description="training documents, at most, that the baselines' words and n-grams are taken from"
     )
     sets: Annotated[int, Field(ge=2)] = Field(
         20, description="held-out topics, at most, that documents are generated for and the classifier tells apart"

@@ -149,7 +149,10 @@ class Epidemic(Section):
     keys: Literal["held_out", "all"] = Field(
         "held_out", description="countries and months that sequences are generated for; `all` where few are held out"
     )
-    least: Count = Field(16, description="real sequences of a month below which it is left out of the sweeps")
+    least: Count = Field(
+        16,
+        description="real sequences of a month to compare with, below which it is left out of the sweeps",
+    )
     most: Annotated[int, Field(ge=10)] = Field(1000, description="real sequences of a month that are compared, at most")
     generated: Annotated[int, Field(ge=10)] = Field(100, description="sequences generated for each month")
     mutations: list[Annotated[str, Field(pattern="^[ACDEFGHIKLMNPQRSTVWY][1-9][0-9]*[ACDEFGHIKLMNPQRSTVWY]$")]] = Field(

@@ -51,27 +51,38 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
     held, there = held_sets(store, options["most"], options["sets"], rng)
     if len(held) < there:
         left.append(("topics", f"{there - len(held)} of {there} held-out topics, beyond evaluation.sets"))
-    own, more = generated(model, store, held, training, names, options, seed, rng)
+    own, more = generated(model, store, held, training, names, options, seed, rng, left)
     tables["left_out"] = left_out_table(left)
     return metrics | own, tables | more
 
 
 def generated(
-    model: Any, store: Any, held: list[Held], training: np.ndarray, names: np.ndarray, options: dict, seed: int, rng
+    model: Any,
+    store: Any,
+    held: list[Held],
+    training: np.ndarray,
+    names: np.ndarray,
+    options: dict,
+    seed: int,
+    rng: np.random.Generator,
+    left: list[tuple[str, str]],
 ) -> Results:
     """Records and tables of what is generated for held-out topics."""
     repeats = options["bootstrap"]
     z = np.stack([embed_rows(model, store, h.context) for h in held])
     made = generate(model, z, options["generated"], seed)
     truth = [read_rows(store, h.target)[0] for h in held]
-    known = [read_rows(store, h.context)[0] for h in held]
     own = names[[h.group for h in held]]
-    metrics, topics = topic_metrics(store, held, made, known, own, rng, repeats)
+    metrics, tables = topic_metrics(made, truth, own, rng, repeats, left)
     other = another(len(held), rng)
 
-    grams, spectra = spectrum_errors(made, truth, known, training, options["ngram"], other)
+    # as many real documents as were generated: fewer are further from the truth
+    n = options["generated"]
+    known = [read_rows(store, rng.choice(h.context, n, replace=n > len(h.context)))[0] for h in held]
+    usual = [training[rng.choice(len(training), n, replace=n > len(training))] for _ in held]
+    grams, spectra = spectrum_errors(made, truth, known, usual, options["ngram"], other)
     metrics["ngrams/distance"] = error_record(grams, rng, repeats)
-    metrics["lengths/error"] = error_record(length_errors(made, truth, known, training, other), rng, repeats)
+    metrics["lengths/error"] = error_record(length_errors(made, truth, known, usual, other), rng, repeats)
     trained = (tokens for tokens, _ in read_split(store, "train"))
     shares = [x.mean() for x in copied_shares([*made, *truth], trained, options["copied"])]
     ours, real = np.array(shares[: len(made)]), np.array(shares[len(made) :])
@@ -89,21 +100,20 @@ def generated(
             "copied [share of runs]": ours,
         }
     )
-    return metrics, {"topics": topics, "words": spectra, "document_scores": scores}
+    return metrics, tables | {"words": spectra, "document_scores": scores}
 
 
 def spectrum_errors(
-    made: list, truth: list, known: list, training: np.ndarray, width: int, other: np.ndarray
+    made: list, truth: list, known: list, training: list, width: int, other: np.ndarray
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Total variation (topics,) between spectra of n-grams of bytes and those of held-out documents, by whose they
-    are: generated ones (`own`), real ones of the topic, all training ones, those generated for another topic. And the
-    mean spectra of what is real and generated."""
-    ours, real, same = ([kmer_profile(x, width, 255) for x in side] for side in (made, truth, known))
-    everything = kmer_profile(training, width, 255)
+    are: generated ones (`own`), real ones of the topic, training ones of all, those generated for another topic. And
+    the mean spectra of what is real and generated."""
+    ours, real, same, usual = ([kmer_profile(x, width, 255) for x in side] for side in (made, truth, known, training))
     errors = {
         "own": [variation(a, b) for a, b in zip(ours, real, strict=True)],
         "ceiling": [variation(a, b) for a, b in zip(same, real, strict=True)],
-        "training_mean": [variation(everything, b) for b in real],
+        "training_mean": [variation(a, b) for a, b in zip(usual, real, strict=True)],
         "other_set": [variation(ours[o], b) for o, b in zip(other, real, strict=True)],
     }
     there = np.flatnonzero(np.mean(real, 0) + np.mean(ours, 0))
@@ -117,16 +127,15 @@ def spectrum_errors(
     return {who: np.array(values) for who, values in errors.items()}, table
 
 
-def length_errors(made: list, truth: list, known: list, training: np.ndarray, other: np.ndarray) -> dict:
+def length_errors(made: list, truth: list, known: list, training: list, other: np.ndarray) -> dict:
     """W1 (topics,) in bytes between lengths and those of held-out documents, by whose, as `spectrum_errors`."""
     from scipy.stats import wasserstein_distance
 
-    ours, real, same = ([lengths(x) for x in side] for side in (made, truth, known))
-    everything = lengths(training)
+    ours, real, same, usual = ([lengths(x) for x in side] for side in (made, truth, known, training))
     errors = {
         "own": [wasserstein_distance(a, b) for a, b in zip(ours, real, strict=True)],
         "ceiling": [wasserstein_distance(a, b) for a, b in zip(same, real, strict=True)],
-        "training_mean": [wasserstein_distance(everything, b) for b in real],
+        "training_mean": [wasserstein_distance(a, b) for a, b in zip(usual, real, strict=True)],
         "other_set": [wasserstein_distance(ours[o], b) for o, b in zip(other, real, strict=True)],
     }
     return {who: np.array(values) for who, values in errors.items()}

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gde.embed import embed_store
 from gde.errors import bad
-from gde.evaluate.epidemic_frame import frame_of, site_counts
+from gde.evaluate.epidemic_frame import Frame, frame_of, site_counts
 from gde.evaluate.epidemic_future import extrapolation
 from gde.evaluate.epidemic_generated import likelihoods, novelty
 from gde.evaluate.epidemic_population import population
@@ -21,7 +21,7 @@ from gde.evaluate.epidemic_sets import FUTURE, Keys, cut_sets, keys_of, views_of
 from gde.evaluate.epidemic_sweeps import sites, sweeps
 from gde.evaluate.lineage import left_out_table
 from gde.evaluate.pca import two_components
-from gde.evaluate.sequence_scores import read_split
+from gde.evaluate.sequence_scores import read_groups
 from gde.evaluate.tables import principal_columns
 from gde.sets.random import seed_of
 
@@ -49,12 +49,10 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
     if found is None:
         left.append(("sweeps, sites, novelty, perplexity", "no month with evaluation.least sequences"))
     else:
-        trained = np.zeros((frame.sites, store.alphabet.known + 1), np.int64)
-        for tokens, _ in read_split(store, "train", 10 * options["known"]):
-            trained += site_counts(frame, frame.place(tokens))
+        months, trained = training_counts(store, keys, frame, 10 * options["known"])
         for own, more in (
-            sweeps(found, frame, trained, options, rng, left),
-            sites(found, frame, trained, options, rng),
+            sweeps(found, frame, trained.sum(0), options, rng, left),
+            sites(found, frame, trained, months, options, rng),
             (novelty(found, store, keys, frame, options, rng), {}),
             (likelihoods(model, store, found, keys, options, rng, left), {}),
         ):
@@ -64,6 +62,18 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
     tables["embedding"] = embedding_map(z, keys, store)
     tables["left_out"] = left_out_table(left)
     return metrics, tables
+
+
+def training_counts(store: Any, keys: Keys, frame: Frame, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Months (m,) and counts (m, R, letters + 1) of letters in about `most` training sequences, of each group by its
+    size and at least one."""
+    groups = store.select(split="train")
+    months, of = np.unique(keys.month[groups], return_inverse=True)
+    counts = np.zeros((len(months), frame.sites, store.alphabet.known + 1), np.int64)
+    for m in range(len(months)):
+        for tokens, _ in read_groups(store, groups[of == m], min(1.0, most / store.sizes[groups].sum())):
+            counts[m] += site_counts(frame, frame.place(tokens))
+    return months, counts
 
 
 def embedding_map(z: np.ndarray, keys: Keys, store: Any) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gde.evaluate.epidemic_sets import FUTURE, Keys
-from gde.evaluate.metrics import LEVEL, bootstrap, record
+from gde.evaluate.metrics import LEVEL, bootstrap, centred_bootstrap, record
 from gde.evaluate.pca import two_components
 from gde.evaluate.tables import principal_columns
 
@@ -101,9 +101,10 @@ def extrapolation(
         some = again(before, rng.integers(len(before), size=len(before)))
         return distance(line(some, of.month), of)
 
+    value = distance(guess, true)
     metric = record(
-        distance(guess, true), n=len(true.month), higher_is_better=False,
-        ci=bootstrap(resampled, len(later), rng, repeats=repeats),
+        value, n=len(true.month), higher_is_better=False,
+        ci=centred_bootstrap(resampled, value, len(later), rng, repeats=repeats, bounds=(0.0, np.inf)),
         baselines={
             "persistence": distance(PERSISTENCE(past, true.month), true),
             "mean_of_past": distance(np.broadcast_to(past.z.mean(0), true.z.shape), true),

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from gde.evaluate.epidemic_frame import Frame
-from gde.evaluate.epidemic_population import Population
+from gde.evaluate.epidemic_population import Population, protocol
 from gde.evaluate.epidemic_sets import Keys
 from gde.evaluate.likelihood import Scored, letter_likelihood, log_prob
 from gde.evaluate.markov import Markov, symbols
-from gde.evaluate.metrics import mean_interval, record
+from gde.evaluate.metrics import mean_interval_of_groups, record
 from gde.evaluate.sequence_scores import read_split
 from gde.evaluate.windows import drawn
 
@@ -23,33 +23,44 @@ def novelty(
 ) -> dict[str, dict]:
     """`novelty/identity`: share of sites at which a generated sequence agrees with the nearest of at most about `known`
     that trained. `novelty/copies`: share of those that are, letter by letter, a training sequence. To come close to:
-    what real sequences of the same groups have; where these trained they are their own copies, and there is no target
-    but that of the groups that did not train."""
+    what real sequences have, as many of each group, of the groups that did not train: others are their own copies."""
     known = frame.place(np.concatenate([x for x, _ in read_split(store, "train", options["known"])]))
-    fresh = np.flatnonzero(keys.part[found.group] != "train")
+    fresh = both_sides(found, keys)
     if not len(fresh):
         return {}
-    near = {}
-    for side in ("generated", "real"):
-        x = np.concatenate([found.placed[side][i] for i in fresh])
-        near[side] = nearest(x[drawn(np.arange(len(x)), COMPARED, rng)], known, frame)
-    reference = np.concatenate([found.placed["real"][i] for i in fresh])
+    group = np.repeat(fresh, [len(found.tokens["generated"][i]) for i in fresh])
+    rows = {i: rng.integers(len(found.tokens["real"][i]), size=len(found.tokens["generated"][i])) for i in fresh}
+
+    def alike(sides: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+        """All generated sequences, and real ones, drawn with replacement, as many of each group."""
+        real = [sides["real"][i][rows[i]] for i in fresh]
+        return {"generated": np.concatenate([sides["generated"][i] for i in fresh]), "real": np.concatenate(real)}
+
+    placed, compared = alike(found.placed), drawn(np.arange(len(group)), COMPARED, rng)
+    near = {side: nearest(x[compared], known, frame) for side, x in placed.items()}
     plain = nearest(np.broadcast_to(frame.reference, (1, frame.sites)), known, frame).mean()
-    scattered = nearest(mixed(reference[drawn(np.arange(len(reference)), COMPARED, rng)], rng), known, frame)
+    scattered = nearest(mixed(placed["real"][compared], rng), known, frame)
     metrics = {
         "novelty/identity": record(
-            near["generated"].mean(), n=len(near["generated"]), target=near["real"].mean(),
-            ci=mean_interval(near["generated"], rng, repeats=options["bootstrap"]),
-            baselines={"reference": plain, "independent_sites": scattered.mean()},
+            near["generated"].mean(), n=len(compared), target=near["real"].mean(),
+            ci=mean_interval_of_groups(near["generated"], group[compared], rng, repeats=options["bootstrap"]),
+            baselines={"reference": plain, "independent_sites": scattered.mean()}, protocol=protocol(options),
         )
     }  # fmt: skip
-    sides = {side: np.concatenate([found.tokens[side][i] for i in fresh]) for side in ("generated", "real")}
-    copied = copies(sides, store)
+    copied = copies(alike(found.tokens), store)
     metrics["novelty/copies"] = record(
-        copied["generated"].mean(), n=len(copied["generated"]), target=copied["real"].mean(),
-        ci=mean_interval(copied["generated"], rng, repeats=options["bootstrap"]),
+        copied["generated"].mean(), n=len(group), target=copied["real"].mean(),
+        ci=mean_interval_of_groups(copied["generated"], group, rng, repeats=options["bootstrap"]),
+        protocol=protocol(options),
     )  # fmt: skip
     return metrics
+
+
+def both_sides(found: Population, keys: Keys) -> np.ndarray:
+    """Places of the groups that did not train and have sequences, real and generated ones: of the smallest groups of a
+    month none is generated."""
+    real, made = (np.array([len(x) for x in found.tokens[side]]) for side in ("real", "generated"))
+    return np.flatnonzero((keys.part[found.group] != "train") & (real > 0) & (made > 0))
 
 
 def mixed(placed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -100,30 +111,32 @@ def likelihoods(
     """`likelihood/letter` of held-out sequences; `perplexity/*` of generated ones, to come close to that of real ones
     of the same groups: under a Markov chain of the training sequences, `markov`, and under the generator itself.
 
-    With `keys: all` held-out sets are embedded from the sequences that are scored, else from others.
+    At most `scored` sequences of each side, as many real as generated ones of a group. With `keys: all` held-out sets
+    are embedded from the sequences that are scored, else from others.
     """
-    chosen = np.flatnonzero(keys.part[found.group] != "train")
+    chosen = drawn(both_sides(found, keys), options["scored"], rng)
     if not len(chosen):
         left.append(("perplexity, likelihood, novelty", "no held-out set among those that sequences are generated for"))
         return {}
     each = max(1, options["scored"] // len(chosen))
-    sets = {
-        side: [Scored(found.z[i], some) for i in chosen if len(some := found.tokens[side][i][:each])]
-        for side in ("real", "generated")
-    }
+    sets: dict[str, list[Scored]] = {"real": [], "generated": []}
+    for i in chosen:
+        made, real = found.tokens["generated"][i][:each], found.tokens["real"][i]
+        sets["generated"].append(Scored(found.z[i], made))
+        sets["real"].append(Scored(found.z[i], real[rng.choice(len(real), len(made), replace=len(made) > len(real))]))
     markov = Markov(options["markov"], store.alphabet.size).fit(read_split(store, "train", COUNTED))
     validation = np.concatenate([x for x, _ in read_split(store, "validation", COUNTED)])
     order = markov.best_order(validation)
     metrics = {}
     metrics["likelihood/letter"], _ = letter_likelihood(model, sets["real"], markov, order, rng, options["bootstrap"])
-    usual = {side: per_letter(sets[side], lambda s: markov.log_prob(s.tokens, order)) for side in sets}
-    metrics["perplexity/markov"] = perplexity(usual, options["bootstrap"], rng, store.alphabet.size)
-    ours = {
-        "real": per_letter(sets["real"], lambda s: log_prob(model, s.z, s.tokens)),
-        "generated": per_letter(sets["generated"], lambda s: log_prob(model, s.z, s.tokens)),
-    }
-    metrics["perplexity/model"] = perplexity(ours, options["bootstrap"], rng, store.alphabet.size)
-    return metrics
+    group = np.repeat(chosen, [len(s.tokens) for s in sets["generated"]])
+    for name, log_probability in (
+        ("markov", lambda s: markov.log_prob(s.tokens, order)),
+        ("model", lambda s: log_prob(model, s.z, s.tokens)),
+    ):
+        nats = {side: per_letter(some, log_probability) for side, some in sets.items()}
+        metrics[f"perplexity/{name}"] = perplexity(nats, group, options["bootstrap"], rng, store.alphabet.size)
+    return {name: metric | {"protocol": protocol(options)} for name, metric in metrics.items()}
 
 
 def per_letter(sets: list[Scored], log_probability: Any) -> np.ndarray:
@@ -131,10 +144,13 @@ def per_letter(sets: list[Scored], log_probability: Any) -> np.ndarray:
     return np.concatenate([-log_probability(s) / symbols(s.tokens) for s in sets])
 
 
-def perplexity(nats: dict[str, np.ndarray], repeats: int, rng: np.random.Generator, letters: int) -> dict[str, Any]:
-    """exp of the mean of nats per letter, of generated sequences beside real ones; uniform letters are the baseline."""
-    low, high = mean_interval(nats["generated"], rng, repeats=repeats)
+def perplexity(
+    nats: dict[str, np.ndarray], group: np.ndarray, repeats: int, rng: np.random.Generator, letters: int
+) -> dict[str, Any]:
+    """exp of the mean of nats per letter, of generated sequences of groups (n,) beside real ones; uniform letters are
+    the baseline."""
+    ends = mean_interval_of_groups(nats["generated"], group, rng, repeats=repeats)
     return record(
-        np.exp(nats["generated"].mean()), n=len(nats["generated"]), target=np.exp(nats["real"].mean()),
-        ci=(np.exp(low), np.exp(high)), chance=float(letters + 1),
+        np.exp(nats["generated"].mean()), n=len(group), target=np.exp(nats["real"].mean()),
+        ci=None if ends is None else tuple(np.exp(ends)), chance=float(letters + 1),
     )  # fmt: skip

@@ -70,6 +70,11 @@ def population(
     return Population(group, keys.month[group], future, own_z, tokens, placed, counts), left
 
 
+def protocol(options: dict) -> str:
+    """What a metric of a population says of itself: with `keys: all`, most groups trained."""
+    return "strict" if options["keys"] == "held_out" else "all_keys"
+
+
 def some_of(rows: list[np.ndarray], most: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Of rows of several groups together at most `most`, at random, group by group."""
     group = np.repeat(np.arange(len(rows)), [len(r) for r in rows])

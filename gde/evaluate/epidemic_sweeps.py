@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gde.evaluate.epidemic_frame import Frame, name_of, named, site_counts
-from gde.evaluate.epidemic_population import Population
+from gde.evaluate.epidemic_population import Population, protocol
 from gde.evaluate.expression_axis import rho
-from gde.evaluate.metrics import bootstrap, record
+from gde.evaluate.metrics import centred_bootstrap, record
 
 SEEN = 2  # sequences that a mutation must be seen in before its share counts
 DRAWN = 40  # times that as many sequences are drawn from the embedded ones as were generated, for the ceiling
@@ -80,9 +80,10 @@ def sweeps(
 ) -> Results:
     """`sweeps/*` and the table of shares.   trained (R, letters + 1) : counts in the training sequences.
 
-    Baselines: the share in all training sequences, `all_months`; the real share in the month before, `month_before`.
-    Ceiling: as many of the sequences that were embedded. Intervals draw groups again. Months held out whole have a
-    metric of their own: no model draws a mutation that it has never seen.
+    Baselines: the share in all training sequences, `all_months`; the real share in the month before, `month_before`,
+    and where that is not known the former. Ceiling: as many of the sequences that were embedded. Intervals draw the
+    groups of the metric's months again. Months held out whole have a metric of their own: no model draws a mutation
+    that it has never seen.
     """
     asked, common = chosen_mutations(found, frame, options, left)
     if not common:
@@ -91,7 +92,10 @@ def sweeps(
     shares = Shares(found, common)
     real, made = shares.by_month("real"), shares.by_month("generated")
     usual = np.array([trained[s, t] / max(trained[s].sum(), 1) for s, t in common])
-    others = {"all_months": np.broadcast_to(usual, real.shape), "month_before": np.vstack([usual, real[:-1]])}
+    others = {
+        "all_months": np.broadcast_to(usual, real.shape),
+        "month_before": month_before(shares.months, real, usual),
+    }
     again = [shares.drawn_again(rng) for _ in range(DRAWN)]
     picked, past = [common.index(m) for m in asked], ~np.isin(shares.months, found.month[found.future])
     metrics = {}
@@ -108,24 +112,40 @@ def sweeps(
         def scored(x: np.ndarray, y: np.ndarray, part: Any = (rows, columns), score: Any = score) -> float:
             return score(*(v[part[0]][:, part[1]] for v in (x, y)))
 
+        value, bounds = scored(made, real), (-1.0 if better else 0.0, 1.0)
         metrics[f"sweeps/{name}"] = record(
-            scored(made, real), n=real[rows][:, columns].size, higher_is_better=better, chance=0.0 if better else None,
-            ci=interval(shares, scored, rng, options["bootstrap"]),
+            value, n=real[rows][:, columns].size, higher_is_better=better, chance=0.0 if better else None,
+            ci=interval(shares, scored, value, shares.months[rows], bounds, rng, options["bootstrap"]),
             baselines={who: scored(x, real) for who, x in others.items()},
             ceiling=float(np.mean([scored(x, real) for x in again])),
-            protocol="strict" if options["keys"] == "held_out" else "all_keys",
+            protocol=protocol(options),
         )  # fmt: skip
     return metrics, {"sweeps": share_table(shares, [name_of(frame, *m) for m in common], real, made)}
 
 
-def interval(shares: Shares, score: Any, rng: np.random.Generator, repeats: int) -> tuple[float, float] | None:
-    """Bootstrap over groups; None of one."""
-    k = len(shares.month)
-    if k < 2:
-        return None
-    return bootstrap(
-        lambda i: score(shares.by_month("generated", i), shares.by_month("real", i)), k, rng, repeats=repeats
-    )
+def month_before(months: np.ndarray, real: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Shares (months, m) of the month before each of `months`, `usual` (m,) where that is not among them."""
+    before = np.vstack([usual, real[:-1]])
+    known = np.diff(months, prepend=-np.inf) == 1
+    return np.where(known[:, None], before, usual)
+
+
+def interval(
+    shares: Shares,
+    score: Any,
+    value: float,
+    months: np.ndarray,
+    bounds: tuple[float, float],
+    rng: np.random.Generator,
+    repeats: int,
+) -> tuple[float, float] | None:
+    """Bootstrap over the groups of `months`; None of one."""
+    own = np.flatnonzero(np.isin(shares.month, months))
+
+    def again(index: np.ndarray) -> float:
+        return score(*(shares.by_month(side, own[index]) for side in ("generated", "real")))
+
+    return centred_bootstrap(again, value, len(own), rng, repeats=repeats, bounds=bounds)
 
 
 def largest(made: np.ndarray, real: np.ndarray) -> float:
@@ -166,12 +186,20 @@ def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.nda
                                        "n_samples [1]"])  # fmt: skip
 
 
-def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, rng: np.random.Generator) -> Results:
+def sites(
+    found: Population,
+    frame: Frame,
+    trained: np.ndarray,
+    months: np.ndarray,
+    options: dict,
+    rng: np.random.Generator,
+) -> Results:
     """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real: the mean
     over months. Of the sites that vary among training or real sequences: chosen by the generated ones they would have a
     negative correlation by themselves.
 
-    Baseline: the training sequences of all months. Ceiling: as many of the embedded sequences, drawn again.
+    trained (m, R, letters + 1) : counts in the training sequences of `months` (m,), which are the baseline. Ceiling: as
+    many of the embedded sequences, drawn again.
     """
     mutated = {side: changed(frame, x) for side, x in found.counts.items()}
     mutated["again"] = changed(frame, drawn_again(found, frame, rng))
@@ -180,7 +208,7 @@ def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, r
         return mean_share(*(x[index] for x in mutated[side]), found.month[index])
 
     real, made, again = (share(side) for side in ("real", "generated", "again"))
-    usual = mean_share(*changed(frame, trained[None]), np.zeros(1))
+    usual = mean_share(*changed(frame, trained), months)
     varies = (usual + real) > 0
     table = pd.DataFrame(
         {
@@ -196,11 +224,15 @@ def sites(found: Population, frame: Frame, trained: np.ndarray, options: dict, r
         def over(index: Any, score: Any = score) -> float:
             return score(share("generated", index)[varies], share("real", index)[varies])
 
+        value = score(made[varies], real[varies])
         metrics[f"sites/{name}"] = record(
-            score(made[varies], real[varies]), n=int(varies.sum()), higher_is_better=True, chance=0.0,
-            ci=bootstrap(over, len(found.group), rng, repeats=options["bootstrap"]) if len(found.group) > 1 else None,
+            value, n=int(varies.sum()), higher_is_better=True, chance=0.0,
+            ci=centred_bootstrap(
+                over, value, len(found.group), rng, repeats=options["bootstrap"], bounds=(-1.0, 1.0)
+            ),
             baselines={"training": score(usual[varies], real[varies])},
             ceiling=score(again[varies], real[varies]),
+            protocol=protocol(options),
         )  # fmt: skip
     return metrics, {"sites": table} if varies.any() else {}
 

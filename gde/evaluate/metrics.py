@@ -70,6 +70,38 @@ def bootstrap(
     return float(low), float(high)
 
 
+def centred_bootstrap(
+    statistic: Callable[[np.ndarray], float],
+    value: float,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    repeats: int,
+    bounds: tuple[float, float],
+) -> tuple[float, float] | None:
+    """`bootstrap` of a statistic that noise moves one way, such as a distance or a correlation: sets drawn again have
+    the noise twice, so the interval is moved by as much as the mean of the resampled values lies beside `value`.
+
+    bounds : smallest and largest value that the statistic can have.   returns None for fewer than two sets.
+    """
+    if n < 2:
+        return None
+    values = np.array([statistic(rng.integers(n, size=n)) for _ in range(repeats)])
+    low, high = np.quantile(values - values.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) + value
+    return float(np.clip(low, *bounds)), float(np.clip(high, *bounds))
+
+
+def mean_interval_of_groups(
+    values: np.ndarray, group: np.ndarray, rng: np.random.Generator, *, repeats: int
+) -> tuple[float, float] | None:
+    """`bootstrap` of the mean of values (n,) of samples of groups (n,): groups are drawn again; None of one."""
+    _, of = np.unique(group, return_inverse=True)
+    total, size = np.bincount(of, values), np.bincount(of)
+    if len(size) < 2:
+        return None
+    return bootstrap(lambda i: total[i].sum() / size[i].sum(), len(size), rng, repeats=repeats)
+
+
 def mean_interval(values: np.ndarray, rng: np.random.Generator, *, repeats: int = 200) -> tuple[float, float]:
     """`bootstrap` of the mean of one value per set, (n,)."""
     values = np.asarray(values, dtype=float)

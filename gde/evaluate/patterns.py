@@ -32,7 +32,9 @@ def evaluate(
 
     geometry/simplex_* : latent distances against W2 in normal approximation between multinomial distributions of one
     trial, the published protocol.   geometry/transport_* : against exact optimal transport between the mixtures, cost
-    the Hamming distance.   Baselines: mean frequencies of 4-mers, and of letters by place, of the same sets.
+    the Hamming distance.
+
+    Baselines, of the same sets: mean frequencies of words (4-mers of DNA, 2-mers of peptides), and of letters by place.
     """
     patterns = law_of(store)
     options, repeats = config["evaluation"], config["evaluation"]["bootstrap"]

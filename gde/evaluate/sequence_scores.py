@@ -52,6 +52,15 @@ def rows_of(store: Any, g: int) -> np.ndarray:
     return np.arange(store.starts[g], store.starts[g] + store.sizes[g])
 
 
+def drawn_rows(store: Any, split: str, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows (n,) of the store, drawn with replacement from all of a split."""
+    groups = store.select(split=split)
+    stops = np.cumsum(store.sizes[groups])
+    drawn = rng.integers(stops[-1], size=n)
+    of = np.searchsorted(stops, drawn, side="right")
+    return store.starts[groups][of] + drawn - (stops[of] - store.sizes[groups][of])
+
+
 def read_rows(store: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Tokens (n, L) at rows (n,) of the store, and their weights (n,) or None."""
     weight = store.weights(rows[None])
@@ -59,9 +68,14 @@ def read_rows(store: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | No
 
 
 def read_split(store: Any, split: str, most: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Chunks of tokens and weights of all sequences of a split; of about `most` of them, from all groups alike."""
+    """Chunks of tokens and weights of all sequences of a split; of about `most` of them, of each group by its size and
+    at least one."""
     groups = store.select(split=split)
-    share = 1.0 if most is None else min(1.0, most / store.sizes[groups].sum())
+    yield from read_groups(store, groups, 1.0 if most is None else min(1.0, most / store.sizes[groups].sum()))
+
+
+def read_groups(store: Any, groups: np.ndarray, share: float) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Chunks of tokens and weights of this share of each of the groups."""
     for g in groups:
         size = int(np.ceil(store.sizes[g] * share))
         for start in range(0, size, ROWS):

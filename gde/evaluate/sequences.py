@@ -1,12 +1,13 @@
 """Evaluation on sequences: labels of held-out sets, and what is generated for them against their own sequences."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from gde.embed import embed_store
+from gde.embed import Chunk, default_rows, embed_store, stream
 from gde.evaluate.donors import column_of, embedding_table
 from gde.evaluate.held_out_labels import label_metrics
 from gde.evaluate.kmers import kmer_profile, longest_words, nearest_identity
@@ -19,6 +20,7 @@ from gde.evaluate.sequence_scores import (
     ROWS,
     Held,
     Summary,
+    drawn_rows,
     gaps,
     held_sets,
     read_rows,
@@ -110,8 +112,8 @@ def _group(store: Any, g: int):
 def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: int, rng) -> Results:
     """Records and tables of what is generated for held-out sets.
 
-    Baselines of the errors: all training sequences, `training_mean`; those generated for another set, `other_set`.
-    Ceiling: as many real sequences of the context.
+    Baselines of the errors, of as many sequences: training ones, `training_mean`; those generated for another set,
+    `other_set`. Ceiling: as many real sequences of the context.
     """
     alphabet, n, repeats = store.alphabet, options["generated"], options["bootstrap"]
     truth = [read_rows(store, h.target) for h in held]
@@ -120,10 +122,10 @@ def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: i
     real = [summarise([t], alphabet, k) for t in truth]
     ours = [summarise([(x, None)], alphabet, k) for x in made]
     again = [summarise([_drawn(store, h.context, n, rng)], alphabet, k) for h in held]
-    trained = summarise(read_split(store, "train"), alphabet, k)
+    trained = [summarise([read_rows(store, drawn_rows(store, "train", n, rng))], alphabet, k) for _ in held]
     gap = {"own": [gaps(a, b) for a, b in zip(ours, real, strict=True)]}
     gap["ceiling"] = [gaps(a, b) for a, b in zip(again, real, strict=True)]
-    gap["training_mean"] = [gaps(trained, b) for b in real]
+    gap["training_mean"] = [gaps(a, b) for a, b in zip(trained, real, strict=True)]
     if len(held) > 1:
         gap["other_set"] = [gaps(ours[o], b) for o, b in zip(another(len(held), rng), real, strict=True)]
     means = {who: {s: np.array([g[s] for g in found]) for s in SCORES} for who, found in gap.items()}
@@ -170,12 +172,21 @@ def _interval(values: np.ndarray, rng, repeats: int) -> tuple[float, float] | No
 
 
 def embed_rows(model: Any, store: Any, rows: np.ndarray) -> np.ndarray:
-    """Embedding (l,) float64 of the sequences at rows (n,) of the store."""
-    tokens, weight = read_rows(store, rows)
-    x = torch.from_numpy(tokens)[None].to(model.device)
-    weight = None if weight is None else torch.from_numpy(weight)[None].to(model.device)
+    """Embedding (l,) float64 of the sequences at rows (n,) of the store, exact and in constant memory."""
+    step = default_rows(model)
+
+    def chunks() -> Iterator[Chunk]:
+        for start in range(0, len(rows), step):
+            tokens, weight = read_rows(store, rows[start : start + step])
+            x = torch.from_numpy(tokens).to(model.device)
+            yield x, torch.zeros(len(x), dtype=torch.int64), None if weight is None else torch.from_numpy(weight)
+
+    if len(rows) > step:
+        return stream(model, chunks, [len(rows)])[0].double().cpu().numpy()
+    x, _, weight = next(chunks())
+    weight = None if weight is None else weight[None].to(x.device)
     with torch.no_grad():
-        return model.encode(x, weight=weight)[0].double().cpu().numpy()
+        return model.encode(x[None], weight=weight)[0].double().cpu().numpy()
 
 
 def generate(model: Any, z: np.ndarray, n: int, seed: int) -> list[np.ndarray]:

@@ -4,14 +4,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gde.figures.read import read_table
-from gde.figures.style import GREY, MODEL, TRUTH, new
+from gde.figures.read import left_out, read_table
+from gde.figures.style import GREY, MODEL, TRUTH, new, note
 
 LONGEST = 40  # letters of a topic's name
 
 
 def draw(tables: Path, result: dict) -> Figure:
     """A row for each topic: share of its real held-out and of its generated documents that are taken for its own."""
+    if (why := left_out(tables, "topics", "topics/")) is not None:
+        return note(why)
     table, _ = read_table(tables, "topics")
     table = table.sort_values(["real", "label"], ascending=[False, True]).reset_index(drop=True)
     figure, axes = new(height=1.4 + 0.2 * len(table), width=6.0)

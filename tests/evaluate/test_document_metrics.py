@@ -11,8 +11,10 @@ from gde.errors import GdeError
 from gde.evaluate.copies import copied_shares, run_hashes
 from gde.evaluate.documents import evaluate, length_errors, shown, spectrum_errors
 from gde.evaluate.metrics import check
+from gde.evaluate.sequence_scores import held_sets, read_rows
 from gde.evaluate.tables import write_tables
 from gde.evaluate.text_views import TextViews
+from gde.evaluate.topics import topic_metrics
 from gde.prepare.pubmed import prepare
 from gde.sets.store import SetStore
 
@@ -68,6 +70,29 @@ def test_generated_documents_are_judged_by_a_classifier_of_real_ones(good, blind
     assert other["value"] == pytest.approx(other["chance"], abs=0.25)
 
 
+def test_the_ceiling_and_the_baseline_are_of_as_many_documents(made):
+    """Few documents are far from the truth, whoever wrote them."""
+    few, many = (evaluate(TopicModel(made[1]), made[0], config(generated=n), 0)[0]["ngrams/distance"] for n in (3, 24))
+    for side in (lambda m: m["ceiling"], lambda m: m["baselines"]["training_mean"]):
+        assert side(few) > 1.15 * side(many)
+
+
+def test_what_the_embedding_saw_is_no_easier_to_recognise(made):
+    """A model that gives back the documents it was given is as good as real documents, not better."""
+    store = made[0]
+    held = held_sets(store, 100, 6, np.random.default_rng(0))[0]
+    seen, truth = (
+        [read_rows(store, rows)[0] for rows in side] for side in ([h.context for h in held], [h.target for h in held])
+    )
+    noise = np.random.default_rng(0)
+    blurred = [np.where(noise.random(x.shape) < 0.55, noise.integers(97, 123, x.shape), x) for x in [*seen, *truth]]
+    seen, truth = blurred[: len(seen)], blurred[len(seen) :]
+    metrics, _ = topic_metrics(seen, truth, np.array([str(i) for i in range(6)]), noise, 20, [])
+    recognised = metrics["topics/generated"]
+    assert recognised["chance"] + 0.1 < recognised["ceiling"] < 0.9
+    assert recognised["value"] == pytest.approx(recognised["ceiling"], abs=0.12)
+
+
 def test_a_model_that_copies_is_found_out(made):
     store, words = made
 
@@ -91,7 +116,12 @@ def test_the_few_documents_of_the_excerpt_are_enough(tmp_path, excerpt, made):
     metrics, tables = evaluate(BlindModel(made[1]), SetStore.open(tmp_path / "sets"), config(set_size=2), 0)
     check(metrics)
     missing = set(METRICS["documents"]) - set(metrics)
-    assert missing <= {"retrieval/purity", "retrieval/recall_10"} and missing <= set(tables["left_out"]["group"])
+    assert missing <= {
+        "retrieval/purity",
+        "retrieval/recall_10",
+        "topics/classifier",
+        "topics/generated",
+    } and missing <= set(tables["left_out"]["group"])
     assert metrics["retrieval/recall_1"]["n"] >= 3
 
 
@@ -119,10 +149,11 @@ def test_spectra_and_lengths_of_equal_documents_are_equal():
     x = TEXT.pad(["abcabc", "abd"], 8)
     y = TEXT.pad(["zzzzzzzz"] * 2, 8)
     other = np.array([1, 0])
-    errors, table = spectrum_errors([x, y], [x, y], [x, y], np.concatenate([x, y]), 2, other)
+    both = [np.concatenate([x, y])] * 2
+    errors, table = spectrum_errors([x, y], [x, y], [x, y], both, 2, other)
     assert errors["own"].tolist() == [0, 0] and errors["other_set"].tolist() == [1, 1]
     assert set(table["label"]) == {"ab", "bc", "ca", "bd", "zz"}
-    lengths = length_errors([x, y], [x, y], [x, y], np.concatenate([x, y]), other)
+    lengths = length_errors([x, y], [x, y], [x, y], both, other)
     assert lengths["own"].tolist() == [0, 0] and lengths["other_set"].tolist() == [3.5, 3.5]
     assert shown(0, 2) == "\\x01\\x01" and shown(96 * 255 + 31, 2) == "a\\x20"
 

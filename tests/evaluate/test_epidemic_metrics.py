@@ -61,6 +61,10 @@ def test_every_metric_is_there_and_finite(found):
             check_table(name, table)
         assert set(tables) == {"months", "sweeps", "sites", "future", "embedding", "left_out"}
         assert all(m["ci"][0] <= m["ci"][1] for m in metrics.values())
+        for name in metrics:
+            if name.startswith(("sweeps", "sites", "extrapolation/distance")):
+                low, high = metrics[name]["ci"]
+                assert low <= metrics[name]["value"] <= high, name
 
 
 def test_month_and_country_are_read_by_who_sees_them(found):
@@ -168,7 +172,8 @@ def test_sequences_without_the_sites_are_no_success(store, letter):
 def test_all_keys_where_few_are_held_out(store):
     with torch.no_grad():
         metrics, tables = evaluate(SiteModel(), store, config(keys="all", least=48), 0)
-    assert metrics["sweeps/error"]["protocol"] == "all_keys"
+    for name in ("sweeps/error", "sites/pearson", "novelty/identity", "likelihood/letter", "perplexity/model"):
+        assert metrics[name]["protocol"] == "all_keys", name
     assert tables["sweeps"]["month [months]"].nunique() == MONTHS
 
 

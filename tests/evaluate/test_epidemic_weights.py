@@ -1,0 +1,129 @@
+"""Real and generated sequences of a population weigh alike, and what is drawn again for an interval is its own."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from epidemics import ANCESTOR, LENGTH, PROTEIN, SiteModel, config, epidemic_store
+
+from gde.evaluate import sequences as sequence_metrics
+from gde.evaluate.epidemic import training_counts
+from gde.evaluate.epidemic_frame import Frame, site_counts
+from gde.evaluate.epidemic_generated import both_sides, likelihoods, novelty
+from gde.evaluate.epidemic_population import Population
+from gde.evaluate.epidemic_sets import Keys, keys_of
+from gde.evaluate.epidemic_sweeps import Shares, average, interval, month_before, sites
+
+FRAME = Frame(ANCESTOR, PROTEIN)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return epidemic_store(tmp_path_factory.mktemp("epidemic") / "sets")
+
+
+def drawn(share: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Sequences (n, L), of which about a share differs from the ancestor's, the usual one, at a tenth of the sites."""
+    x = np.tile(FRAME.reference, (n, 1)).astype(np.uint8)
+    changed = rng.random(n) < share
+    letters = rng.integers(1, 20, x[changed].shape)
+    x[changed] = np.where(rng.random(x[changed].shape) < 0.1, letters, x[changed])
+    return np.pad(x, ((0, 0), (0, LENGTH - x.shape[1])))
+
+
+def population_of(real: list[np.ndarray], made: list[np.ndarray], month: list[float]) -> Population:
+    k, tokens = len(real), {"real": real, "generated": made, "embedded": real}
+    placed = {side: [FRAME.place(x) for x in some] for side, some in tokens.items()}
+    counts = {side: np.stack([site_counts(FRAME, x) for x in some]) for side, some in placed.items()}
+    z = np.zeros((k, SiteModel.latent_dim))
+    return Population(np.arange(k), np.array(month), np.zeros(k, bool), z, tokens, placed, counts)
+
+
+def keys_for(found: Population, part: str = "test") -> Keys:
+    names = np.array([f"g{i}" for i in found.group])
+    return Keys(names, names, found.month, np.full(len(names), part, object))
+
+
+def test_a_month_of_many_sequences_weighs_as_much_on_both_sides(store):
+    """The same laws on both sides: values are their targets, however many real sequences a month has."""
+    rng = np.random.default_rng(0)
+    share, sizes = [0.1, 0.9, 0.9], [900, 40, 40]
+    found = population_of(
+        [drawn(s, n, rng) for s, n in zip(share, sizes, strict=True)], [drawn(s, 60, rng) for s in share], [0, 1, 2]
+    )
+    options = config()["evaluation"]
+    metrics = novelty(found, store, keys_for(found), FRAME, options, rng)
+    identity = metrics["novelty/identity"]
+    assert identity["value"] == pytest.approx(identity["target"], abs=0.01)
+    assert identity["value"] < 0.97  # of all real sequences together it were .99
+    # groups are drawn again, of which there are three, and not sequences
+    assert identity["ci"][1] - identity["ci"][0] > 0.03
+
+
+def test_groups_of_which_nothing_is_generated_are_left_out(store):
+    rng = np.random.default_rng(0)
+    real = [drawn(0.5, n, rng) for n in (30, 2, 30)]
+    found = population_of(real, [drawn(0.5, 10, rng), drawn(0.5, 0, rng), drawn(0.5, 10, rng)], [0, 0, 1])
+    assert both_sides(found, keys_for(found)).tolist() == [0, 2]
+    assert both_sides(found, keys_for(found, "train")).tolist() == []
+    options, left = config()["evaluation"], []
+    with torch.no_grad():
+        metrics = likelihoods(SiteModel(), store, found, keys_for(found), options | {"scored": 1}, rng, left)
+    assert metrics["perplexity/model"]["n"] == 1 and metrics["perplexity/model"]["ci"] is None and not left
+
+
+def test_the_month_before_is_no_earlier_one():
+    months, real = np.array([1.0, 2.0, 12.0]), np.array([[0.1], [0.2], [0.3]])
+    assert month_before(months, real, np.array([0.7]))[:, 0].tolist() == [0.7, 0.1, 0.7]
+
+
+def test_an_interval_draws_the_groups_of_its_months():
+    """Two groups of one month among many of others: none of the draws is without them."""
+    rng = np.random.default_rng(0)
+    real = [drawn(0.0, 20, rng) for _ in range(8)]
+    found = population_of(real, [drawn(1.0, 20, rng) for _ in range(8)], [*range(6), 6, 6])
+    varied = np.argwhere(found.counts["generated"].sum(0) > 0)
+    shares = Shares(found, [(int(s), int(t)) for s, t in varied if t != FRAME.reference[s]])
+
+    def score(made: np.ndarray, truth: np.ndarray) -> float:
+        return average(made[shares.months == 6], truth[shares.months == 6])
+
+    value = score(shares.by_month("generated"), shares.by_month("real"))
+    low, high = interval(shares, score, value, np.array([6.0]), (0.0, 1.0), rng, 100)
+    assert 0.5 * value < low <= value <= high
+    assert interval(shares, score, value, np.array([1.0]), (0.0, 1.0), rng, 100) is None
+
+
+def test_the_baseline_of_sites_counts_months_alike(store):
+    """A month with most of the training sequences is one month; the truth is a mean over months, too."""
+    rng = np.random.default_rng(0)
+    real = [drawn(share, 300, rng) for share in (0.0, 1.0)]
+    found = population_of(real, real, [0, 1])
+    many = np.stack([40 * found.counts["real"][0], found.counts["real"][1]])
+    metrics, _ = sites(found, FRAME, many, np.array([0.0, 1.0]), config(keys="all")["evaluation"], rng)
+    assert metrics["sites/pearson"]["baselines"]["training"] == pytest.approx(1.0)
+    assert metrics["sites/pearson"]["protocol"] == "all_keys"
+    months, counts = training_counts(store, keys_of(store), FRAME, 10**6)
+    trained = store.select(split="train")
+    assert months.tolist() == sorted(set(keys_of(store).month[trained]))
+    assert counts.sum((0, 2)).max() <= store.sizes[trained].sum() and counts.sum() > 0
+
+
+def test_a_large_group_is_embedded_in_parts(store, monkeypatch):
+    model, rows = SiteModel(), np.arange(40)
+    with torch.no_grad():
+        whole = sequence_metrics.embed_rows(model, store, rows)
+    parts = []
+    stream = SimpleNamespace(n=0)
+
+    def streamed(_, chunks, sizes):
+        parts.extend(len(x) for x, _, _ in chunks())
+        assert sizes == [len(rows)]
+        stream.n += 1
+        return torch.from_numpy(whole)[None]
+
+    monkeypatch.setattr(sequence_metrics, "default_rows", lambda model: 16)
+    monkeypatch.setattr(sequence_metrics, "stream", streamed)
+    sequence_metrics.embed_rows(model, store, rows)
+    assert parts == [16, 16, 8] and stream.n == 1
