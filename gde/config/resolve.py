@@ -5,6 +5,7 @@ Order, later wins: the experiment's file, its preset, config/config.yaml, --conf
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from gde.config.datasets import SEQUENCES
 from gde.config.errors import explain_all, kind_of, nearest, show, submodels, unknown
 from gde.config.experiment import Budget, Config, Experiment, Presets, evaluation_of
 from gde.config.load import Tree, from_snakemake, merge, read_yaml
+from gde.config.starts import start_of
 from gde.errors import GdeError, bad
 from gde.io import sha256_json
 
@@ -230,10 +232,13 @@ def _smoke(base: Tree) -> Tree:
 
 
 def with_kinds(tree: Tree) -> Tree:
-    """Write out the default kinds, so that a preset or override merges into them."""
+    """Write out the default kinds, so that a preset or override merges into them; of sequences also the sections that
+    are not there, since what is small for vectors is large for them."""
     data = dict(tree.data)
     dataset = data.get("dataset")
     kind = str(dataset.get("kind")) if isinstance(dataset, dict) else ""
+    if kind in SEQUENCES:
+        data = started(data, start_of(kind))
     encoder, generator = ("dna_conv", "hyenadna") if kind in SEQUENCES else ("resnet", "flow")
     defaults = {"encoder": encoder, "generator": generator, "objective": "reconstruction"}
     defaults["evaluation"] = evaluation_of(kind)
@@ -257,6 +262,12 @@ def with_kinds(tree: Tree) -> Tree:
                 training[section] = {"kind": kind, **value}
         data["training"] = training
     return Tree(data, tree.marks)
+
+
+def started(data: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
+    """Settings laid on those that they start from; a section that names its kind takes the old one's place."""
+    own = {k for k, v in data.items() if isinstance(v, dict) and "kind" in v}
+    return merge(Tree({k: v for k, v in deepcopy(start).items() if k not in own}), Tree(data)).data
 
 
 def _validate(tree: Tree) -> Experiment:

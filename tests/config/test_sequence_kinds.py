@@ -1,5 +1,7 @@
 """Which encoders, generators, evaluations and mixers go with sequences, and which with vectors."""
 
+from pathlib import Path
+
 import pytest
 from helpers import data, project, write
 
@@ -7,6 +9,7 @@ from gde.config import resolve
 from gde.config.stored import check_architecture, check_resolved
 from gde.errors import GdeError
 
+ROOT = Path(__file__).resolve().parents[2]
 MINE = {"dataset": {"kind": "sequences", "path": "mine.fasta", "groupby": ["tissue"]}}
 NEIGHBOURS = {"kind": "neighbours", "along": "day"}
 
@@ -27,6 +30,27 @@ def test_sequences_have_defaults_of_their_own(tmp_path):
     }
     check_resolved(config, "config.json")
     check_resolved({k: v for k, v in config.items() if k != "evaluation"}, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [("virus", {"source": "gisaid", "sequences": "mine.fasta"}), ("pfam", {"path": "mine.fasta"}), ("pubmed", {})],
+)
+def test_data_of_a_shipped_kind_start_from_its_settings(tmp_path, kind, given):
+    """Else sequences of a thousand letters would meet the defaults of vectors, and the memory would end."""
+    config, shipped = resolved(tmp_path, {"dataset": {"kind": kind} | given}), resolve(kind, {}, ROOT)
+    for section in ("encoder", "generator", "latent_dim", "mixer", "objective", "training"):
+        assert config[section] == shipped[section], section
+
+
+def test_sequences_start_small_and_what_is_given_counts(tmp_path):
+    config = resolved(tmp_path, MINE | {"training": {"steps": 7}, "generator": {"layers": 3}, "latent_dim": 5})
+    assert (config["training"]["steps"], config["generator"]["layers"], config["latent_dim"]) == (7, 3, 5)
+    assert config["training"]["n_sets"] * config["training"]["set_size"] <= 256 and config["encoder"]["pool"] > 1
+    assert config["generator"]["subsample"] <= 4
+    assert resolve("mine", {"mine": {"generator": {"layers": 4}}}, tmp_path)["generator"]["subsample"] <= 4
+    smoke = resolve("mine", {"preset": "smoke"}, tmp_path)
+    assert smoke["training"]["steps"] == 60 and smoke["training"]["n_sets"] == config["training"]["n_sets"]
 
 
 @pytest.mark.parametrize(
