@@ -46,7 +46,8 @@ def missing_files(experiments: dict[str, dict[str, Any]], root: Path) -> Iterato
             if not ((root / path).is_file() or os.path.normpath(path) in converted):
                 where = f"config/experiments/{name.partition('/')[0]}.yaml: {key}"
                 remedy = "correct the path; it is relative to the working directory"
-                yield bad(where, f"no file {path!r}", "an existing file", remedy)
+                found = f"a directory, {path!r}" if (root / path).is_dir() else f"no file {path!r}"
+                yield bad(where, found, "an existing file", remedy)
 
 
 def unwritable(results: Path) -> Iterator[GdeError]:

@@ -155,6 +155,9 @@ def test_files_of_users_and_of_sources(project):
         "config/experiments/mine.yaml: dataset.path: found no file 'gone.h5ad'",
         "resources/login/a.h5ad: found no such file",
     ]
+    Path("folder").mkdir()
+    write("there", dataset={"kind": "h5ad", "path": "folder", "groupby": ["x"]})
+    assert "found a directory, 'folder'" in lines(check(Path(), Path("results"), ["there"]).problems)[0]
     assert lines(check(Path(), Path("results"), ["spikes"]).problems) == [
         "config/experiments/spikes.yaml: evaluation.reference: found no file 'away.fasta'"
     ]

@@ -130,7 +130,8 @@ def _one(error: dict, model: type[BaseModel], tree: Tree) -> GdeError:
     if models or kind in ("model_type", "model_attributes_type", "dict_type"):
         remedy = f"write {{kind: {value}}}" if value in map(kind_of, models) else README
         return bad(where, show(value), "a mapping of keys", remedy)
-    return bad(where, show(value), _expected(error), README)
+    whole = isinstance(value, float) and value.is_integer() and _expected(error).startswith("a whole number")
+    return bad(where, show(value), _expected(error), f"write {int(value)}" if whole else README)
 
 
 def _rule(ctx: dict, path: tuple, tree: Tree) -> GdeError:
@@ -160,4 +161,6 @@ def _expected(error: dict) -> str:
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         sign = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}[kind]
         return f"a number {sign} {next(iter(ctx.values()))}"
+    if kind == "string_pattern_mismatch":
+        return f"a text of the form {ctx['pattern']}"
     return words.get(kind, error["msg"].removeprefix("Input should be ").lower())

@@ -35,7 +35,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     out, path = Path(out), Path(cfg["path"]).expanduser()
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    file = SequenceFile(path, ["accession", "family"], fields=HEADER)
+    file = SequenceFile(path, ["accession", "family"], fields=HEADER, fixed=True)
     counts = Counts()
     for records in file.chunks():
         counts.add(records, file)

@@ -63,7 +63,9 @@ class SequenceFile:
         fields: str | None = None,
         sequence: str = "sequence",
         name: str | None = None,
+        fixed: bool = False,
     ):
+        self.fixed = fixed
         self.path, self.wanted, self.sequence, self.name = path, list(dict.fromkeys(wanted)), sequence, name
         check_file(path, EXPECTED, "correct the path")
         ending = ending_of(path)
@@ -82,7 +84,7 @@ class SequenceFile:
         if not self.table and known is not None:
             for column in self._columns():
                 if column not in known:
-                    raise unknown("dataset.fields", column, known)
+                    raise unknown(f"{path}: what its headers tell by dataset.fields", column, known)
 
     def _columns(self) -> list[str]:
         return [*self.wanted, *([] if self.name in (None, *self.wanted) else [self.name])]
@@ -114,7 +116,9 @@ class SequenceFile:
             number += 1
             try:
                 record = next(parsed, None)
-            except ValueError as e:  # Biopython's, of FASTQ; GdeError is none
+            except GdeError:  # the file's, which says more
+                raise
+            except ValueError as e:  # Biopython's, of FASTQ
                 found = f"no whole FASTQ record ({str(e).rstrip('.')})"
                 raise bad(f"{self.where(number)}, before line {lines.number}", found, "whole records", REMEDY) from e
             if record is None:
@@ -125,7 +129,7 @@ class SequenceFile:
             try:
                 values = self._parse(header)
             except NoFit as e:
-                remedy = "correct the header, or dataset.fields"
+                remedy = "correct the header" if self.fixed else "correct the header, or dataset.fields"
                 raise bad(self.where(number), f"the header {_short(header)!r}", str(e), remedy) from e
             yield self._checked(number, values, text)
 
@@ -135,7 +139,9 @@ class SequenceFile:
                 found = f"no value of {column!r}" if column in values else f"no {column!r}"
                 known = ", ".join(f"{k}={v}" for k, v in values.items())
                 expected = f"one in every record (there are {_short(known)})"
-                raise bad(self.where(number, values.get(NAME)), found, expected, "fill it in, or take the record out")
+                other = "" if self.table else ", or set dataset.fields to how headers are written"
+                remedy = f"fill it in, take the record out{other}"
+                raise bad(self.where(number, values.get(NAME)), found, expected, remedy)
         name = values[self.name or NAME]
         if not text:
             raise bad(

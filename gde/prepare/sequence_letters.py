@@ -11,6 +11,7 @@ from gde.sets.ragged import padded
 
 # Letters that stand for several, or are too rare for the alphabet (U, O of proteins)
 SEVERAL = {"dna": b"RYSWKMBDHV", "protein": b"BZJUO", "text": b""}
+PROTEIN_ONLY = set("EFILPQ")
 STOP = "*"  # that proteins may end with
 WEIGHT_LIMIT = float(np.finfo(np.float32).max)
 
@@ -82,7 +83,9 @@ class Encoder:
             several = letter.upper().encode("ascii", "replace") in SEVERAL[self.alphabet.name]
             allowed = f"set dataset.other_letters: {self.alphabet.unknown}, or correct it"
             remedy = allowed if several else "correct it, or take the record out"
-            if letter in "Uu" and self.alphabet.name == "dna":
+            if self.alphabet.name == "dna" and PROTEIN_ONLY & set(records.texts[row].upper()):
+                remedy = "set dataset.alphabet: protein, if these are proteins, or correct it"
+            elif letter in "Uu" and self.alphabet.name == "dna":
                 remedy = "write T for U: RNA as DNA"
             expected = self.alphabet.described
             raise first_fault(records, file, row, f"{letter!r} at position {place + 1}", expected, remedy)

@@ -21,9 +21,18 @@ class Tally:
         self.records = 0
         self.dropped, self.mended = dict.fromkeys(dropped, 0), dict.fromkeys(mended, 0)
         self.reasons = list(dropped)
+        self._first: dict[str, str] = {}
 
     def drop(self, reason: str, count: int = 1) -> None:
         self.dropped[reason] += int(count)
+
+    def example(self, reason: str, what: str) -> None:
+        """The first record of a reason, for messages."""
+        self._first.setdefault(reason, what)
+
+    def _said(self, reason: str) -> str:
+        first = f" (the first: {self._first[reason]})" if reason in self._first else ""
+        return f"{self._words[reason]}{first}"
 
     def sieve(self, reasons: Sequence[tuple[str, np.ndarray]], m: int) -> np.ndarray:
         """Places of those of m records to which no reason applies; the others count for the first one that does.
@@ -50,14 +59,14 @@ class Tally:
 
     def listed(self) -> str:
         """Those reasons that there were, in words."""
-        return ", ".join(f"{n} {self._words[reason]}" for reason, n in self.dropped.items() if n) or "none left out"
+        return ", ".join(f"{n} {self._said(reason)}" for reason, n in self.dropped.items() if n) or "none left out"
 
     def tell(self, path: Path) -> None:
         """A line of the log for the file, and one for each reason that there was."""
         log.info("%s: %d records, %d left out", path, self.records, self.records - self.kept)
         for reason, count in (self.dropped | self.mended).items():
             if count:
-                log.info("  %d %s: %s", count, "left out" if reason in self.dropped else "kept", self._words[reason])
+                log.info("  %d %s: %s", count, "left out" if reason in self.dropped else "kept", self._said(reason))
 
     def meta(self) -> dict:
         """For meta.json."""

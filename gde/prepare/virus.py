@@ -110,7 +110,9 @@ class Groups:
         self.dropped = {self.name(c): n for c, n in sizes.items() if n < cfg["min_size"]}
         if not cells:
             found = f"no group of {cfg['min_size']} or more spikes"
-            raise bad(where, found, "groups of min_size or more", "lower dataset.min_size, or group by month alone")
+            finer = ", or group by month alone" if self.by_country else ""
+            remedy = f"lower dataset.min_size{finer}" if sizes else "give the file that dataset.source says"
+            raise bad(where, found, "groups of min_size or more", remedy)
         self.future = max(c % MONTHS for c in cells) - cfg["last_months"]
         self._code = self._split(cells, counts, where)
         log.info("%d groups of %d or more, %d smaller left out", len(cells), cfg["min_size"], len(self.dropped))

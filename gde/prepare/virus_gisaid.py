@@ -46,6 +46,9 @@ def read(cfg: dict, path: Path, countries: Countries, tally: Tally) -> Iterator[
         day = np.array([days[own[DATE]] for own in fields])
         country = np.array([countries[own[-1]] for own in fields])
         unread = np.array([not own[ID] for own in fields]) & odd
+        if unread.any():
+            i = int(unread.argmax())
+            tally.example(HEADER, f"record {block.first + i}, {block.headers[i][:80].decode('latin-1')!r}")
         reasons = [(HEADER, unread)]
         if hosts is not None:
             reasons.append((OTHER_HOST, np.array([own[HOST].strip().lower() not in hosts for own in fields])))

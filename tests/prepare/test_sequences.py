@@ -162,11 +162,16 @@ BROKEN = [
     ("a.fasta", HTML, "an HTML page"),
     ("a.fasta", FASTQ, "line 1: found '@s00.0"),
     ("a.fastq", FASTA, "line 1: found '>s00.0"),
-    ("a.fasta", FASTA[:-5], "cut"),  # within the last record
+    ("a.fasta", FASTA[:-5], "a.fasta: found a last line without an end"),  # within the last record
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nMKLE\n", 1)), "'M' at .*set dataset.alphabet: protein"),
     ("a.fasta", FASTA + ">s99 donor=D00;tissue=blood;copies=1\n", r"record 73 \(s99\): found no letters"),
     ("a.fasta", third(FASTA, ">", lambda r: r.splitlines()[0] + "\n"), r"record 3 \(s00.2\): found no letters"),
     ("a.fasta", third(FASTA, ">", lambda r: "\n" + r.split("\n", 1)[1]), "record 3: found a header without a name"),
-    ("a.fasta", third(FASTA, ">", lambda r: r.replace("tissue=", "organ=")), r"record 3 \(s00.2\): found no 'tissue'"),
+    (
+        "a.fasta",
+        third(FASTA, ">", lambda r: r.replace("tissue=", "organ=")),
+        r"record 3 \(s00.2\): found no 'tissue'.*, or set dataset.fields",
+    ),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("D00", "")), r"record 3 \(s00.2\): found no value of 'donor'"),
     ("a.fasta", third(FASTA, ">", lambda r: r + "\n"), "line [0-9]+: found a blank line"),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nAC-GT\n", 1)), r"s00.2\): found '-' at position 3"),
@@ -216,7 +221,7 @@ def test_damaged_gzip_is_an_error(tmp_path, damage):
         ("donor", "names in braces"),
         ("{donor}{tissue}", "nothing between"),
         ("{donor}|{donor}", "twice"),
-        ("{name} {donor}|{tissue}", "dataset.fields: found no 'copies'|copies"),
+        ("{name} {donor}|{tissue}", "what its headers tell by dataset.fields: found no 'copies'"),
         ("{name}/{donor}/{tissue}/{copies}", "the header"),
     ],
 )

@@ -228,6 +228,11 @@ BROKEN = {
     "gz that is cut": ("a.fasta.gz", gzip.compress(FASTA * 99)[:-9], "a damaged or cut gzip file"),
     "xz that is cut": ("a.fasta.xz", lzma.compress(FASTA * 99)[:-9], "a damaged or cut xz file"),
     "zst that is another": ("a.fasta.zst", gzip.compress(FASTA), "found a gzip file, expected a zstd file"),
+    "other headers": (
+        "a.fasta",
+        b">sp|P0DTC2 Spike\n" + b"ACDEFGHIKL\n" * 127,
+        r"without the fields of a header \(the first: record 1, 'sp\|P0DTC2 Spike'\).*the file that dataset.source says",
+    ),
     "all too few": ("a.fasta", FASTA * 2, r"1 of a name that was there before\): found no group of 3 or more spikes"),
 }
 
