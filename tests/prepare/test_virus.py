@@ -231,7 +231,7 @@ BROKEN = {
     "other headers": (
         "a.fasta",
         b">sp|P0DTC2 Spike\n" + b"ACDEFGHIKL\n" * 127,
-        r"without the fields of a header \(the first: record 1, 'sp\|P0DTC2 Spike'\).*the file that dataset.source says",
+        r"the fields of a header \(the first: record 1, 'sp\|P0DTC2 Spike'\).*the file that dataset.source says",
     ),
     "all too few": ("a.fasta", FASTA * 2, r"1 of a name that was there before\): found no group of 3 or more spikes"),
 }
