@@ -91,7 +91,6 @@ def _tar_members(archive: Path, file: tarfile.TarFile) -> Iterator[tuple[str, IO
         if not (member.isreg() or member.isdir()):
             raise _hostile(archive, member.name, "a link or device")
         _refuse_path(archive, member.name)
-        tarfile.data_filter(member, os.curdir)  # Python's own checks, on top of ours
         yield member.name, None if member.isdir() else file.extractfile(member)
     file.fileobj.seek(file.offset)
     if file.fileobj.read(len(END)) != END:  # where tarfile merely stops, as at a damaged head
