@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gde import commands
+from gde import __version__, commands
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
 
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = argparse.ArgumentParser(prog="gde", description="Embeddings of distributions: look at runs, use models.")
+    top.add_argument("--version", action="version", version=f"gde {__version__}")
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(function: Any, name: str, text: str) -> argparse.ArgumentParser:

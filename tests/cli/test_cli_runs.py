@@ -1,11 +1,13 @@
 """`gde list`, `show`, `compare` and `clean` of trained runs, and one line for every mistake."""
 
 import shutil
+from importlib.metadata import version
 
 import pytest
 import yaml
 from projects import edit, id_of, train
 
+from gde.cli import main
 from gde.sets.layout import store_digest
 
 
@@ -122,3 +124,9 @@ def test_clean_spares_unfinished_and_current_runs(project, run):
     assert {p.name for p in (project / "results/runs").iterdir()} == {current, newest}
     assert other not in (current, newest)
     assert (project / "results/runs" / newest / "checkpoints").is_dir()
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"gde {version('gde')}\n"
