@@ -22,9 +22,9 @@ def line_blocks(
 
     expected : what the file should be, for messages.   utf8 : False lets a plain file begin with bytes that are none.
     Raises GdeError for a file that is absent, empty, of another kind or not packed as its ending says, a packed file
-    that is damaged or cut, and a last line without an end.
+    that is damaged or cut, lines of an old Macintosh, and a last line without an end.
     """
-    rest, empty = bytearray(), True
+    rest, empty, ended = bytearray(), True, False
     with unpacked(path, expected, remedy, utf8=utf8) as file:
         if file.kind == "a gzip file":
             check_bgzf_end(path, remedy)
@@ -33,12 +33,15 @@ def line_blocks(
             cut = block.rfind(b"\n") + 1
             rest += block[:cut] if cut else block
             if cut:
+                ended = True
                 yield bytes(rest)
                 rest = bytearray(block[cut:])
             elif len(rest) > LONGEST_LINE:
                 raise bad(path, f"a line of more than {LONGEST_LINE} bytes", expected, remedy)
     if empty:
         raise bad(path, "an empty file", expected, remedy)
+    if b"\r" in rest and not ended:
+        raise bad(path, "lines that end with carriage returns alone", "line feeds", "convert it: tr '\\r' '\\n'")
     if rest:
         found = f"a last line without an end, {bytes(rest[:40]).decode(errors='replace')!r}"
         raise bad(path, found, "whole lines", f"the file was cut: {remedy}")

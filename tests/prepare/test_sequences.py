@@ -163,6 +163,7 @@ BROKEN = [
     ("a.fasta", FASTQ, "line 1: found '@s00.0"),
     ("a.fastq", FASTA, "line 1: found '>s00.0"),
     ("a.fasta", FASTA[:-5], "a.fasta: found a last line without an end"),  # within the last record
+    ("a.fasta", FASTA.replace("\n", "\r"), "carriage returns alone"),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nMKLE\n", 1)), "'M' at .*set dataset.alphabet: protein"),
     ("a.fasta", FASTA + ">s99 donor=D00;tissue=blood;copies=1\n", r"record 73 \(s99\): found no letters"),
     ("a.fasta", third(FASTA, ">", lambda r: r.splitlines()[0] + "\n"), r"record 3 \(s00.2\): found no letters"),
