@@ -53,6 +53,7 @@ def of_excerpt(root: Path, options: argparse.Namespace) -> Goals:
         "virus", epidemic.evaluate, root, options,
         dataset={"source": "gisaid", "sequences": str(path), "groupby": ["month"], "min_size": 3, "last_months": 0,
                  "split": {"by": "sample", "fractions": [0.8, 0.1, 0.1]}},
+        mixer={"kind": "dirichlet_k", "k": 2, "alpha": 0.3},  # six groups: more sets of a single month
         evaluation={"keys": "all", "least": 3, "generated": 10 if options.quick else 400},
     )  # fmt: skip
     shares = tables["sweeps"].query("label == 'D614G'")
