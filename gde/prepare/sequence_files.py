@@ -52,6 +52,7 @@ class SequenceFile:
 
     wanted : columns (of a header's fields, or of the table).   fields : see `header_fields`.   sequence : a table's
     column of sequences.   name : column or field of the names; None = a header's own, a table's row number.
+    fixed : `fields` are those of a public file, and no setting that messages could point to.
     GdeError for a file that is absent or of another kind, and columns that it has not.
     """
 
@@ -139,7 +140,7 @@ class SequenceFile:
                 found = f"no value of {column!r}" if column in values else f"no {column!r}"
                 known = ", ".join(f"{k}={v}" for k, v in values.items())
                 expected = f"one in every record (there are {_short(known)})"
-                other = "" if self.table else ", or set dataset.fields to how headers are written"
+                other = "" if self.table or self.fixed else ", or set dataset.fields to how headers are written"
                 remedy = f"fill it in, take the record out{other}"
                 raise bad(self.where(number, values.get(NAME)), found, expected, remedy)
         name = values[self.name or NAME]

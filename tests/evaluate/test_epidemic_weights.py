@@ -1,7 +1,5 @@
 """Real and generated sequences of a population weigh alike, and what is drawn again for an interval is its own."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,8 @@ from gde.evaluate.epidemic_generated import both_sides, likelihoods, novelty
 from gde.evaluate.epidemic_population import Population
 from gde.evaluate.epidemic_sets import Keys, keys_of
 from gde.evaluate.epidemic_sweeps import Shares, average, interval, month_before, sites
+from gde.evaluate.sequence_scores import read_rows
+from gde.model import GDE
 
 FRAME = Frame(ANCESTOR, PROTEIN)
 
@@ -110,20 +110,22 @@ def test_the_baseline_of_sites_counts_months_alike(store):
     assert counts.sum((0, 2)).max() <= store.sizes[trained].sum() and counts.sum() > 0
 
 
-def test_a_large_group_is_embedded_in_parts(store, monkeypatch):
-    model, rows = SiteModel(), np.arange(40)
-    with torch.no_grad():
-        whole = sequence_metrics.embed_rows(model, store, rows)
-    parts = []
-    stream = SimpleNamespace(n=0)
+def test_a_large_group_is_embedded_in_parts_and_alike(store, monkeypatch):
+    built = {"encoder": {"kind": "dna_conv", "hidden": 4, "layers": 2, "readout": "places"}, "latent_dim": 3}
+    built |= {
+        "generator": {"kind": "gpt", "hidden": 8, "layers": 1},
+        "tokens": {"alphabet": "protein", "length": LENGTH},
+    }
+    model = GDE(built, mean=[0.0] * LENGTH, scale=[1.0] * LENGTH).eval()
+    rows = np.arange(40)
+    whole, sizes = sequence_metrics.embed_rows(model, store, rows), []
 
-    def streamed(_, chunks, sizes):
-        parts.extend(len(x) for x, _, _ in chunks())
-        assert sizes == [len(rows)]
-        stream.n += 1
-        return torch.from_numpy(whole)[None]
+    def read(store, rows):
+        sizes.append(len(rows))
+        return read_rows(store, rows)
 
     monkeypatch.setattr(sequence_metrics, "default_rows", lambda model: 16)
-    monkeypatch.setattr(sequence_metrics, "stream", streamed)
-    sequence_metrics.embed_rows(model, store, rows)
-    assert parts == [16, 16, 8] and stream.n == 1
+    monkeypatch.setattr(sequence_metrics, "read_rows", read)
+    parts = sequence_metrics.embed_rows(model, store, rows)
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+    assert max(sizes) == 16 and np.abs(whole).max() > 1e-3
