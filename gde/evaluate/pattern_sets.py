@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from gde.distances.exact import solve_ot
 from gde.errors import bad
 from gde.evaluate.kmers import kmer_profile
+from gde.evaluate.sequences import embed_rows
 from gde.evaluate.simplex import STEPS, simplex_grid
 from gde.sets.motifs import Motifs
 from gde.sets.patterns import Patterns
@@ -79,27 +79,13 @@ def sets_of(
             rows = int(store.starts[cases.group[w]]) + rng.permutation(there)[:wanted]
             own.append(rows[: drawn[w]])
             others.append(rows[drawn[w] :])
-        x, _ = store.gather(np.concatenate(own)[None])
-        z.append(embed_one(model, x[0].numpy()))
+        chosen = np.concatenate(own)
+        x, _ = store.gather(chosen[None])
+        z.append(embed_rows(model, store, chosen))
         kmers.append(kmer_profile(x[0].numpy(), patterns.kmer, patterns.letters))
         letters.append((x[0].numpy()[:, :, None] == np.arange(1, patterns.letters + 1)).mean(0).ravel())
         rest.append(store.gather(np.concatenate(others)[None])[0][0].numpy())
     return np.stack(z), {"kmer_mean": np.stack(kmers), "one_hot_mean": np.stack(letters)}, rest
-
-
-def embed_one(model: Any, tokens: np.ndarray) -> np.ndarray:
-    """Embedding (l,) float64 of one set (n, L), exact whatever its size."""
-    from gde.embed import default_rows, stream
-
-    step = default_rows(model)
-
-    def chunks():
-        for start in range(0, len(tokens), step):
-            x = torch.from_numpy(tokens[start : start + step]).to(model.device)
-            yield x, torch.zeros(len(x), dtype=torch.int64), None
-
-    with torch.no_grad():
-        return stream(model, chunks, [len(tokens)])[0].double().cpu().numpy()
 
 
 def draw_tokens(store: Any, split: str, most: int, rng: np.random.Generator) -> np.ndarray:
