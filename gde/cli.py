@@ -11,6 +11,7 @@ from typing import Any
 from gde import __version__, commands
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
+from gde.memory import memory_errors
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     args = parser().parse_args(argv)
     try:
-        return args.command(args) or 0
+        with memory_errors():
+            return args.command(args) or 0
     except GdeError as e:
         print(f"gde: {e}", file=sys.stderr)
         return 2

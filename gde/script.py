@@ -14,6 +14,7 @@ from typing import IO, Any
 from gde.errors import GdeError
 from gde.io import storage_errors
 from gde.lock import LOCKS
+from gde.memory import memory_errors
 from gde.sole_writer import sole_writer
 
 EXIT = 2
@@ -101,7 +102,8 @@ def job(snakemake: Any) -> Iterator[Any]:
         if place := slurm_place():
             logging.info(place)
         try:
-            yield snakemake
+            with memory_errors():
+                yield snakemake
         except GdeError as e:
             say(e, sys.stderr, log)
             sys.exit(EXIT)
