@@ -54,7 +54,8 @@ def of_excerpt(root: Path, options: argparse.Namespace) -> Goals:
         dataset={"source": "gisaid", "sequences": str(path), "groupby": ["month"], "min_size": 3, "last_months": 0,
                  "split": {"by": "sample", "fractions": [0.8, 0.1, 0.1]}},
         mixer={"kind": "dirichlet_k", "k": 2, "alpha": 0.3},  # six groups: more sets of a single month
-        evaluation={"keys": "all", "least": 3, "generated": 10 if options.quick else 400},
+        training={"validate_every": 10**6},  # 33 sequences for validation choose a step by chance: the last counts
+        evaluation={"keys": "all", "least": 3, "generated": 10 if options.quick else 1000},
     )  # fmt: skip
     shares = tables["sweeps"].query("label == 'D614G'")
     shares = shares.pivot(index="month [months]", columns="source", values="share [share of sequences]")

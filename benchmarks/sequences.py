@@ -23,7 +23,7 @@ from gde.encoders.dna_conv import DnaConv
 from gde.generators.autoregressive import Autoregressive
 from gde.model import n_parameters
 from gde.nets.drawing import draw
-from gde.nets.letters import without_empty
+from gde.nets.letters import possible
 from gde.nets.registry import build
 from gde.sets.random import ShardRandom
 
@@ -64,7 +64,7 @@ def draw_fully(generator: Autoregressive, z: Tensor, *, seed: int) -> Tensor:
     for t in range(generator.dim):
         logits = generator.scores(generator.hidden_states(vectors, condition.films)[:, -1])
         if t == 0:
-            logits = without_empty(logits[:, None])[:, 0]
+            logits = possible(logits[:, None])[:, 0]
         token = draw(logits, temperature=1.0, top_p=1.0, generator=random)
         out[:, t] = token
         letters = generator.letters(token)[:, None]

@@ -15,7 +15,8 @@ CONTEXT = "letters at the beginning that count with context_weight in the loss, 
 CONTEXT_WEIGHT = "their weight; low where what comes behind them is in question, as in reads behind genomic context"
 SITES = (
     "rank of a law of each place, linear in the embedding and in the letters before, that the network starts from; for "
-    "sequences that lie side by side, such as versions of one protein; 0 = none"
+    "sequences that lie side by side, such as versions of one protein. The letter that stands for any (X, N) is then "
+    "missing, neither learned nor drawn; 0 = none"
 )
 TopP = Annotated[float, Field(gt=0, le=1)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

@@ -53,7 +53,7 @@ def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Resul
         for own, more in (
             sweeps(found, frame, trained.sum(0), options, rng, left),
             sites(found, frame, trained, months, options, rng),
-            (novelty(found, store, keys, frame, options, rng), {}),
+            (novelty(found, store, keys, frame, options, rng, left), {}),
             (likelihoods(model, store, found, keys, options, rng, left), {}),
         ):
             metrics, tables = metrics | own, tables | more

@@ -8,8 +8,8 @@ import numpy as np
 from gde.evaluate.epidemic_frame import Frame
 from gde.evaluate.epidemic_population import Population, protocol
 from gde.evaluate.epidemic_sets import Keys
-from gde.evaluate.likelihood import Scored, letter_likelihood, log_prob
-from gde.evaluate.markov import Markov, symbols
+from gde.evaluate.likelihood import Scored, letter_likelihood, letters_known, log_prob
+from gde.evaluate.markov import Markov
 from gde.evaluate.metrics import mean_interval_of_groups, record
 from gde.evaluate.sequence_scores import read_split
 from gde.evaluate.windows import drawn
@@ -19,11 +19,18 @@ COUNTED = 20_000  # sequences, at most about, that the Markov chain is of, and t
 
 
 def novelty(
-    found: Population, store: Any, keys: Keys, frame: Frame, options: dict, rng: np.random.Generator
+    found: Population,
+    store: Any,
+    keys: Keys,
+    frame: Frame,
+    options: dict,
+    rng: np.random.Generator,
+    left: list[tuple[str, str]],
 ) -> dict[str, dict]:
     """`novelty/identity`: share of sites at which a generated sequence agrees with the nearest of at most about `known`
-    that trained. `novelty/copies`: share of those that are, letter by letter, a training sequence. To come close to:
-    what real sequences have, as many of each group, of the groups that did not train: others are their own copies."""
+    that trained. `novelty/copies`: share of those that are, letter by letter, a training sequence, of the sequences
+    without a missing letter. To come close to: what real sequences have, as many of each group, of the groups that did
+    not train: others are their own copies."""
     known = frame.place(np.concatenate([x for x, _ in read_split(store, "train", options["known"])]))
     fresh = both_sides(found, keys)
     if not len(fresh):
@@ -47,10 +54,15 @@ def novelty(
             baselines={"reference": plain, "independent_sites": scattered.mean()}, protocol=protocol(options),
         )
     }  # fmt: skip
-    copied = copies(alike(found.tokens), store)
+    tokens = alike(found.tokens)
+    whole = {side: (x <= store.alphabet.known).all(1) for side, x in tokens.items()}  # a letter missing, and it is none
+    copied = copies({side: x[whole[side]] for side, x in tokens.items()}, store)
+    if not all(map(len, copied.values())):
+        left.append(("novelty/copies", "no sequence without a missing letter among the real or the generated ones"))
+        return metrics
     metrics["novelty/copies"] = record(
-        copied["generated"].mean(), n=len(group), target=copied["real"].mean(),
-        ci=mean_interval_of_groups(copied["generated"], group, rng, repeats=options["bootstrap"]),
+        copied["generated"].mean(), n=len(copied["generated"]), target=copied["real"].mean(),
+        ci=mean_interval_of_groups(copied["generated"], group[whole["generated"]], rng, repeats=options["bootstrap"]),
         protocol=protocol(options),
     )  # fmt: skip
     return metrics
@@ -119,29 +131,31 @@ def likelihoods(
         left.append(("perplexity, likelihood, novelty", "no held-out set among those that sequences are generated for"))
         return {}
     each = max(1, options["scored"] // len(chosen))
+    known = letters_known(model)
     sets: dict[str, list[Scored]] = {"real": [], "generated": []}
     for i in chosen:
         made, real = found.tokens["generated"][i][:each], found.tokens["real"][i]
-        sets["generated"].append(Scored(found.z[i], made))
-        sets["real"].append(Scored(found.z[i], real[rng.choice(len(real), len(made), replace=len(made) > len(real))]))
+        sets["generated"].append(Scored(found.z[i], made, known=known))
+        real = real[rng.choice(len(real), len(made), replace=len(made) > len(real))]
+        sets["real"].append(Scored(found.z[i], real, known=known))
     markov = Markov(options["markov"], store.alphabet.size).fit(read_split(store, "train", COUNTED))
     validation = np.concatenate([x for x, _ in read_split(store, "validation", COUNTED)])
-    order = markov.best_order(validation)
+    order = markov.best_order(validation, known)
     metrics = {}
     metrics["likelihood/letter"], _ = letter_likelihood(model, sets["real"], markov, order, rng, options["bootstrap"])
     group = np.repeat(chosen, [len(s.tokens) for s in sets["generated"]])
     for name, log_probability in (
-        ("markov", lambda s: markov.log_prob(s.tokens, order)),
+        ("markov", lambda s: s.under(markov, order)),
         ("model", lambda s: log_prob(model, s.z, s.tokens)),
     ):
         nats = {side: per_letter(some, log_probability) for side, some in sets.items()}
-        metrics[f"perplexity/{name}"] = perplexity(nats, group, options["bootstrap"], rng, store.alphabet.size)
+        metrics[f"perplexity/{name}"] = perplexity(nats, group, options["bootstrap"], rng, known or store.alphabet.size)
     return {name: metric | {"protocol": protocol(options)} for name, metric in metrics.items()}
 
 
 def per_letter(sets: list[Scored], log_probability: Any) -> np.ndarray:
     """Nats per letter (n,) of all sequences of the sets."""
-    return np.concatenate([-log_probability(s) / symbols(s.tokens) for s in sets])
+    return np.concatenate([-log_probability(s) / np.maximum(s.symbols, 1) for s in sets])
 
 
 def perplexity(

@@ -16,7 +16,7 @@ class Scored:
     (m,) or None.
 
     covered (m, L), ended (m,) : the part of each sequence that likelihoods are of, and whether of its end, too; None =
-    of all.
+    of all. known : letters above it are missing, and not scored; None = there are none.
     """
 
     z: np.ndarray
@@ -24,16 +24,26 @@ class Scored:
     weight: np.ndarray | None = None
     covered: np.ndarray | None = None
     ended: np.ndarray | None = None
+    known: int | None = None
 
     @property
     def part(self) -> np.ndarray:
         """The tokens (m, L) that likelihoods are of."""
         return self.tokens if self.covered is None else self.covered
 
+    @property
+    def symbols(self) -> np.ndarray:
+        """How many letters and ends of each sequence are scored (m,)."""
+        return symbols(self.part, self.ended, self.known)
+
+    def under(self, markov: Markov, order: int) -> np.ndarray:
+        """Log-probability (m,) of what is scored, in nats, under a Markov chain."""
+        return markov.log_prob(self.part, order, ended=self.ended, known=self.known)
+
     def per_symbol(self, log_prob: np.ndarray) -> float:
         """Nats per letter, ends counted as letters, from those of each sequence (m,)."""
         weight = np.ones(len(self.tokens)) if self.weight is None else self.weight
-        return float((weight * log_prob).sum() / (weight * symbols(self.part, self.ended)).sum())
+        return float((weight * log_prob).sum() / (weight * self.symbols).sum())
 
 
 def log_prob(model: Any, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -44,8 +54,14 @@ def log_prob(model: Any, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         return model.generator.log_prob(x, one)[0].double().cpu().numpy()
 
 
+def letters_known(model: Any) -> int | None:
+    """The letters that a generator has a law of, where those above it are missing to it; None = all."""
+    return getattr(model.generator, "known", None)
+
+
 def beginnings(model: Any, one: Scored) -> Scored:
-    """The same, with the part of the sequences that `log_prob` is of."""
+    """The same, with the part of the sequences, and the letters, that `log_prob` is of."""
+    one = replace(one, known=letters_known(model))
     if not hasattr(model.generator, "covered"):  # of kinds that see them whole
         return one
     x = torch.from_numpy(np.ascontiguousarray(one.tokens))
@@ -71,13 +87,14 @@ def letter_likelihood(
     """
     sets = [beginnings(model, one) for one in sets]
     own = np.array([s.per_symbol(log_prob(model, s.z, s.tokens)) for s in sets])
-    baselines = {"markov": np.mean([s.per_symbol(markov.log_prob(s.part, order, ended=s.ended)) for s in sets])}
+    baselines = {"markov": np.mean([s.per_symbol(s.under(markov, order)) for s in sets])}
     if len(sets) > 1:
         other = another(len(sets), rng)
         baselines["other_set"] = np.mean(
             [s.per_symbol(log_prob(model, sets[o].z, s.tokens)) for s, o in zip(sets, other, strict=True)]
         )
-    baselines["uniform"] = -np.log(markov.base)
+    known = letters_known(model)
+    baselines["uniform"] = -np.log(markov.base if known is None else known + 1)
     ci = bootstrap(lambda i: own[i].mean(), len(own), rng, repeats=repeats) if len(own) > 1 else None
     found = record(own.mean(), n=len(own), higher_is_better=True, ci=ci, baselines=baselines, ceiling=ceiling)
     return found, own

@@ -9,12 +9,13 @@ from gde.sets.alphabet import lengths
 ROWS = 1 << 15  # sequences that are counted or scored together
 
 
-def symbols(tokens: np.ndarray, ended: np.ndarray | None = None) -> np.ndarray:
-    """What a model predicts of each sequence of tokens (n, L): its letters, and its end where it is shorter than L, or
-    of these only where `ended` (n,) says so."""
+def symbols(tokens: np.ndarray, ended: np.ndarray | None = None, known: int | None = None) -> np.ndarray:
+    """How much a model predicts of each sequence of tokens (n, L): its letters, but for those above `known`, and its
+    end where it is shorter than L, or of these only where `ended` (n,) says so."""
     letters = lengths(tokens)
     there = letters < tokens.shape[1]
-    return letters + (there if ended is None else there & ended)
+    count = letters + (there if ended is None else there & ended)
+    return count if known is None else count - (tokens > known).sum(1)
 
 
 class Markov:
@@ -40,12 +41,23 @@ class Markov:
                     counts += np.bincount(cell, share, minlength=counts.size).reshape(counts.shape)
         return self
 
-    def log_prob(self, tokens: np.ndarray, order: int | None = None, *, ended: np.ndarray | None = None) -> np.ndarray:
+    def log_prob(
+        self,
+        tokens: np.ndarray,
+        order: int | None = None,
+        *,
+        ended: np.ndarray | None = None,
+        known: int | None = None,
+    ) -> np.ndarray:
         """Log-probability (n,) in nats of each sequence of tokens (n, L), from at most `order` letters before.
 
-        ended : as of `symbols`.
+        ended : as of `symbols`. known : letters above it are not predicted, and no other symbol is taken for them; None
+        = there are none.
         """
         table = self._log_table(self.order if order is None else order)
+        if known is not None:
+            table[:, : known + 1] -= np.log(np.exp(table[:, : known + 1]).sum(1, keepdims=True))
+            table[:, known + 1 :] = 0.0
         out = np.zeros(len(tokens))
         for start in range(0, len(tokens), ROWS):
             part = tokens[start : start + ROWS]
@@ -53,9 +65,9 @@ class Markov:
             out[start : start + len(part)] = np.bincount(row, table[context % len(table), symbol], minlength=len(part))
         return out
 
-    def best_order(self, tokens: np.ndarray) -> int:
-        """The order under which sequences (n, L) that were not counted are likeliest."""
-        return int(np.argmax([self.log_prob(tokens, k).sum() for k in range(self.order + 1)]))
+    def best_order(self, tokens: np.ndarray, known: int | None = None) -> int:
+        """The order under which sequences (n, L) that were not counted are likeliest; `known` as in `log_prob`."""
+        return int(np.argmax([self.log_prob(tokens, k, known=known).sum() for k in range(self.order + 1)]))
 
     def _log_table(self, order: int) -> np.ndarray:
         p = np.full((1, self.base), 1 / self.base)

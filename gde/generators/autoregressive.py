@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gde.generators.base import check_counts, fresh_random
 from gde.nets.drawing import check_drawing, draw, drawing
-from gde.nets.letters import choose_samples, cleaned, letters_nll, without_empty
+from gde.nets.letters import choose_samples, cleaned, letters_nll, possible
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_condition import Condition, Film, SequenceCondition
 from gde.nets.site_logits import SiteLogits
@@ -19,7 +19,7 @@ ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together
 NUMBERS_AT_ONCE = {"cpu": 2**28, "cuda": 2**32}  # kept for them, 1 and 16 GiB: fewer sequences where they are long
 STATES = 32  # vectors of a place that a layer has at once, at most; the next one takes their room
 LOGITS = 3  # times that the logits are there: as they come, with the first place closed, and their log-softmax
-LINKS = 2  # times more where places have logits of their own
+LINKS = 4  # times more where places have logits of their own, and expect letters by them
 LETTER_SD = 0.02  # of the vectors of letters at first: nearly uniform predictions
 LOOK = 16  # places between two looks whether all sequences have ended
 
@@ -38,7 +38,7 @@ class Autoregressive(nn.Module):
     places : units of a sequence at most, where they are not its letters; None = `dim`.
     context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
     sites : rank of the logits of each place, and of its links to those before, beside those of the network; 0 = without
-        (`SiteLogits`).
+        (`SiteLogits`). They take the alphabet's last letter for any: it is missing, neither learned nor drawn.
     """
 
     NORMS_OF_A_LAYER = 2
@@ -67,6 +67,7 @@ class Autoregressive(nn.Module):
         check_drawing(temperature, top_p)
         self.dim, self.vocabulary, self.temperature, self.top_p = dim, vocabulary, temperature, top_p
         self.subsample, self.places = subsample, dim if places is None else places
+        self.known = vocabulary - 1 if sites else None  # letters above it stand for any
         self.length = prefix + self.places - 1  # of the network: nothing follows the last letter
         self.kept = 2 * layers * hidden * self.length  # numbers of the caches of a sequence
         logits = (LOGITS + LINKS * bool(sites)) * self.places * (vocabulary + 1)
@@ -78,7 +79,7 @@ class Autoregressive(nn.Module):
         self.letters = nn.Embedding(vocabulary + 1, hidden)
         nn.init.normal_(self.letters.weight, std=LETTER_SD)
         norms = self.NORMS_OF_A_LAYER * layers + 1
-        own = SiteLogits(self.places, vocabulary + 1, latent_dim, sites) if sites else None
+        own = SiteLogits(self.places, vocabulary + 1, latent_dim, sites, self.known) if sites else None
         self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=norms, sites=own)
 
     def fit(self, x: Tensor) -> None:
@@ -101,6 +102,7 @@ class Autoregressive(nn.Module):
         x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : chooses the `subsample`. Without
         gradients (validation) all samples count.
         """
+        alone = self._sites_alone(x, z, mask, weight) if torch.is_grad_enabled() else 0.0
         if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
             keys = (rng or fresh_random(x)).rand(*x.shape[:2])
             x, mask = choose_samples(x, mask, weight, self.subsample, keys)
@@ -111,7 +113,19 @@ class Autoregressive(nn.Module):
         words = self.words(flat)
         logits = self.logits(words, self.condition(z).of_rows(rows))
         ended = (flat == 0).any(-1)  # not of what fills its row: it may go on
-        nll = letters_nll(logits, words, weight=self.place_weights(z.device), ended=ended).view(x.shape[:2])
+        nll = self._nll(logits, words, weight=self.place_weights(z.device), ended=ended).view(x.shape[:2])
+        return sample_mean(nll / self.dim, mask, weight) + alone
+
+    def _nll(self, logits: Tensor, x: Tensor, **options: Any) -> Tensor:
+        """`letters_nll` of the letters that have a law."""
+        return letters_nll(logits, x, known=self.known, **options)
+
+    def _sites_alone(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None) -> Tensor | float:
+        """The loss of the places' own law, without the network: of all sequences of the sets, since it costs little,
+        where the network sees a subsample. It is what shares of single letters are learned from."""
+        if self.condition.sites is None:
+            return 0.0
+        nll = self.condition.sites.nll(self.condition.sites(z), cleaned(x, mask), self.place_weights(z.device))
         return sample_mean(nll / self.dim, mask, weight)
 
     def place_weights(self, device: torch.device) -> Tensor | None:
@@ -130,7 +144,7 @@ class Autoregressive(nn.Module):
         scores = self.scores(h[:, self.condition.prefix - 1 :])
         if condition.sites is None:
             return scores
-        return scores + condition.sites + self.condition.sites.linked(x)
+        return scores + condition.sites + self.condition.sites.linked(x, condition.sites)
 
     def scores(self, h: Tensor) -> Tensor:
         """Logits (..., v + 1) of what the network gives, (..., h); class 0 is the end mark."""
@@ -154,12 +168,13 @@ class Autoregressive(nn.Module):
 
     @torch.no_grad()
     def log_prob(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Log-probability of each sequence in nats: x (b, n, L), z (b, l) -> (b, n); 0 behind the mask."""
+        """Log-probability of each sequence in nats, of its letters up to `known`: x (b, n, L), z (b, l) -> (b, n); 0
+        behind the mask."""
         x = cleaned(x, mask)
         flat, found = x.flatten(0, 1), x.new_zeros(x.shape[0] * x.shape[1], dtype=torch.float32)
         for part, of in self._pieces(len(z), x.shape[1], z.device, self.scored):
             words, ended = self.words(flat[part]), (flat[part] == 0).any(-1)
-            found[part] = -letters_nll(self.logits(words, self.condition(z[of])), words, ended=ended)
+            found[part] = -self._nll(self.logits(words, self.condition(z[of])), words, ended=ended)
         return found.view(x.shape[:2])
 
     @torch.no_grad()
@@ -203,7 +218,8 @@ class Autoregressive(nn.Module):
         """
         rows = len(condition.prefix)
         out = torch.zeros(rows, self.places, dtype=torch.long, device=condition.prefix.device)
-        h, step, sites, said = None, self.start(rows, condition.films), self.condition.sites, 0.0
+        h, step, sites = None, self.start(rows, condition.films), self.condition.sites
+        said, expected = 0.0, None if sites is None else sites.expected(condition.sites)
         for vector in condition.prefix.unbind(1):
             h = step(vector)
         running = torch.ones(rows, dtype=torch.bool, device=out.device)
@@ -212,14 +228,16 @@ class Autoregressive(nn.Module):
             if sites is not None:
                 logits = logits + condition.sites[:, t] + (said @ sites.follows[t] if t else 0.0)
             if t == 0:
-                logits = without_empty(logits[:, None])[:, 0]
+                logits = possible(logits[:, None])[:, 0]
+            if self.known is not None:
+                logits[:, self.known + 1 :] = -math.inf
             if begun is not None and t < begun.shape[1]:
                 token = begun[:, t]
             else:
                 token = torch.where(running, draw(logits, **options), 0)
             out[:, t] = token
             running = token != 0
-            said = said if sites is None else said + sites.said(token, t)
+            said = said if sites is None else said + sites.said(token, expected, t)
             if t + 1 == self.places or (t % LOOK == LOOK - 1 and not running.any()):
                 break
             letters = self.letters(token)

@@ -9,7 +9,7 @@ from gde.generators.base import check_counts, fresh_random
 from gde.generators.cvae import LOG_RANGE
 from gde.nets.drawing import check_drawing, draw, drawing
 from gde.nets.evidence import WarmedUp, kl_to_standard
-from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, without_empty
+from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, possible
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_blocks import FilmConvBlock
 from gde.nets.sequence_condition import Film
@@ -149,6 +149,6 @@ class DnaVae(WarmedUp):
         for part in torch.arange(len(out), device=z.device).split(ROWS_AT_ONCE[z.device.type]):
             rows = part // n
             code = torch.randn(len(part), self.code_dim, generator=generator, device=z.device, dtype=z.dtype)
-            logits = without_empty(self.decode(code, z[rows], self.films(z, rows)))
+            logits = possible(self.decode(code, z[rows], self.films(z, rows)))
             out[part] = cut_at_end(draw(logits, generator=generator, **options)).to(torch.uint8)
         return out.view(len(z), n, self.dim)

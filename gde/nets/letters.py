@@ -19,26 +19,41 @@ def cleaned(x: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.where(kept, x, 0).long()
 
 
-def letters_nll(logits: Tensor, x: Tensor, *, weight: Tensor | None = None, ended: Tensor | None = None) -> Tensor:
+def letters_nll(
+    logits: Tensor,
+    x: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ended: Tensor | None = None,
+    known: int | None = None,
+) -> Tensor:
     """Negative log-likelihood of the letters and the end mark of each sequence, in nats.
 
     logits : (..., L, v + 1); x : (..., L) int64 as `cleaned` gives.   returns (...,) float32; 0 for a row without
     letters. What stands after the end has no part in it. weight (L,) : of every place; None = 1.
     ended (...,) bool : rows whose end mark counts; None = all.
+    known : letters above it stand for any: they are missing, as if nobody had looked; None = there are none.
     """
-    scored = pad(x[..., :-1], (1, 0), value=1) != 0
-    scored = scored & (x[..., :1] != 0)
-    if ended is not None:
-        scored = scored & ((x != 0) | ended[..., None])
-    nll = cross_entropy(without_empty(logits.float()).flatten(0, -2), x.flatten(), reduction="none").view(x.shape)
-    nll = torch.where(scored, nll, 0.0)
+    told = x if known is None else torch.where(x > known, 0, x)
+    nll = cross_entropy(possible(logits.float(), known).flatten(0, -2), told.flatten(), reduction="none").view(x.shape)
+    nll = torch.where(scored(x, ended=ended, known=known), nll, 0.0)
     return (nll if weight is None else nll * weight).sum(-1)
 
 
-def without_empty(logits: Tensor) -> Tensor:
-    """The logits (..., L, v + 1) with the end mark made impossible in the first place."""
+def scored(x: Tensor, *, ended: Tensor | None = None, known: int | None = None) -> Tensor:
+    """Which places of sequences (..., L) a likelihood is of: (..., L) bool; `ended`, `known` as in `letters_nll`."""
+    there = (pad(x[..., :-1], (1, 0), value=1) != 0) & (x[..., :1] != 0)
+    if ended is not None:
+        there = there & ((x != 0) | ended[..., None])
+    return there if known is None else there & (x <= known)
+
+
+def possible(logits: Tensor, known: int | None = None) -> Tensor:
+    """The logits (..., L, v + 1) with the end mark in the first place, and letters above `known`, made impossible."""
     closed = torch.zeros(logits.shape[-2:], dtype=torch.bool, device=logits.device)
     closed[0, 0] = True
+    if known is not None:
+        closed[:, known + 1 :] = True
     return logits.masked_fill(closed, -math.inf)
 
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, silu
 
+from gde.nets.site_components import site_components
+
 UNVARIED = 1e-6  # variance of the letters of all places together below which there is nothing to scale by
 
 
@@ -12,7 +14,8 @@ class Places(nn.Module):
     sees what stands together.
 
     A place at which all training sequences agree says nothing, and rare letters little: letters are centred by their
-    training shares place by place, and scaled by one number, so that the features have a variance of about 1. The
+    training shares place by place, and scaled by one number, so that the features have a variance of about 1. They
+    start as the principal components of the training sequences, as far as there are any, the others at random. The
     alphabet's last letter, which stands for any, counts as the training mean.
     """
 
@@ -26,13 +29,16 @@ class Places(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """Shares of the known letters at every place, and their variance, from training tokens x (n, L)."""
+        """Shares of the known letters at every place, their variance and components, from training tokens x (n, L)."""
         letters = torch.arange(1, self.vocabulary, device=x.device)
         known = (x != self.vocabulary).sum(0).clamp(min=1)
         shares = torch.stack([(x == letter).sum(0) / known for letter in letters], -1)
         variance = (shares * (1 - shares)).sum()
         self.usual.copy_(shares)
         self.scale.fill_(variance.sqrt() if variance > UNVARIED else 1.0)
+        components, sd = site_components(x, self.vocabulary - 1, self.weight.shape[-1])
+        there = sd > 0
+        self.weight[..., there] = components[there].permute(1, 2, 0) * there.sum().sqrt()
 
     def forward(self, x: Tensor) -> Tensor:
         """x : (r, L) tokens.   returns (r, 2 features) float32."""

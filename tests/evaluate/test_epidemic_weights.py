@@ -53,12 +53,28 @@ def test_a_month_of_many_sequences_weighs_as_much_on_both_sides(store):
         [drawn(s, n, rng) for s, n in zip(share, sizes, strict=True)], [drawn(s, 60, rng) for s in share], [0, 1, 2]
     )
     options = config()["evaluation"]
-    metrics = novelty(found, store, keys_for(found), FRAME, options, rng)
+    metrics = novelty(found, store, keys_for(found), FRAME, options, rng, [])
     identity = metrics["novelty/identity"]
     assert identity["value"] == pytest.approx(identity["target"], abs=0.01)
     assert identity["value"] < 0.97  # of all real sequences together it were .99
     # groups are drawn again, of which there are three, and not sequences
     assert identity["ci"][1] - identity["ci"][0] > 0.03
+
+
+def test_copies_are_looked_for_among_sequences_without_a_missing_letter(store):
+    """A training sequence of which a letter is missing is no copy, and no new one."""
+    known = np.concatenate([store.read(g) for g in store.select(split="train")])
+    copies, unknown = known[(known <= store.alphabet.known).all(1)][:6], store.alphabet.known + 1
+    blurred = copies.copy()
+    blurred[:, 3] = unknown
+    found = population_of([np.concatenate([copies, blurred])], [copies], [0])
+    options, left, rng = config()["evaluation"], [], np.random.default_rng(0)
+    metric = novelty(found, store, keys_for(found), FRAME, options, rng, left)["novelty/copies"]
+    assert metric["value"] == metric["target"] == 1 and not left
+    for real, made in ((blurred, copies), (copies, blurred)):
+        found = population_of([real], [made], [0])
+        assert "novelty/copies" not in novelty(found, store, keys_for(found), FRAME, options, rng, left)
+    assert [name for name, _ in left] == ["novelty/copies"] * 2
 
 
 def test_groups_of_which_nothing_is_generated_are_left_out(store):

@@ -21,6 +21,20 @@ def test_probabilities_of_all_sequences_sum_to_one():
         assert np.exp(model.log_prob(tokens, order)).sum() == pytest.approx(1.0)
 
 
+def test_letters_that_are_missing_are_not_predicted():
+    """The others have all of the law between them; what follows a missing one is told by it."""
+    every = [""] + [a + b for a in ["", *"ACGT"] for b in "ACGT"]
+    model = Markov(1, 5).fit([(DNA.pad(["AC", "AN", "NC", "GT", "NN"], 2), None)])
+    for order in (0, 1):
+        law = np.exp(model.log_prob(DNA.pad(every, 2), order, known=4))
+        assert law.sum() == pytest.approx(1.0)
+        behind = np.exp(model.log_prob(DNA.pad(["N", *("N" + b for b in "ACGT")], 2), order, known=4))
+        assert behind.sum() == pytest.approx(1.0)
+    assert symbols(DNA.pad(["ANG", "N", "NNNNN"], 5), known=4).tolist() == [3, 1, 0]
+    assert model.log_prob(DNA.pad(["NN"], 2), 1, known=4).tolist() == [0.0]
+    assert model.best_order(DNA.pad(["NN"], 2), 4) == 0
+
+
 def test_order_one_by_hand():
     model = Markov(1, 5).fit([(DNA.pad(["AC", "AC", "AG"], 3), None)])
     zero = (np.array([3, 3, 2, 1, 0, 0]) + 6 * np.full(6, 1 / 6)) / (9 + 6)  # end, A, C, G, T, N

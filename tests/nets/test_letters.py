@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, without_empty
+from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, possible
 
 X = torch.tensor([[3, 1, 2, 2], [1, 2, 0, 0], [2, 0, 0, 0], [1, 1, 1, 0]])
 
@@ -35,6 +35,23 @@ def test_a_full_row_has_no_end_mark_and_the_laws_sum_to_one():
     assert float((-nll).exp().sum()) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_letter_that_stands_for_any_is_missing():
+    """What it has is shared out among the others; the row goes on behind it."""
+    known = 2
+    for row, values, found in zip(X.tolist(), logits().double(), letters_nll(logits(), X, known=known), strict=True):
+        expected = 0.0
+        for t, token in enumerate(row):
+            shares = values[t, : known + 1].exp()
+            shares[0] *= t > 0
+            expected -= math.log(shares[token] / shares.sum()) if token <= known else 0.0
+            if token == 0:
+                break
+        assert float(found) == pytest.approx(expected, rel=1e-5)
+    values = logits().requires_grad_()
+    (gradient,) = torch.autograd.grad(letters_nll(values, X, known=known).sum(), values)
+    assert gradient.isfinite().all() and not gradient[..., 3].any() and not gradient[0, 0].any()
+
+
 def test_a_row_without_letters_costs_nothing():
     values = logits()[:1].requires_grad_()
     nll = letters_nll(values, torch.zeros(1, 4, dtype=torch.long))
@@ -52,7 +69,7 @@ def test_cleaned_keeps_what_stands_before_the_end():
 
 def test_only_the_first_place_cannot_end():
     values = logits()
-    closed = without_empty(values)
+    closed = possible(values)
     assert (closed[:, 0, 0] == -math.inf).all()
     assert torch.equal(closed.flatten(1)[:, 1:], values.flatten(1)[:, 1:])
 
