@@ -55,7 +55,7 @@ def of_excerpt(root: Path, options: argparse.Namespace) -> Goals:
                  "split": {"by": "sample", "fractions": [0.8, 0.1, 0.1]}},
         mixer={"kind": "dirichlet_k", "k": 2, "alpha": 0.3},  # six groups: more sets of a single month
         training={"validate_every": 10**6},  # 33 sequences for validation choose a step by chance: the last counts
-        evaluation={"keys": "all", "least": 3, "generated": 10 if options.quick else 1000},
+        evaluation={"keys": "all", "least": 3, "generated": 10 if options.quick else 400},
     )  # fmt: skip
     shares = tables["sweeps"].query("label == 'D614G'")
     shares = shares.pivot(index="month [months]", columns="source", values="share [share of sequences]")

@@ -100,9 +100,10 @@ class Autoregressive(nn.Module):
         over the real samples.
 
         x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : chooses the `subsample`. Without
-        gradients (validation) all samples count.
+        gradients (validation) all samples count; with them the loss of the places' own law is added, where there is one.
         """
-        alone = self._sites_alone(x, z, mask, weight) if torch.is_grad_enabled() else 0.0
+        condition = self.condition(z)
+        alone = self._sites_alone(condition.sites, x, mask, weight) if torch.is_grad_enabled() else 0.0
         if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
             keys = (rng or fresh_random(x)).rand(*x.shape[:2])
             x, mask = choose_samples(x, mask, weight, self.subsample, keys)
@@ -111,7 +112,7 @@ class Autoregressive(nn.Module):
         rows = torch.arange(len(z), device=z.device).repeat_interleave(x.shape[1])
         flat = x.flatten(0, 1)
         words = self.words(flat)
-        logits = self.logits(words, self.condition(z).of_rows(rows))
+        logits = self.logits(words, condition.of_rows(rows))
         ended = (flat == 0).any(-1)  # not of what fills its row: it may go on
         nll = self._nll(logits, words, weight=self.place_weights(z.device), ended=ended).view(x.shape[:2])
         return sample_mean(nll / self.dim, mask, weight) + alone
@@ -120,12 +121,15 @@ class Autoregressive(nn.Module):
         """`letters_nll` of the letters that have a law."""
         return letters_nll(logits, x, known=self.known, **options)
 
-    def _sites_alone(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None) -> Tensor | float:
-        """The loss of the places' own law, without the network: of all sequences of the sets, since it costs little,
-        where the network sees a subsample. It is what shares of single letters are learned from."""
-        if self.condition.sites is None:
+    def _sites_alone(
+        self, logits: Tensor | None, x: Tensor, mask: Tensor | None, weight: Tensor | None
+    ) -> Tensor | float:
+        """The loss of the places' own law, `logits` (b, L, v + 1), without the network: of all sequences of the sets,
+        since it costs little, where the network sees a subsample. It is what shares of single letters are learned
+        from."""
+        if logits is None:
             return 0.0
-        nll = self.condition.sites.nll(self.condition.sites(z), cleaned(x, mask), self.place_weights(z.device))
+        nll = self.condition.sites.nll(logits, cleaned(x, mask), self.place_weights(x.device))
         return sample_mean(nll / self.dim, mask, weight)
 
     def place_weights(self, device: torch.device) -> Tensor | None:
