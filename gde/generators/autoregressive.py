@@ -100,7 +100,7 @@ class Autoregressive(nn.Module):
         over the real samples.
 
         x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : chooses the `subsample`. Without
-        gradients (validation) all samples count; with them the loss of the places' own law is added, where there is one.
+        gradients (validation) all samples count; with them the loss of the places' own law, if there is one, is added.
         """
         condition = self.condition(z)
         alone = self._sites_alone(condition.sites, x, mask, weight) if torch.is_grad_enabled() else 0.0
