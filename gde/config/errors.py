@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -62,6 +63,24 @@ def locate(model: type[BaseModel], loc: tuple) -> tuple[tuple, list[type[BaseMod
     return tuple(path), models
 
 
+def gathered(errors: list[dict], model: type[BaseModel]) -> list[dict]:
+    """The findings, those of a value that may be one of several plain things (`int | Literal["all"]`) as one: pydantic
+    has one for each, and puts its own name of the thing behind the key."""
+    out: dict[tuple, dict] = {}
+    for e in errors:
+        path, _ = locate(model, e["loc"][:-1])
+        _, models = locate(model, e["loc"][:-2])
+        field = models[0].model_fields.get(path[-1]) if len(models) == 1 and path else None
+        several = field is not None and len(set(get_args(field.annotation)) - {NoneType}) > 1
+        several = several and get_origin(field.annotation) in (Union, UnionType) and not submodels(field.annotation)
+        if several and isinstance(e["loc"][-1], str):
+            first = out.setdefault(e["loc"][:-1], {**e, "type": "none_of", "loc": e["loc"][:-1], "ctx": {"each": []}})
+            first["ctx"]["each"].append(e)
+        else:
+            out[(*e["loc"], len(out))] = e
+    return list(out.values())
+
+
 def show(value: Any) -> str:
     """A value as a reader of YAML knows it, short."""
     if value is None:
@@ -82,7 +101,7 @@ def explain_all(error: ValidationError, model: type[BaseModel], tree: Tree) -> l
     a mistyped key looks missing."""
     out: dict[str, GdeError] = {}
     mistyped: dict[tuple, list[str]] = {}
-    for e in sorted(error.errors(include_url=False), key=_rank):
+    for e in sorted(gathered(error.errors(include_url=False), model), key=_rank):
         section, key = e["loc"][:-1], e["loc"][-1] if e["loc"] else ""
         typos = mistyped.setdefault(section, [])
         if "kind" in map(_is_kind, typos) or (e["type"] == "missing" and nearest(key, typos)):
@@ -155,6 +174,8 @@ def _expected(error: dict) -> str:
         "list_type": "a list",
         "finite_number": "a finite number",
     }
+    if kind == "none_of":
+        return " or ".join(_expected(each) for each in ctx["each"])
     if kind in ("too_short", "too_long"):
         word, limit = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
         return f"a list of {word} {ctx[limit]}"

@@ -156,3 +156,16 @@ def test_metric_names_are_checked(tmp_path):
     content["published"] = {"labels/accuracie": {"value": 1.0, "source": "x"}}
     write(tmp_path, "pbmc68k", content)
     assert refusal(tmp_path).endswith("did you mean 'labels/accuracy'?")
+
+
+@pytest.mark.parametrize(
+    "value, found", [(0, "found 0, expected a number >= 1"), ("most", "found 'most', expected a whole number")]
+)
+def test_a_value_that_may_be_one_of_several_things(tmp_path, value, found):
+    """One line with all of them, under the key that stands in the file."""
+    project(tmp_path)
+    original = data("pubmed")
+    original["dataset"]["baseline"] = value
+    write(tmp_path, "pubmed", original)
+    message = refusal(tmp_path)
+    assert f": dataset.baseline: {found} or 'all'; see config/README.md" in message
