@@ -22,6 +22,6 @@ def memory_errors() -> Iterator[None]:
             raise
         remedy = (
             "take smaller or fewer sets (training.set_size, training.n_sets; of sequences also generator.subsample), "
-            "or a machine with more; a training goes on from its last checkpoint"
+            "or a machine with more, where a training goes on from its last checkpoint"
         )
         raise bad("memory", str(e) or type(e).__name__, "room for what the job computes", remedy) from e
