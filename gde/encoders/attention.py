@@ -1,35 +1,35 @@
 """Self-attention over the set without positions (set transformer, Lee et al. 2019)."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from gde.encoders.base import MEAN, Encoder
+from gde.encoders.base import MEAN, Encoder, MomentOptions
 from gde.nets.attention import set_attention
 from gde.nets.mlp import mlp
 from gde.nets.statistic import Statistic
 
 
-class Attention(Encoder):
-    """Linear map, `layers` pre-norm blocks h + Attention(LN h), h + MLP(LN h); linear read-out of the mean of LN h.
-
+@dataclass(frozen=True, kw_only=True)
+class AttentionOptions(MomentOptions):
+    """heads : of the attention; a divisor of hidden.
     induced : 0 = every sample attends to all, time n²; else the number of points through which it does, time n,
         for sets of more than about a thousand samples.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int = 128,
-        layers: int = 2,
-        heads: int = 4,
-        induced: int = 0,
-        moments: bool = True,
-        skip: bool = True,
-    ):
-        super().__init__(dim, latent_dim, moments=moments, skip=skip, hidden=hidden)
+    heads: int = 4
+    induced: int = 0
+
+
+class Attention(Encoder):
+    """Linear map, `layers` pre-norm blocks h + Attention(LN h), h + MLP(LN h); linear read-out of the mean of LN h."""
+
+    Options = AttentionOptions
+
+    def __init__(self, options: AttentionOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        hidden, layers, heads, induced = options.hidden, options.layers, options.heads, options.induced
         self.n_layers = layers + 1
         self.first = nn.Linear(self.in_dim, hidden)
         self.attentions = nn.ModuleList(set_attention(hidden, heads, induced) for _ in range(layers))

@@ -7,12 +7,14 @@ unless a kind says otherwise (`gde.nets.statistic`).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gde.nets.mlp import mlp
+from gde.nets.registry import Options
 from gde.nets.statistic import Mean, Statistic
 
 MEAN = Mean()
@@ -21,23 +23,45 @@ LOG_FLOOR = 1e-2  # the same below a logarithm, where a feature that is constant
 CORRELATIONS_UP_TO = 16  # features; beyond, their pairs would outnumber what a small set can tell
 
 
-class Encoder(nn.Module):
-    """Set -> embedding, invariant to order and to proportional duplication of samples.
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions(Options):
+    """Options of an encoder that sees the samples alone: none."""
 
-    Subclasses set `n_layers` and define `layer(k, u, h, pooled)` (per-sample features of layer k),
-    `layer_statistic(k)` (what these are pooled into, giving pooled[k]) and `head(pooled)`. A subclass with constants
-    of the data has `fit(x)`: `gde.train` calls it once before training with standardised training samples (n, d).
+    moments: ClassVar[bool] = False
+    skip: ClassVar[bool] = False
 
+
+@dataclass(frozen=True, kw_only=True)
+class MomentOptions(EncoderOptions):
+    """Options of an encoder that is also given the set's moments.
+
+    hidden : width.   layers : what a layer is, the kind says.
     moments : give each sample also in within-set standardised form, (x - mean) / sd with ddof 0.
     skip : add a map (linear + MLP of width `hidden`) of the set's first two moments to the embedding, as mean, log sd
         and, of at most CORRELATIONS_UP_TO features, correlations: location, scale and shape of what is nearly Gaussian
         need not be learned from samples.
     """
 
+    hidden: int = 128
+    layers: int = 2
+    moments: bool = True
+    skip: bool = True
+
+
+class Encoder(nn.Module):
+    """Set -> embedding, invariant to order and to proportional duplication of samples.
+
+    Subclasses set `n_layers` and define `layer(k, u, h, pooled)` (per-sample features of layer k),
+    `layer_statistic(k)` (what these are pooled into, giving pooled[k]) and `head(pooled)`. A subclass with constants
+    of the data has `fit(x)`: `gde.train` calls it once before training with standardised training samples (n, d).
+    """
+
+    Options = EncoderOptions
     n_layers: int
 
-    def __init__(self, dim: int, latent_dim: int, *, moments: bool, skip: bool, hidden: int = 128):
+    def __init__(self, options: EncoderOptions, *, dim: int, latent_dim: int):
         super().__init__()
+        moments, skip = options.moments, options.skip
         self.dim, self.latent_dim, self.moments = dim, latent_dim, moments
         self.in_dim = 2 * dim if moments else dim
         self.correlations = skip and 1 < dim <= CORRELATIONS_UP_TO
@@ -49,7 +73,7 @@ class Encoder(nn.Module):
             self.register_buffer("cols", cols, persistent=False)
             n_moments = 2 * dim + (len(rows) if self.correlations else 0)
             self.skip = nn.Linear(n_moments, latent_dim, bias=False)
-            self.skip_mlp = mlp([n_moments, hidden, hidden, latent_dim])
+            self.skip_mlp = mlp([n_moments, options.hidden, options.hidden, latent_dim])
 
     @property
     def n_stages(self) -> int:

@@ -1,10 +1,12 @@
 """Convolutional set encoder of sequences: image_conv of the paper (arXiv 2505.18150) in one dimension."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
-from gde.encoders.base import Encoder
+from gde.encoders.base import Encoder, EncoderOptions
 from gde.nets.letters import one_hot_letters
 from gde.nets.places import Places
 from gde.nets.sequence_blocks import MaskedGroupNorm
@@ -12,40 +14,46 @@ from gde.nets.sequence_blocks import MaskedGroupNorm
 READOUTS = ("mean", "places")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DnaConvOptions(EncoderOptions):
+    """hidden : channels; layers : convolutions after the first; kernel : width of all of them, odd.
+    pool : neighbouring places averaged after the first convolution, which divides the cost of the others.
+    readout : of the `mean` over places alone, or also of what stands at single `places`: for sequences that lie side
+        by side, such as versions of one protein, of which the mean over places hardly tells the one letter that
+        differs.
+    """
+
+    hidden: int = 64
+    layers: int = 3
+    kernel: int = 7
+    pool: int = 1
+    readout: str = "mean"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: found {self.kernel}, expected an odd number; add 1")
+        if self.readout not in READOUTS:
+            raise ValueError(f"readout: found {self.readout!r}, expected one of {', '.join(READOUTS)}")
+
+
 class DnaConv(Encoder):
     """Convolution of one-hot letters, then `layers` residual ones that also see the set's mean feature map, place by
     place; mean over the places where letters stand, set mean, linear read-out.
-
-    hidden : channels; kernel : width of all convolutions, odd; pool : neighbouring places averaged after the first
-    convolution, which divides the cost of the others.
-    readout : of the `mean` over places alone, or also of what stands at single `places`: for sequences that lie side
-    by side, such as versions of one protein, of which the mean over places hardly tells the one letter that differs.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        vocabulary: int = 5,
-        hidden: int = 64,
-        layers: int = 3,
-        kernel: int = 7,
-        pool: int = 1,
-        readout: str = "mean",
-    ):
-        super().__init__(dim, latent_dim, moments=False, skip=False)
-        if kernel % 2 == 0:
-            raise ValueError(f"kernel: found {kernel}, expected an odd number; add 1")
-        if readout not in READOUTS:
-            raise ValueError(f"readout: found {readout!r}, expected one of {', '.join(READOUTS)}")
-        self.vocabulary, self.hidden, self.pool, self.n_layers = vocabulary, hidden, pool, layers + 1
+    Options = DnaConvOptions
+
+    def __init__(self, options: DnaConvOptions, *, dim: int, latent_dim: int, vocabulary: int = 5):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        hidden, layers, kernel = options.hidden, options.layers, options.kernel
+        self.vocabulary, self.hidden, self.pool, self.n_layers = vocabulary, hidden, options.pool, layers + 1
         same = {"kernel_size": kernel, "padding": kernel // 2}
         self.stem = nn.Conv1d(vocabulary, hidden, **same)
         self.own = nn.ModuleList(nn.Conv1d(hidden, hidden, **same) for _ in range(layers))
         self.pooled = nn.ModuleList(nn.Conv1d(hidden, hidden, bias=False, **same) for _ in range(layers))
         self.norms = nn.ModuleList(MaskedGroupNorm(hidden) for _ in range(layers + 1))
-        self.places = Places(dim, vocabulary, hidden) if readout == "places" else None
+        self.places = Places(dim, vocabulary, hidden) if options.readout == "places" else None
         self.out = nn.Linear(hidden if self.places is None else 3 * hidden, latent_dim)
 
     def fit(self, x: Tensor) -> None:

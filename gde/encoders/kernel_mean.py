@@ -1,12 +1,21 @@
 """The kernel mean embedding by random Fourier features (Rahimi & Recht 2007; Smola et al. 2007)."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from gde.encoders.base import Encoder
+from gde.encoders.base import Encoder, EncoderOptions
 from gde.errors import bad
 
 PAIRS = 20_000  # of samples, for the median heuristic: its error is then about 1 %
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelMeanOptions(EncoderOptions):
+    """hidden : frequencies; each gives a cosine and a sine."""
+
+    hidden: int = 128
 
 
 class KernelMean(Encoder):
@@ -16,10 +25,12 @@ class KernelMean(Encoder):
     training samples that differ (median heuristic; `fit`), without `fit` at its value for standard normal features.
     """
 
+    Options = KernelMeanOptions
     n_layers = 1
 
-    def __init__(self, dim: int, latent_dim: int, *, hidden: int = 128):
-        super().__init__(dim, latent_dim, moments=False, skip=False)
+    def __init__(self, options: KernelMeanOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        hidden = options.hidden
         self.register_buffer("frequency", torch.randn(dim, hidden))
         # |x - y|² / 2 is then chi-square with d degrees of freedom: median by Wilson & Hilferty 1931
         self.scale = nn.Parameter(torch.tensor((2 * dim * (1 - 2 / (9 * dim)) ** 3) ** -0.5))

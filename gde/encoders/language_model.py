@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gde.encoders import REGISTRY
 from gde.encoders.at_once import cut
-from gde.encoders.base import Encoder
+from gde.encoders.base import Encoder, EncoderOptions
 from gde.encoders.published import Published, Shared
 from gde.io import sha256_json
 from gde.lm_cache import Cache, key_of, open_cache, passing_cache
@@ -29,58 +30,73 @@ FLAT = 1e-4  # standard deviation, in units of a vector's size, below which a fe
 GENTLE = 0.1  # the same for a model in training: features magnified more would move too far in a step
 
 
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelOptions(EncoderOptions):
+    """then : kind and options of the set encoder of the vectors.
+    mode : `frozen`, the vectors of sequences are computed once and kept (`gde.lm_cache`); `full`, the model is trained;
+        `lora`, adapters of this `rank` of its queries and values are.
+    weights, weights_sha256 : directory of a published model, and its digest (`gde.weights`); None = from scratch, with
+        `hidden`, `layers` and `heads`.
+    """
+
+    then: Mapping[str, Any]
+    mode: str = "full"
+    weights: str | None = None
+    weights_sha256: str | None = None
+    rank: int = 8
+    hidden: int = 64
+    layers: int = 2
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in ("frozen", "full", "lora") or (self.weights is None and self.mode != "full"):
+            found = f"mode: found {self.mode!r} with weights {self.weights!r}"
+            raise ValueError(f"{found}, expected full, or weights with the others")
+        if self.hidden % self.heads:
+            raise ValueError(f"heads: found {self.heads}, expected a divisor of hidden = {self.hidden}")
+
+
 class LanguageModel(Encoder):
     """Sequence -> vector by a language model, in units fitted on training samples; then a set encoder, which says what
     the stages are.
 
-    then : kind and options of the set encoder.   mode : `frozen`, the vectors of sequences are computed once and kept
-    (`gde.lm_cache`); `full`, the model is trained; `lora`, adapters of this `rank` of its queries and values are.
-    weights, weights_sha256 : directory of a published model, and its digest (`gde.weights`); None = from scratch, with
-    `hidden`, `layers` and `heads`.   files : what `write_files` wrote beside a trained model.
+    vocabulary : letters of the alphabet; None = those of the model's.   files : what `write_files` wrote beside a
+    trained model.   scratch : further sizes of a model from scratch.
     Subclasses define `alphabet`, `published` (a `Published`), `pool` and `tokenise`.
     """
 
+    Options = LanguageModelOptions
     alphabet: str  # of the sequences it is for
     published: Published
 
     def __init__(
         self,
+        options: LanguageModelOptions,
+        *,
         dim: int,
         latent_dim: int,
-        *,
-        vocabulary: int,
-        then: Mapping[str, Any],
-        mode: str,
-        weights: str | None,
-        weights_sha256: str | None,
-        rank: int,
-        hidden: int,
-        layers: int,
-        heads: int,
-        files: Path | None,
+        vocabulary: int | None = None,
+        files: Path | None = None,
         **scratch: Any,
     ):
-        super().__init__(dim, latent_dim, moments=False, skip=False)
-        letters = ALPHABETS[self.alphabet]
-        if vocabulary != letters.size:
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        letters, mode, weights = ALPHABETS[self.alphabet], options.mode, options.weights
+        if vocabulary not in (None, letters.size):
             raise ValueError(f"vocabulary: found {vocabulary}, expected {letters.size}, that of {self.alphabet}")
-        if mode not in ("frozen", "full", "lora") or (weights is None and mode != "full"):
-            raise ValueError(
-                f"mode: found {mode!r} with weights {weights!r}, expected full, or weights with the others"
-            )
-        if hidden % heads:
-            raise ValueError(f"heads: found {heads}, expected a divisor of hidden = {hidden}")
-        self.mode, self.weights, self.weights_sha256, self.source = mode, weights, weights_sha256, None
+        self.mode, self.weights, self.weights_sha256, self.source = mode, weights, options.weights_sha256, None
         self._cache: Cache | None = None
         self._while_unchanging: Cache | None = None
         if weights is None:
-            sizes = {"hidden": hidden, "layers": layers, "heads": heads}
-            self.config = self.published.scratch(vocabulary=vocabulary, length=dim, **sizes, **scratch)
+            sizes = {"hidden": options.hidden, "layers": options.layers, "heads": options.heads}
+            self.config = self.published.scratch(vocabulary=letters.size, length=dim, **sizes, **scratch)
         else:
             self.source = Path(files) if files is not None else Path(weights)
             self.config = self.published.read_config(self.source)
         self.width = self.config["hidden_size"]
-        self.then = build(REGISTRY, then, dim=self.width, latent_dim=latent_dim)  # first: the same in every mode
+        self.then = build(
+            REGISTRY, options.then, dim=self.width, latent_dim=latent_dim
+        )  # first: the same in every mode
         if mode == "full":
             self.network = self.published.build(self.config)
         else:
@@ -89,7 +105,7 @@ class LanguageModel(Encoder):
             self.shared = Shared(self._load)
         if mode == "lora":
             pairs = self.config["num_hidden_layers"] * 2
-            self.adapters = nn.ModuleList(Adapter(self.width, self.width, rank) for _ in range(pairs))
+            self.adapters = nn.ModuleList(Adapter(self.width, self.width, options.rank) for _ in range(pairs))
         self.register_buffer("centre", torch.zeros(self.width))
         self.register_buffer("spread", torch.ones(self.width))
 

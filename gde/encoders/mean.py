@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from gde.encoders.base import Encoder
+from gde.encoders.base import Encoder, EncoderOptions
 
 
 class Mean(Encoder):
@@ -10,8 +10,8 @@ class Mean(Encoder):
 
     n_layers = 1
 
-    def __init__(self, dim: int, latent_dim: int):
-        super().__init__(dim, latent_dim, moments=False, skip=False)
+    def __init__(self, options: EncoderOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
         self.out = nn.Linear(dim, latent_dim)
 
     def layer(self, k: int, u: Tensor, h: Tensor | None, pooled: list[Tensor]) -> Tensor:

@@ -1,6 +1,9 @@
 """The graph-like encoder with medians (arXiv 2505.18150): `gnn` with `pool: median` under the paper's name."""
 
-from gde.encoders.gnn import Gnn
+from dataclasses import asdict
+
+from gde.encoders.base import MomentOptions
+from gde.encoders.gnn import Gnn, GnnOptions
 
 
 class MedianGnn(Gnn):
@@ -10,7 +13,7 @@ class MedianGnn(Gnn):
     that outliers cannot move at all, switch `moments` and `skip` off: they are means and standard deviations.
     """
 
-    def __init__(
-        self, dim: int, latent_dim: int, *, hidden: int = 128, layers: int = 2, moments: bool = True, skip: bool = True
-    ):
-        super().__init__(dim, latent_dim, hidden=hidden, layers=layers, pool="median", moments=moments, skip=skip)
+    Options = MomentOptions
+
+    def __init__(self, options: MomentOptions, *, dim: int, latent_dim: int):
+        super().__init__(GnnOptions(pool="median", **asdict(options)), dim=dim, latent_dim=latent_dim)

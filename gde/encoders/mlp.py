@@ -2,20 +2,20 @@
 
 from torch import Tensor, nn
 
-from gde.encoders.base import Encoder
+from gde.encoders.base import Encoder, MomentOptions
 from gde.nets.mlp import mlp
 
 
 class Mlp(Encoder):
     """Per-sample MLP, set mean, MLP."""
 
+    Options = MomentOptions
     n_layers = 1
 
-    def __init__(
-        self, dim: int, latent_dim: int, *, hidden: int = 128, layers: int = 2, moments: bool = True, skip: bool = True
-    ):
-        super().__init__(dim, latent_dim, moments=moments, skip=skip, hidden=hidden)
-        self.features = mlp([self.in_dim] + [hidden] * layers)
+    def __init__(self, options: MomentOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        hidden = options.hidden
+        self.features = mlp([self.in_dim] + [hidden] * options.layers)
         self.out = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, latent_dim))
 
     def layer(self, k: int, u: Tensor, h: Tensor | None, pooled: list[Tensor]) -> Tensor:

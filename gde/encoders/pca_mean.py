@@ -1,24 +1,33 @@
 """Principal components of the set mean: a baseline that looks at directions of large variance only."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from gde.encoders.base import Encoder
+from gde.encoders.base import Encoder, EncoderOptions
 from gde.errors import bad
+
+
+@dataclass(frozen=True, kw_only=True)
+class PcaMeanOptions(EncoderOptions):
+    """components : number of axes; None = as many as the embedding has numbers, at most d."""
+
+    components: int | None = None
 
 
 class PcaMean(Encoder):
     """z = Linear(V^T (mean(x) - m)), m and V the mean and leading principal axes of training samples, not trained.
 
-    components : number of axes; None = as many as the embedding has numbers, at most d. Without `fit` the axes are
-    those of the first features.
+    Without `fit` the axes are those of the first features.
     """
 
+    Options = PcaMeanOptions
     n_layers = 1
 
-    def __init__(self, dim: int, latent_dim: int, *, components: int | None = None):
-        super().__init__(dim, latent_dim, moments=False, skip=False)
-        components = min(dim, latent_dim) if components is None else components
+    def __init__(self, options: PcaMeanOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        components = min(dim, latent_dim) if options.components is None else options.components
         if not 1 <= components <= dim:
             raise bad("encoder.components", str(components), f"1 to {dim}, the number of features", "change it")
         self.register_buffer("centre", torch.zeros(dim))

@@ -1,7 +1,5 @@
 """Set encoder of proteins behind ESM-2."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,37 +18,6 @@ class ProteinLm(LanguageModel):
     """Mean of ESM-2's last states over the residues; the marks of begin and end have no part in it."""
 
     alphabet, published = "protein", Esm2
-
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        vocabulary: int = 21,
-        then: Mapping[str, Any],
-        mode: str = "full",
-        weights: str | None = None,
-        weights_sha256: str | None = None,
-        rank: int = 8,
-        hidden: int = 64,
-        layers: int = 2,
-        heads: int = 4,
-        files: Path | None = None,
-    ):
-        super().__init__(
-            dim,
-            latent_dim,
-            vocabulary=vocabulary,
-            then=then,
-            mode=mode,
-            weights=weights,
-            weights_sha256=weights_sha256,
-            rank=rank,
-            hidden=hidden,
-            layers=layers,
-            heads=heads,
-            files=files,
-        )
 
     def tokenise(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         length = (rows != 0).sum(1)

@@ -1,30 +1,29 @@
 """The paper's residual set encoder (arXiv 2505.18150)."""
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
-from gde.encoders.base import Encoder
+from gde.encoders.base import Encoder, MomentOptions
 from gde.nets.mlp import mlp
 from gde.nets.set_layer import MeanPooledMLP
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResNetOptions(MomentOptions):
+    """depth : linear layers inside each MLP."""
+
+    depth: int = 2
+
+
 class ResNet(Encoder):
-    """h0 = LN(MLP(x) + Lin(x)); h_k = LN(MeanPooled(h) + h + Lin_k(x)); linear read-out of the last set mean.
+    """h0 = LN(MLP(x) + Lin(x)); h_k = LN(MeanPooled(h) + h + Lin_k(x)); linear read-out of the last set mean."""
 
-    depth : linear layers inside each MLP.
-    """
+    Options = ResNetOptions
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int = 128,
-        layers: int = 2,
-        depth: int = 2,
-        moments: bool = True,
-        skip: bool = True,
-    ):
-        super().__init__(dim, latent_dim, moments=moments, skip=skip, hidden=hidden)
+    def __init__(self, options: ResNetOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        hidden, layers, depth = options.hidden, options.layers, options.depth
         self.n_layers = layers + 1
         self.first = mlp([self.in_dim] + [hidden] * depth)
         self.inputs = nn.ModuleList(nn.Linear(self.in_dim, hidden) for _ in range(layers + 1))

@@ -1,7 +1,7 @@
 """Set encoder of texts behind BERT."""
 
 import json
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gde.encoders.language_model import LanguageModel
+from gde.encoders.language_model import LanguageModel, LanguageModelOptions
 from gde.encoders.protein_lm import mean_inside
 from gde.encoders.published import Bert
 from gde.errors import bad
@@ -21,54 +21,36 @@ TOKENIZER, VOCABULARY, SETTINGS = Bert.further
 MARKS = ("[CLS]", "[SEP]", "[PAD]", "[UNK]")
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextLmOptions(LanguageModelOptions):
+    """places : tokens of a text that are read, both marks included; a text is cut behind.   pooling : cls or mean."""
+
+    places: int = 512
+    pooling: str = "cls"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.places < 3 or self.pooling not in ("cls", "mean"):
+            found = f"places, pooling: found {self.places}, {self.pooling!r}"
+            raise ValueError(f"{found}, expected 3 or more, cls or mean")
+
+
 class TextLm(LanguageModel):
     """BERT's last state at the mark before the text ([CLS]), or its mean over the text.
 
     A published model brings its WordPiece tokenizer (tokenizer.json, or vocab.txt); one from scratch reads bytes.
-
-    places : tokens of a text that are read, both marks included; a text is cut behind.   pooling : cls or mean.
     """
 
+    Options = TextLmOptions
     alphabet, published = "text", Bert
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        vocabulary: int = 255,
-        then: Mapping[str, Any],
-        mode: str = "full",
-        weights: str | None = None,
-        weights_sha256: str | None = None,
-        rank: int = 8,
-        hidden: int = 64,
-        layers: int = 2,
-        heads: int = 4,
-        places: int = 512,
-        pooling: str = "cls",
-        files: Path | None = None,
-    ):
-        if places < 3 or pooling not in ("cls", "mean"):
-            raise ValueError(f"places, pooling: found {places}, {pooling!r}, expected 3 or more, cls or mean")
-        super().__init__(
-            dim,
-            latent_dim,
-            vocabulary=vocabulary,
-            then=then,
-            mode=mode,
-            weights=weights,
-            weights_sha256=weights_sha256,
-            rank=rank,
-            hidden=hidden,
-            layers=layers,
-            heads=heads,
-            files=files,
-            **({"places": places} if weights is None else {}),
-        )
-        self.places, self.pooling = min(places, self.config["max_position_embeddings"]), pooling
-        self.marks = (vocabulary + 1, vocabulary + 2)
-        if weights is not None:
+    def __init__(self, options: TextLmOptions, **sizes: Any):
+        if options.weights is None:
+            sizes["places"] = options.places
+        super().__init__(options, **sizes)
+        self.places = min(options.places, self.config["max_position_embeddings"])
+        self.pooling, self.marks = options.pooling, (TEXT.size + 1, TEXT.size + 2)
+        if options.weights is not None:
             self.marks = tuple(self.tokenizer.token_to_id(mark) for mark in MARKS[:2])
 
     def tokenise(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

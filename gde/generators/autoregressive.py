@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from gde.generators.base import check_counts, fresh_random
-from gde.nets.drawing import check_drawing, draw, drawing
+from gde.generators.base import SequenceOptions, fresh_random
+from gde.nets.drawing import draw, drawing
 from gde.nets.letters import choose_samples, cleaned, letters_nll, possible
 from gde.nets.pool import sample_mean
+from gde.nets.registry import Options
 from gde.nets.sequence_condition import Condition, Film, SequenceCondition
 from gde.nets.site_logits import SiteLogits
 from gde.sets.random import ShardRandom
@@ -24,6 +26,54 @@ LETTER_SD = 0.02  # of the vectors of letters at first: nearly uniform predictio
 LOOK = 16  # places between two looks whether all sequences have ended
 
 
+@dataclass(frozen=True, kw_only=True)
+class AutoregressiveOptions(SequenceOptions):
+    """conditioning, prefix : see `gde.nets.sequence_condition`.
+    context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
+    sites : rank of the logits of each place, and of its links to those before, beside those of the network; 0 = without
+        (`SiteLogits`). They take the alphabet's last letter for any: it is missing, neither learned nor drawn.
+
+    The last three are options of some kinds only, whose classes make fields of them.
+    """
+
+    layers: int = 6
+    conditioning: str = "adaln"
+    prefix: int = 1
+    context: ClassVar[int] = 0
+    context_weight: ClassVar[float] = 1.0
+    sites: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextOptions(AutoregressiveOptions):
+    """Kinds that may give the first letters another weight."""
+
+    context: int = 0
+    context_weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionOptions(AutoregressiveOptions):
+    """heads : of the attention; a divisor of hidden."""
+
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden % self.heads:
+            raise ValueError(f"heads: found {self.heads}, expected a divisor of hidden = {self.hidden}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedOptions(Options):
+    """weights, weights_sha256 : published weights that training starts from, and their digest, so that the settings
+    tell what was trained. Read by `initialise`: a trained model does not need them.
+    """
+
+    weights: str | None = None
+    weights_sha256: str | None = None
+
+
 class Autoregressive(nn.Module):
     """Embedding -> law of sequences, p(x | z) = product of p(letter | letters before, z), the end mark included.
 
@@ -32,13 +82,7 @@ class Autoregressive(nn.Module):
     those that read and write other units than letters also `words` and `spelled`, those with an output of their own
     `scores`.
 
-    conditioning, prefix : see `gde.nets.sequence_condition`.
-    temperature, top_p : how samples are drawn unless `sample` is told otherwise; 1, 1 = the model's own law.
-    subsample : sequences of each set that a training step's loss is computed on; None = all.
     places : units of a sequence at most, where they are not its letters; None = `dim`.
-    context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
-    sites : rank of the logits of each place, and of its links to those before, beside those of the network; 0 = without
-        (`SiteLogits`). They take the alphabet's last letter for any: it is missing, neither learned nor drawn.
     """
 
     NORMS_OF_A_LAYER = 2
@@ -46,41 +90,33 @@ class Autoregressive(nn.Module):
 
     def __init__(
         self,
+        options: AutoregressiveOptions,
+        *,
         dim: int,
         latent_dim: int,
-        *,
         vocabulary: int,
-        hidden: int,
-        layers: int,
-        conditioning: str,
-        prefix: int,
-        temperature: float,
-        top_p: float,
-        subsample: int | None,
-        context: int = 0,
-        context_weight: float = 1.0,
         places: int | None = None,
-        sites: int = 0,
     ):
         super().__init__()
-        check_counts(hidden=hidden, layers=layers, subsample=1 if subsample is None else subsample)
-        check_drawing(temperature, top_p)
-        self.dim, self.vocabulary, self.temperature, self.top_p = dim, vocabulary, temperature, top_p
-        self.subsample, self.places = subsample, dim if places is None else places
+        hidden, layers, sites = options.hidden, options.layers, options.sites
+        self.dim, self.vocabulary, self.temperature, self.top_p = dim, vocabulary, options.temperature, options.top_p
+        self.subsample, self.places = options.subsample, dim if places is None else places
         self.known = vocabulary - 1 if sites else None  # letters above it stand for any
-        self.length = prefix + self.places - 1  # of the network: nothing follows the last letter
+        self.length = options.prefix + self.places - 1  # of the network: nothing follows the last letter
         self.kept = 2 * layers * hidden * self.length  # numbers of the caches of a sequence
         logits = (LOGITS + LINKS * bool(sites)) * self.places * (vocabulary + 1)
         self.scored = STATES * hidden * self.length + logits  # and of its likelihood
-        if not 0 <= context < dim or not 0 <= context_weight < math.inf:
-            found = f"context, context_weight: found {context}, {context_weight}"
+        self.context, self.context_weight = options.context, options.context_weight
+        if not 0 <= self.context < dim or not 0 <= self.context_weight < math.inf:
+            found = f"context, context_weight: found {self.context}, {self.context_weight}"
             raise ValueError(f"{found}, expected fewer letters than {dim}, and a weight of 0 or more")
-        self.context, self.context_weight = context, context_weight
         self.letters = nn.Embedding(vocabulary + 1, hidden)
         nn.init.normal_(self.letters.weight, std=LETTER_SD)
         norms = self.NORMS_OF_A_LAYER * layers + 1
         own = SiteLogits(self.places, vocabulary + 1, latent_dim, sites, self.known) if sites else None
-        self.condition = SequenceCondition(conditioning, latent_dim, hidden, prefix=prefix, norms=norms, sites=own)
+        self.condition = SequenceCondition(
+            options.conditioning, latent_dim, hidden, prefix=options.prefix, norms=norms, sites=own
+        )
 
     def fit(self, x: Tensor) -> None:
         """Start from the letters usual at each place of training tokens x (n, L), where places have their logits."""

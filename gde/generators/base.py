@@ -1,14 +1,17 @@
 """What generators of point-like samples share: the Gaussian frame, classifier-free conditioning, chunked sampling."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from gde.nets.affine import GaussianFrame
 from gde.nets.conditional import ConditionalMLP
+from gde.nets.drawing import DrawingOptions
 from gde.nets.film import Modulation
 from gde.nets.pool import sample_mean
+from gde.nets.registry import Options
 from gde.sets.random import ShardRandom
 
 # Points sampled together: as many as stay in a CPU's cache (1.7 times faster than 65,536), or fill a GPU.
@@ -16,40 +19,77 @@ POINTS_AT_ONCE = {"cpu": 8192, "cuda": 262_144}
 GOLDEN = 0.6180339887498949
 
 
-class PointGenerator(nn.Module):
-    """Embedding -> samples of a distribution on R^d, by a network that transports normal noise.
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(Options):
+    """hidden : width of the network; layers : its residual layers or blocks."""
 
-    Subclasses define `path_loss(y, modulation, rng)` (b, n) and `solve(y, modulation, generator)` (b, n, d).
+    hidden: int = 128
+    layers: int = 4
 
-    affine : generate in the frame m(z), L(z) of a Gaussian fitted by maximum likelihood (weight `moment_weight`),
-        so that the network only learns what is not Gaussian.
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(hidden=self.hidden, layers=self.layers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameOptions(NetworkOptions):
+    """affine : generate in the frame m(z), L(z) of a Gaussian fitted by maximum likelihood, so that the network only
+        learns what is not Gaussian.
+    moment_weight : weight of the likelihood that fits it.
+    """
+
+    affine: bool = False
+    moment_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.moment_weight < 0:
+            raise ValueError(f"moment_weight: found {self.moment_weight}, expected at least 0; 0 = no such term")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointOptions(FrameOptions):
+    """time_features : Fourier features of the time.
     drop, guidance : classifier-free guidance (Ho & Salimans 2022): z is replaced by a learned null embedding with
         probability `drop` in training; sampling extrapolates by `guidance` (1 = conditional, needs drop > 0 otherwise).
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int,
-        layers: int,
-        time_features: int,
-        drop: float,
-        guidance: float,
-        affine: bool,
-        moment_weight: float,
-    ):
+    time_features: int = 16
+    drop: float = 0.0
+    guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.guidance != 1.0 and self.drop == 0.0:
+            found = f"guidance: found {self.guidance} with drop 0"
+            raise ValueError(f"{found}, expected drop > 0; set generator.drop to e.g. 0.1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceOptions(NetworkOptions, DrawingOptions):
+    """subsample : sequences of each set that a training step's loss is computed on; None = all."""
+
+    subsample: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(subsample=1 if self.subsample is None else self.subsample)
+
+
+class PointGenerator(nn.Module):
+    """Embedding -> samples of a distribution on R^d, by a network that transports normal noise.
+
+    Subclasses define `path_loss(y, modulation, rng)` (b, n) and `solve(y, modulation, generator)` (b, n, d).
+    """
+
+    def __init__(self, options: PointOptions, *, dim: int, latent_dim: int):
         super().__init__()
-        check_counts(hidden=hidden, layers=layers)
-        if guidance != 1.0 and drop == 0.0:
-            raise ValueError(
-                f"guidance: found {guidance} with drop 0, expected drop > 0; set generator.drop to e.g. 0.1"
-            )
-        self.dim, self.drop, self.guidance, self.moment_weight = dim, drop, guidance, moment_weight
-        self.net = ConditionalMLP(dim, latent_dim, hidden=hidden, layers=layers, time_features=time_features)
-        self.frame = GaussianFrame(dim, latent_dim, hidden) if affine else None
-        self.null = nn.Parameter(torch.zeros(latent_dim)) if drop > 0 else None
+        self.dim, self.moment_weight = dim, options.moment_weight
+        self.drop, self.guidance = options.drop, options.guidance
+        sizes = {"hidden": options.hidden, "layers": options.layers, "time_features": options.time_features}
+        self.net = ConditionalMLP(dim, latent_dim, **sizes)
+        self.frame = GaussianFrame(dim, latent_dim, options.hidden) if options.affine else None
+        self.null = nn.Parameter(torch.zeros(latent_dim)) if options.drop > 0 else None
 
     def loss(
         self,

@@ -1,13 +1,14 @@
 """Conditional variational autoencoder (Kingma & Welling 2014; Sohn et al. 2015)."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gde.generators.base import check_counts, fresh_random, sampling_pieces
+from gde.generators.base import FrameOptions, check_counts, fresh_random, sampling_pieces
 from gde.nets.affine import GaussianFrame
-from gde.nets.evidence import WarmedUp, kl_to_standard
+from gde.nets.evidence import EvidenceOptions, WarmedUp, kl_to_standard
 from gde.nets.film import FilmMLP, Modulation
 from gde.nets.pool import sample_mean
 from gde.sets.random import ShardRandom
@@ -16,47 +17,42 @@ LOG_NOISE = -1.0  # of the first observation noise (sd, standardised units): bel
 LOG_RANGE = 6.0  # log standard deviations stay within +-: a feature that is constant must not end in infinity
 
 
+@dataclass(frozen=True, kw_only=True)
+class CvaeOptions(FrameOptions, EvidenceOptions):
+    """code_dim : dimensions of a sample's code h.
+    observation_noise : whether samples include the learned observation noise.
+    """
+
+    code_dim: int = 8
+    observation_noise: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(code_dim=self.code_dim)
+
+
 class Cvae(WarmedUp):
     """x | h, z ~ N(mean(h; z), diag(noise(z)²)), h ~ N(0, I) in `code_dim` dimensions; q(h | x, z) is normal.
 
     The observation noise is learned, by feature and embedding, and is part of every sample drawn: without it the
     samples are those of another distribution than the one whose likelihood is bounded.
-
-    beta : weight of the KL divergence; 1 = the evidence lower bound (others give no bound of the likelihood).
-    warmup : training steps over which beta rises from 0, against codes that are never used. The loss counts its
-        training calls for it, in a buffer that is saved with the weights; without gradients (validation) beta is whole.
-    affine : generate in the frame m(z), L(z) of a Gaussian fitted by maximum likelihood (weight `moment_weight`).
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int = 128,
-        layers: int = 4,
-        code_dim: int = 8,
-        beta: float = 1.0,
-        warmup: int = 0,
-        observation_noise: bool = True,
-        affine: bool = False,
-        moment_weight: float = 1.0,
-    ):
+    Options = CvaeOptions
+
+    def __init__(self, options: CvaeOptions, *, dim: int, latent_dim: int):
         super().__init__()
-        check_counts(hidden=hidden, layers=layers, code_dim=code_dim)
-        if moment_weight < 0:
-            raise ValueError(f"moment_weight: found {moment_weight}, expected at least 0")
-        self.set_kl_weight(beta, warmup)
-        self.dim, self.code_dim = dim, code_dim
-        self.observation_noise, self.moment_weight = observation_noise, moment_weight
-        sizes = {"hidden": hidden, "layers": layers}
-        self.posterior = FilmMLP(dim, 2 * code_dim, latent_dim, **sizes)
+        self.set_kl_weight(options)
+        self.dim, self.code_dim = dim, options.code_dim
+        self.observation_noise, self.moment_weight = options.observation_noise, options.moment_weight
+        sizes = {"hidden": options.hidden, "layers": options.layers}
+        self.posterior = FilmMLP(dim, 2 * self.code_dim, latent_dim, **sizes)
         self.posterior.output.reset_parameters()  # from zero, encoder and decoder would wait for each other
-        self.decoder = FilmMLP(code_dim, dim, latent_dim, **sizes)
+        self.decoder = FilmMLP(self.code_dim, dim, latent_dim, **sizes)
         self.log_noise = nn.Linear(latent_dim, dim)
         nn.init.zeros_(self.log_noise.weight)
         nn.init.constant_(self.log_noise.bias, LOG_NOISE)
-        self.frame = GaussianFrame(dim, latent_dim, hidden) if affine else None
+        self.frame = GaussianFrame(dim, latent_dim, options.hidden) if options.affine else None
 
     def loss(
         self,

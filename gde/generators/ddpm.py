@@ -1,63 +1,54 @@
 """Denoising diffusion (Ho et al. 2020) with ancestral and DDIM (Song et al. 2021) sampling."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from gde.generators.base import Modulation, PointGenerator, spread_times
+from gde.generators.base import Modulation, PointGenerator, PointOptions, spread_times
 from gde.sets.random import ShardRandom
 
 
-class Ddpm(PointGenerator):
-    """Discrete-time diffusion with a linear beta schedule.
-
-    steps : T; beta_start, beta_end : ends of the linear schedule.
+@dataclass(frozen=True, kw_only=True)
+class DdpmOptions(PointOptions):
+    """steps : T; beta_start, beta_end : ends of the linear schedule.
     zero_terminal_snr : rescale the schedule so that step T is pure noise, and predict the velocity
         sqrt(a) noise - sqrt(1 - a) data instead of the noise, which is undefined there (Lin et al. 2024).
-    sampler : `ancestral` takes all T steps, `ddim` takes `evaluations` of them without noise (default T).
+    sampler : `ancestral` takes all T steps, `ddim` takes `evaluations` of them without noise (None = T).
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int = 128,
-        layers: int = 4,
-        time_features: int = 16,
-        drop: float = 0.0,
-        guidance: float = 1.0,
-        affine: bool = False,
-        moment_weight: float = 1.0,
-        steps: int = 400,
-        beta_start: float = 1e-4,
-        beta_end: float = 0.02,
-        zero_terminal_snr: bool = False,
-        sampler: str = "ancestral",
-        evaluations: int | None = None,
-    ):
-        super().__init__(
-            dim,
-            latent_dim,
-            hidden=hidden,
-            layers=layers,
-            time_features=time_features,
-            drop=drop,
-            guidance=guidance,
-            affine=affine,
-            moment_weight=moment_weight,
-        )
+    steps: int = 400
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+    zero_terminal_snr: bool = False
+    sampler: str = "ancestral"
+    evaluations: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps, start, end, evaluations = self.steps, self.beta_start, self.beta_end, self.evaluations
         if steps < 2:
             raise ValueError(f"steps: found {steps}, expected at least 2")
-        if not 0 < beta_start <= beta_end < 1:
-            raise ValueError(f"beta_start, beta_end: found {beta_start}, {beta_end}, expected 0 < start <= end < 1")
-        if sampler not in ("ancestral", "ddim"):
-            raise ValueError(f"sampler: found {sampler!r}, expected ancestral or ddim")
-        if evaluations is not None and (sampler == "ancestral" or not 1 <= evaluations <= steps):
+        if not 0 < start <= end < 1:
+            raise ValueError(f"beta_start, beta_end: found {start}, {end}, expected 0 < start <= end < 1")
+        if self.sampler not in ("ancestral", "ddim"):
+            raise ValueError(f"sampler: found {self.sampler!r}, expected ancestral or ddim")
+        if evaluations is not None and (self.sampler == "ancestral" or not 1 <= evaluations <= steps):
             raise ValueError(f"evaluations: found {evaluations}, expected null, or 1 to {steps} with sampler ddim")
-        self.n_steps, self.sampler, self.predict_velocity = steps, sampler, zero_terminal_snr
-        self.evaluations = evaluations or steps
-        signal = torch.cumprod(1 - torch.linspace(beta_start, beta_end, steps, dtype=torch.float64), 0)
-        if zero_terminal_snr:
+
+
+class Ddpm(PointGenerator):
+    """Discrete-time diffusion with a linear beta schedule."""
+
+    Options = DdpmOptions
+
+    def __init__(self, options: DdpmOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        self.n_steps, self.sampler, self.predict_velocity = options.steps, options.sampler, options.zero_terminal_snr
+        self.evaluations = options.evaluations or options.steps
+        beta = torch.linspace(options.beta_start, options.beta_end, options.steps, dtype=torch.float64)
+        signal = torch.cumprod(1 - beta, 0)
+        if options.zero_terminal_snr:
             root = signal.sqrt()
             signal = ((root - root[-1]) * root[0] / (root[0] - root[-1])).square()
         self.register_buffer("signal", signal.float(), persistent=False)  # (T,) alpha-bar of steps 1..T

@@ -1,22 +1,20 @@
 """Direct generators: a network maps normal noise to samples in one step and is trained by a distance between sets."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from gde.generators.base import check_counts, fresh_random, sampling_pieces
+from gde.generators.base import FrameOptions, check_counts, fresh_random, sampling_pieces
 from gde.nets.affine import GaussianFrame
 from gde.nets.film import FilmMLP
 from gde.nets.pool import sample_mean
 from gde.sets.random import ShardRandom
 
 
-class DirectGenerator(nn.Module):
-    """Embedding -> samples x = network(eps; z), with eps standard normal in `noise_dim` dimensions.
-
-    Subclasses define `distance(y, x, mask, weight, rng)` (b,) between as many generated points y (b, n, d) as the set
-    has, and its real samples. Distances are computed in float32, in standardised units.
-
-    affine : generate m(z) + L(z) (eps[:d] + network(eps; z)), with a location and triangular scale read off the
+@dataclass(frozen=True, kw_only=True)
+class DirectOptions(FrameOptions):
+    """affine : generate m(z) + L(z) (eps[:d] + network(eps; z)), with a location and triangular scale read off the
         embedding: a normal distribution then needs no network. It favours Gaussians; needs noise_dim >= dim.
     moment_weight : weight of the Gaussian likelihood of the real samples under m(z) and L(z), which asks the embedding
         for the set's first and second moments; without `affine` nothing else uses them. 0 = no such term.
@@ -25,31 +23,33 @@ class DirectGenerator(nn.Module):
         Samples are always drawn from plain noise.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int = 128,
-        layers: int = 4,
-        noise_dim: int = 16,
-        affine: bool = False,
-        moment_weight: float = 1.0,
-        balanced: bool = True,
-    ):
+    noise_dim: int = 16
+    balanced: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(noise_dim=self.noise_dim)
+
+
+class DirectGenerator(nn.Module):
+    """Embedding -> samples x = network(eps; z), with eps standard normal in `noise_dim` dimensions.
+
+    Subclasses define `distance(y, x, mask, weight, rng)` (b,) between as many generated points y (b, n, d) as the set
+    has, and its real samples. Distances are computed in float32, in standardised units.
+    """
+
+    Options = DirectOptions
+
+    def __init__(self, options: DirectOptions, *, dim: int, latent_dim: int):
         super().__init__()
-        check_counts(hidden=hidden, layers=layers, noise_dim=noise_dim)
-        if moment_weight < 0:
-            raise ValueError(f"moment_weight: found {moment_weight}, expected at least 0; 0 = no such term")
-        if affine and noise_dim < dim:
-            raise ValueError(
-                f"noise_dim: found {noise_dim} with affine, expected at least the {dim} features; raise it or set "
-                "affine: false"
-            )
-        self.dim, self.noise_dim, self.balanced = dim, noise_dim, balanced
-        self.affine, self.moment_weight = affine, moment_weight
-        self.net = FilmMLP(noise_dim, dim, latent_dim, hidden=hidden, layers=layers)
-        self.frame = GaussianFrame(dim, latent_dim, hidden) if affine or moment_weight else None
+        self.dim, self.noise_dim, self.balanced = dim, options.noise_dim, options.balanced
+        self.affine, self.moment_weight = options.affine, options.moment_weight
+        if self.affine and self.noise_dim < dim:
+            found = f"noise_dim: found {self.noise_dim} with affine"
+            raise ValueError(f"{found}, expected at least the {dim} features; raise it or set affine: false")
+        self.net = FilmMLP(self.noise_dim, dim, latent_dim, hidden=options.hidden, layers=options.layers)
+        framed = self.affine or self.moment_weight
+        self.frame = GaussianFrame(dim, latent_dim, options.hidden) if framed else None
 
     def loss(
         self,

@@ -1,14 +1,15 @@
 """Convolutional conditional variational autoencoder of sequences."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gde.generators.base import check_counts, fresh_random
+from gde.generators.base import SequenceOptions, check_counts, fresh_random
 from gde.generators.cvae import LOG_RANGE
-from gde.nets.drawing import check_drawing, draw, drawing
-from gde.nets.evidence import WarmedUp, kl_to_standard
+from gde.nets.drawing import draw, drawing
+from gde.nets.evidence import EvidenceOptions, WarmedUp, kl_to_standard
 from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, possible
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_blocks import FilmConvBlock
@@ -18,43 +19,38 @@ from gde.sets.random import ShardRandom
 ROWS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}  # sequences drawn or scored together
 
 
+@dataclass(frozen=True, kw_only=True)
+class DnaVaeOptions(SequenceOptions, EvidenceOptions):
+    """hidden : channels; layers : times that encoder and decoder halve the places; kernel : of the convolutions, odd;
+    code_dim : dimensions of a sequence's code.
+    """
+
+    hidden: int = 64
+    layers: int = 2
+    kernel: int = 7
+    code_dim: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(kernel=self.kernel, code_dim=self.code_dim)
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: found {self.kernel}, expected an odd number; add 1")
+
+
 class DnaVae(WarmedUp):
     """Letters x | h, z independent and categorical in every place, h ~ N(0, I); q(h | x, z) is normal.
 
     Encoder and decoder halve and double the places `layers` times by convolutions; z modulates their norms and enters
     the decoder beside the code. The end mark is a class of its own, and what would stand after it is not scored.
-
-    hidden : channels; kernel : odd; code_dim : dimensions of a sequence's code.
-    beta : weight of the KL divergence in nats; 1 = the evidence lower bound (others give no bound of the likelihood).
-    warmup : training steps over which beta rises from 0, counted in a buffer that is saved with the weights; without
-        gradients (validation) beta is whole.
-    temperature, top_p, subsample : as in `gde.generators.autoregressive`.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        vocabulary: int = 5,
-        hidden: int = 64,
-        layers: int = 2,
-        kernel: int = 7,
-        code_dim: int = 32,
-        beta: float = 1.0,
-        warmup: int = 0,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        subsample: int | None = None,
-    ):
+    Options = DnaVaeOptions
+
+    def __init__(self, options: DnaVaeOptions, *, dim: int, latent_dim: int, vocabulary: int = 5):
         super().__init__()
-        counts = {"hidden": hidden, "layers": layers, "kernel": kernel, "code_dim": code_dim}
-        check_counts(**counts, subsample=1 if subsample is None else subsample)
-        check_drawing(temperature, top_p)
-        if kernel % 2 == 0:
-            raise ValueError(f"kernel: found {kernel}, expected an odd number; add 1")
-        self.dim, self.vocabulary, self.hidden, self.code_dim = dim, vocabulary, hidden, code_dim
-        self.subsample, self.temperature, self.top_p, self.layers = subsample, temperature, top_p, layers
+        hidden, layers, kernel, code_dim = options.hidden, options.layers, options.kernel, options.code_dim
+        self.dim, self.vocabulary, self.hidden, self.code_dim, self.layers = dim, vocabulary, hidden, code_dim, layers
+        self.subsample, self.temperature, self.top_p = options.subsample, options.temperature, options.top_p
         coarse = math.ceil(dim / 2**layers)  # places at the narrowest
         self.missing = coarse * 2**layers - dim
         self.embed = nn.Sequential(nn.Linear(latent_dim, hidden), nn.SiLU())
@@ -67,7 +63,7 @@ class DnaVae(WarmedUp):
         self.up = nn.ModuleList(nn.ConvTranspose1d(hidden, hidden, 2, stride=2) for _ in range(layers))
         self.write_blocks = nn.ModuleList(FilmConvBlock(hidden, kernel) for _ in range(layers))
         self.write = nn.Conv1d(hidden, vocabulary + 1, kernel, padding=kernel // 2)
-        self.set_kl_weight(beta, warmup)
+        self.set_kl_weight(options)
 
     def loss(
         self,

@@ -1,13 +1,33 @@
 """Flow matching (Lipman et al. 2023; Albergo & Vanden-Eijnden 2023)."""
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from gde.generators.base import Modulation, PointGenerator, spread_times
+from gde.generators.base import Modulation, PointGenerator, PointOptions, spread_times
 from gde.sets.random import ShardRandom
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowOptions(PointOptions):
+    """solver : euler (order 1), midpoint or heun (order 2, two evaluations a step).
+    evaluations : network evaluations per sample drawn; even for the second-order solvers.
+    """
+
+    solver: str = "midpoint"
+    evaluations: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.solver not in SOLVERS:
+            raise ValueError(f"solver: found {self.solver!r}, expected one of {', '.join(SOLVERS)}")
+        order = SOLVERS[self.solver][1]
+        if self.evaluations < order or self.evaluations % order:
+            expected = f"a positive multiple of {order} for {self.solver}"
+            raise ValueError(f"evaluations: found {self.evaluations}, expected {expected}")
 
 
 class Flow(PointGenerator):
@@ -16,43 +36,14 @@ class Flow(PointGenerator):
     This path is the linear one up to a change of time and scale, with unit variance all along: between two standard
     normals its velocity is zero, so that (with `affine`) a Gaussian needs no transport and a coarse solver makes no
     error in its variance. The network learns the velocity divided by pi / 2.
-
-    solver : euler (order 1), midpoint or heun (order 2, two evaluations a step).
-    evaluations : network evaluations per sample drawn; even for the second-order solvers.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int = 128,
-        layers: int = 4,
-        time_features: int = 16,
-        drop: float = 0.0,
-        guidance: float = 1.0,
-        affine: bool = False,
-        moment_weight: float = 1.0,
-        solver: str = "midpoint",
-        evaluations: int = 16,
-    ):
-        super().__init__(
-            dim,
-            latent_dim,
-            hidden=hidden,
-            layers=layers,
-            time_features=time_features,
-            drop=drop,
-            guidance=guidance,
-            affine=affine,
-            moment_weight=moment_weight,
-        )
-        if solver not in SOLVERS:
-            raise ValueError(f"solver: found {solver!r}, expected one of {', '.join(SOLVERS)}")
-        self.step, order = SOLVERS[solver]
-        if evaluations < order or evaluations % order:
-            raise ValueError(f"evaluations: found {evaluations}, expected a positive multiple of {order} for {solver}")
-        self.n_steps = evaluations // order
+    Options = FlowOptions
+
+    def __init__(self, options: FlowOptions, *, dim: int, latent_dim: int):
+        super().__init__(options, dim=dim, latent_dim=latent_dim)
+        self.step, order = SOLVERS[options.solver]
+        self.n_steps = options.evaluations // order
 
     def path_loss(self, y: Tensor, modulation: Modulation, rng: ShardRandom) -> Tensor:
         """Squared error of the velocity, mean over features; y (b, n, d) -> (b, n)."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import DynamicCache, GPT2Config, GPT2Model
 from transformers.cache_utils import DynamicLayer
 
-from gde.generators.autoregressive import Autoregressive
+from gde.generators.autoregressive import AttentionOptions, Autoregressive, ContextOptions
 from gde.nets.key_values import KeyValues
 from gde.nets.sequence_condition import Film, modulated
 
@@ -35,50 +36,30 @@ class HeldLayer(DynamicLayer):
         return self.keys, self.values
 
 
-class Gpt(Autoregressive):
-    """GPT-2's blocks without dropout.
+@dataclass(frozen=True, kw_only=True)
+class GptOptions(ContextOptions, AttentionOptions):
+    """sites : see `AutoregressiveOptions`."""
 
-    heads : of the attention; a divisor of hidden.
-    """
+    sites: int = 0
+
+
+class Gpt(Autoregressive):
+    """GPT-2's blocks without dropout."""
+
+    Options = GptOptions
 
     def __init__(
         self,
+        options: AttentionOptions,
+        *,
         dim: int,
         latent_dim: int,
-        *,
         vocabulary: int = 5,
-        hidden: int = 128,
-        layers: int = 6,
-        heads: int = 4,
-        conditioning: str = "adaln",
-        prefix: int = 1,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        subsample: int | None = None,
-        context: int = 0,
-        context_weight: float = 1.0,
         places: int | None = None,
-        sites: int = 0,
     ):
-        super().__init__(
-            dim,
-            latent_dim,
-            vocabulary=vocabulary,
-            hidden=hidden,
-            layers=layers,
-            conditioning=conditioning,
-            prefix=prefix,
-            temperature=temperature,
-            top_p=top_p,
-            subsample=subsample,
-            context=context,
-            context_weight=context_weight,
-            places=places,
-            sites=sites,
-        )
-        if hidden % heads:
-            raise ValueError(f"heads: found {heads}, expected a divisor of hidden = {hidden}")
-        sizes = {"n_positions": self.length, "n_embd": hidden, "n_layer": layers, "n_head": heads}
+        super().__init__(options, dim=dim, latent_dim=latent_dim, vocabulary=vocabulary, places=places)
+        hidden = options.hidden
+        sizes = {"n_positions": self.length, "n_embd": hidden, "n_layer": options.layers, "n_head": options.heads}
         dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
         marks = dict.fromkeys(
             ("bos_token_id", "eos_token_id")

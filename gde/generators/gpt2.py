@@ -1,13 +1,24 @@
 """GPT-2 (Radford et al. 2019) that may start from the published model, and then reads and writes its words."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from gde.generators.autoregressive import AttentionOptions, PublishedOptions
 from gde.generators.gpt import Gpt
 from gde.generators.gpt2_weights import load_published, read_sizes, write_sizes
 from gde.generators.gpt2_words import BytePairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpt2Options(PublishedOptions, AttentionOptions):
+    """weights : directory of a published model, which has its own `hidden`, `layers` and `heads`.
+    most_words : of a text, with published weights; the rest is cut.
+    """
+
+    most_words: int = 256
 
 
 class Gpt2(Gpt):
@@ -17,47 +28,32 @@ class Gpt2(Gpt):
     more than `most_words` words the first ones count. Neither they nor samples of this length have an end mark, nor has
     a text that fills its row.
 
-    weights, weights_sha256 : directory of a published model that training starts from, and its digest. It has its own
-        `hidden`, `layers` and `heads`. A trained model does not need it: `files`, what `write_files` wrote.
+    files : what `write_files` wrote beside a trained model; None = its published model is there.
     """
+
+    Options = Gpt2Options
 
     def __init__(
         self,
+        options: Gpt2Options,
+        *,
         dim: int,
         latent_dim: int,
-        *,
         vocabulary: int = 255,
-        hidden: int = 128,
-        layers: int = 6,
-        heads: int = 4,
-        most_words: int = 256,
-        conditioning: str = "adaln",
-        prefix: int = 1,
-        weights: str | None = None,
-        weights_sha256: str | None = None,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        subsample: int | None = None,
         files: Path | None = None,
     ):
         words = None
-        if weights is not None:
-            hidden, layers, heads, words = read_sizes(Path(weights) if files is None else files)
+        if options.weights is not None:
+            hidden, layers, heads, words = read_sizes(Path(options.weights) if files is None else files)
+            options = replace(options, hidden=hidden, layers=layers, heads=heads)
         super().__init__(
-            dim,
-            latent_dim,
+            options,
+            dim=dim,
+            latent_dim=latent_dim,
             vocabulary=vocabulary if words is None else words - 1,
-            hidden=hidden,
-            layers=layers,
-            heads=heads,
-            conditioning=conditioning,
-            prefix=prefix,
-            temperature=temperature,
-            top_p=top_p,
-            subsample=subsample,
-            places=None if words is None else min(dim, most_words),
+            places=None if words is None else min(dim, options.most_words),
         )
-        self.weights, self.weights_sha256, self.letters_known = weights, weights_sha256, vocabulary
+        self.weights, self.weights_sha256, self.letters_known = options.weights, options.weights_sha256, vocabulary
         self.spelling = None if words is None else BytePairs(words)
         self.BEGINS = self.spelling is None  # letters are not the units
 

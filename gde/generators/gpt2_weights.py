@@ -1,16 +1,13 @@
 """Published GPT-2 weights into our modules, from safetensors only."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from gde.errors import bad
 from gde.io import write_json
 from gde.weights import CONFIG, check_config, config_sizes, matched, open_weights, read_config
-
-if TYPE_CHECKING:
-    from gde.generators.gpt2 import Gpt2
 
 BYTES = 255  # letters of texts
 PREFIX, TABLE, PLACES, HEAD = "transformer.", "wte.weight", "wpe.weight", "lm_head.weight"
@@ -25,8 +22,8 @@ KEYS = ("n_embd", "n_layer", "n_head", "vocab_size")
 REMEDY = "give the directory of a GPT-2, or generator.weights: null"
 
 
-def load_published(model: "Gpt2", path: Path, sha256: str | None = None) -> None:
-    """Fill `model` with the published one in the directory `path`, which it then is, whatever the embedding.
+def load_published(model: nn.Module, path: Path, sha256: str | None = None) -> None:
+    """Fill a Gpt2 with the published one in the directory `path`, which it then is, whatever the embedding.
 
     The vectors before the sequence start as the published end mark, which stands before a text there, too; conditioning
     starts at nothing. GdeError names what does not fit; then nothing of the model is changed.

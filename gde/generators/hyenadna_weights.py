@@ -1,19 +1,15 @@
 """Published HyenaDNA weights (Nguyen et al. 2023) into our modules: a map of names, from safetensors only."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from gde.errors import bad
 from gde.foreign import check_file, kind_of, other_file
 from gde.io import sha256_file
-
-if TYPE_CHECKING:
-    from gde.generators.hyenadna import HyenaDna
 
 EXPECTED = "safetensors of a published HyenaDNA model"
 REMEDY = "give another file, or generator.weights: null"
@@ -61,8 +57,8 @@ SINGLE = {  # axes of length one that the published tensors have and ours have n
 SETTINGS = {"mixer.filter_fn.pos_emb": "filter_length and filter_features", FILTER: "filter_hidden and filter_features"}
 
 
-def load_published(model: "HyenaDna", path: Path, sha256: str | None = None) -> None:
-    """Fill the blocks, the last norm and the letters of `model` with published weights.
+def load_published(model: nn.Module, path: Path, sha256: str | None = None) -> None:
+    """Fill the blocks, the last norm and the letters of a HyenaDna with published weights.
 
     What depends on the embedding stays as it is. Raises GdeError naming the file, also one that has not the digest
     `sha256`, or the first tensor that is missing, unknown, of another shape or not finite; then nothing of the model

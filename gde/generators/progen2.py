@@ -1,11 +1,12 @@
 """The autoregressive generator of ProGen2 (Nijkamp et al. 2023), our own implementation."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from gde.generators.autoregressive import Autoregressive
+from gde.generators.autoregressive import AttentionOptions, Autoregressive, ContextOptions, PublishedOptions
 from gde.generators.progen2_weights import load_published, read_sizes, write_sizes
 from gde.nets.key_values import KeyValues
 from gde.nets.parallel_block import ParallelBlock
@@ -13,62 +14,45 @@ from gde.nets.rotary import rotations
 from gde.nets.sequence_condition import Film, modulated
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProGen2Options(PublishedOptions, ContextOptions, AttentionOptions):
+    """rotary : numbers of each head that turn with the place, an even number; None = half of them.
+    weights : directory of a published model, which has its own `hidden`, `layers`, `heads` and `rotary`.
+    """
+
+    rotary: int | None = None
+
+
 class ProGen2(Autoregressive):
     """Blocks of attention and MLP side by side, rotary places, an output of its own.
 
-    heads : of the attention; a divisor of hidden.
-    rotary : numbers of each head that turn with the place, an even number; None = half of them.
-    weights, weights_sha256 : directory of a published model that training starts from, and its digest. It has its own
-        `hidden`, `layers`, `heads` and `rotary`. A trained model does not need it: `files`, what `write_files` wrote.
+    files : what `write_files` wrote beside a trained model; None = its published model is there.
     """
+
+    Options = ProGen2Options
 
     NORMS_OF_A_LAYER = 1
 
     def __init__(
         self,
+        options: ProGen2Options,
+        *,
         dim: int,
         latent_dim: int,
-        *,
         vocabulary: int = 21,
-        hidden: int = 128,
-        layers: int = 6,
-        heads: int = 4,
-        rotary: int | None = None,
-        conditioning: str = "adaln",
-        prefix: int = 1,
-        weights: str | None = None,
-        weights_sha256: str | None = None,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        subsample: int | None = None,
-        context: int = 0,
-        context_weight: float = 1.0,
         files: Path | None = None,
     ):
-        if weights is not None:
-            hidden, layers, heads, rotary = read_sizes(Path(weights) if files is None else files)
-        super().__init__(
-            dim,
-            latent_dim,
-            vocabulary=vocabulary,
-            hidden=hidden,
-            layers=layers,
-            conditioning=conditioning,
-            prefix=prefix,
-            temperature=temperature,
-            top_p=top_p,
-            subsample=subsample,
-            context=context,
-            context_weight=context_weight,
-        )
-        if hidden % heads:
-            raise ValueError(f"heads: found {heads}, expected a divisor of hidden = {hidden}")
+        if options.weights is not None:
+            hidden, layers, heads, rotary = read_sizes(Path(options.weights) if files is None else files)
+            options = replace(options, hidden=hidden, layers=layers, heads=heads, rotary=rotary)
+        super().__init__(options, dim=dim, latent_dim=latent_dim, vocabulary=vocabulary)
+        hidden, heads = options.hidden, options.heads
         width = hidden // heads
-        rotary = (width // 2) // 2 * 2 if rotary is None else rotary
+        rotary = (width // 2) // 2 * 2 if options.rotary is None else options.rotary
         if rotary % 2 or not 2 <= rotary <= width:
             raise ValueError(f"rotary: found {rotary}, expected an even number from 2 to {width}, a head's numbers")
-        self.rotary, self.weights, self.weights_sha256 = rotary, weights, weights_sha256
-        self.blocks = nn.ModuleList(ParallelBlock(hidden, heads) for _ in range(layers))
+        self.rotary, self.weights, self.weights_sha256 = rotary, options.weights, options.weights_sha256
+        self.blocks = nn.ModuleList(ParallelBlock(hidden, heads) for _ in range(options.layers))
         self.norm = nn.LayerNorm(hidden)
         self.out = nn.Linear(hidden, vocabulary + 1)
         self.register_buffer("rotation", rotations(self.length, rotary), persistent=False)

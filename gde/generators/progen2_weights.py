@@ -3,18 +3,14 @@
 import logging
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gde.errors import bad
 from gde.io import write_json
 from gde.sets.alphabet import ALPHABETS
 from gde.weights import CONFIG, check_config, config_sizes, matched, open_weights, read_config
-
-if TYPE_CHECKING:
-    from gde.generators.progen2 import ProGen2
 
 log = logging.getLogger(__name__)
 SHARDS = 8  # of the published attention: each holds queries, values, keys of an eighth of the heads
@@ -45,8 +41,8 @@ KEYS = ("n_embd", "n_layer", "n_head", "rotary_dim")
 REMEDY = "give the directory of a ProGen2, or generator.weights: null"
 
 
-def load_published(model: "ProGen2", path: Path, sha256: str | None = None) -> None:
-    """Fill `model` with the published one in the directory `path`, which it then is, whatever the embedding.
+def load_published(model: nn.Module, path: Path, sha256: str | None = None) -> None:
+    """Fill a ProGen2 with the published one in the directory `path`, which it then is, whatever the embedding.
 
     The vectors before the sequence start as the published mark of a protein's beginning, and conditioning starts at
     nothing: the first steps teach it. GdeError names what does not fit; then nothing of the model is changed.
@@ -108,7 +104,7 @@ def names(layers: int) -> dict[str, str]:
     return blocks | ENDS
 
 
-def shapes(model: "ProGen2", tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def shapes(model: nn.Module, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Published name to shape. Tables of letters have at least `KNOWN` rows, as many as the file's."""
     out, own = {}, model.state_dict()
     for ours, theirs in names(len(model.blocks)).items():

@@ -1,15 +1,40 @@
 """Attention decoder of a fixed number of points, after Wormhole (Haviv et al. 2024)."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from gde.distances.checks import set_weights
 from gde.distances.exact import exact_w2
 from gde.distances.sinkhorn import sinkhorn_w2
-from gde.generators.base import check_counts, fresh_random
+from gde.generators.base import NetworkOptions, check_counts, fresh_random
 from gde.nets.point_decoder import PointDecoder
 from gde.nets.pool import sample_mean
 from gde.sets.random import ShardRandom
+
+
+@dataclass(frozen=True, kw_only=True)
+class WormholeOptions(NetworkOptions):
+    """heads : of the attention; a divisor of hidden.   points : that stand for a distribution.
+    pair_weight : of the term over pairs of sets; 0 = none.   pair_samples : of each set behind a W2 of it, at most.
+    blur : length, in standardised units, below which points are not told apart by the loss.
+    """
+
+    layers: int = 2
+    heads: int = 4
+    points: int = 64
+    pair_weight: float = 0.5
+    pair_samples: int = 64
+    blur: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(points=self.points, pair_samples=self.pair_samples)
+        if self.pair_weight < 0:
+            raise ValueError(f"pair_weight: found {self.pair_weight}, expected at least 0; 0 = no such term")
+        if not self.blur > 0:
+            raise ValueError(f"blur: found {self.blur}, expected a length > 0; the default is 0.05")
 
 
 class Wormhole(nn.Module):
@@ -21,32 +46,16 @@ class Wormhole(nn.Module):
 
     Samples are drawn from the points without replacement until all are used, then again: n of them are the points
     themselves where n is their number, and repeat each other beyond. No noise is added.
-
-    blur : length, in standardised units, below which points are not told apart by the loss.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        latent_dim: int,
-        *,
-        hidden: int = 128,
-        layers: int = 2,
-        heads: int = 4,
-        points: int = 64,
-        pair_weight: float = 0.5,
-        pair_samples: int = 64,
-        blur: float = 0.05,
-    ):
+    Options = WormholeOptions
+
+    def __init__(self, options: WormholeOptions, *, dim: int, latent_dim: int):
         super().__init__()
-        check_counts(hidden=hidden, layers=layers, points=points, pair_samples=pair_samples)
-        if pair_weight < 0:
-            raise ValueError(f"pair_weight: found {pair_weight}, expected at least 0; 0 = no such term")
-        if not blur > 0:
-            raise ValueError(f"blur: found {blur}, expected a length > 0; the default is 0.05")
-        self.dim, self.points, self.blur = dim, points, blur
-        self.pair_weight, self.pair_samples = pair_weight, pair_samples
-        self.decoder = PointDecoder(dim, latent_dim, points=points, hidden=hidden, layers=layers, heads=heads)
+        self.dim, self.points, self.blur = dim, options.points, options.blur
+        self.pair_weight, self.pair_samples = options.pair_weight, options.pair_samples
+        sizes = {"hidden": options.hidden, "layers": options.layers, "heads": options.heads}
+        self.decoder = PointDecoder(dim, latent_dim, points=options.points, **sizes)
 
     def loss(
         self,

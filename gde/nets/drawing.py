@@ -1,9 +1,27 @@
 """Drawing tokens from logits, with temperature and nucleus (top-p) truncation."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from gde.nets.registry import Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingOptions(Options):
+    """How samples are drawn unless `sample` is told otherwise.
+
+    temperature, top_p : as in `draw`; 1, 1 = the model's own law.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_drawing(self.temperature, self.top_p)
 
 
 def draw(logits: Tensor, *, temperature: float, top_p: float, generator: torch.Generator | None = None) -> Tensor:

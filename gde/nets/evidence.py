@@ -1,7 +1,30 @@
 """What variational autoencoders share: the divergence of their codes, and its weight while training warms up."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+
+from gde.nets.registry import Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceOptions(Options):
+    """How the KL divergence of the codes counts.
+
+    beta : its weight, in nats; 1 = the evidence lower bound (others give no bound of the likelihood).
+    warmup : training steps over which beta rises from 0, against codes that are never used. The loss counts its
+        training calls for it, in a buffer that is saved with the weights; without gradients (validation) beta is whole.
+    """
+
+    beta: float = 1.0
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in (("beta", self.beta), ("warmup", self.warmup)):
+            if value < 0:
+                raise ValueError(f"{name}: found {value}, expected at least 0")
 
 
 class WarmedUp(nn.Module):
@@ -10,12 +33,9 @@ class WarmedUp(nn.Module):
     The calls are counted in a buffer that is saved with the weights.
     """
 
-    def set_kl_weight(self, beta: float, warmup: int) -> None:
-        """To be called once, when the module is made. ValueError for a negative number."""
-        for name, value in (("beta", beta), ("warmup", warmup)):
-            if value < 0:
-                raise ValueError(f"{name}: found {value}, expected at least 0")
-        self.beta, self.warmup = beta, warmup
+    def set_kl_weight(self, options: EvidenceOptions) -> None:
+        """To be called once, when the module is made."""
+        self.beta, self.warmup = options.beta, options.warmup
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def kl_weight(self) -> float | Tensor:
