@@ -49,7 +49,9 @@ def population(n: int, length: int) -> np.ndarray:
 
 
 def encoder(path: Path, length: int) -> ProteinLm:
-    made = ProteinLm(length, 32, then={"kind": "resnet"}, mode="frozen", weights=str(path))
+    made = ProteinLm(
+        ProteinLm.Options(then={"kind": "resnet"}, mode="frozen", weights=str(path)), dim=length, latent_dim=32
+    )
     made.initialise()
     return made
 

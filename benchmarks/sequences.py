@@ -108,7 +108,11 @@ def drawing(kind: str, options: argparse.Namespace) -> None:
 def step(kind: str, options: argparse.Namespace) -> None:
     """A line: milliseconds of an optimiser step, and of its parts."""
     torch.manual_seed(0)
-    encoder = DnaConv(options.length, LATENT, hidden=QUICK["hidden"] if options.quick else 64, pool=options.pool)
+    encoder = DnaConv(
+        DnaConv.Options(hidden=QUICK["hidden"] if options.quick else 64, pool=options.pool),
+        dim=options.length,
+        latent_dim=LATENT,
+    )
     generator = make(kind, options.length, quick=options.quick)
     both = nn.ModuleList([encoder, generator])
     optimizer = torch.optim.Adam(both.parameters(), lr=1e-4)

@@ -88,7 +88,10 @@ def test_the_files_that_are_named_are_all_that_is_read(tmp_path, whole):
     for file in [*further_files("text_lm", path), path / "model.safetensors"]:
         shutil.copy(file, alone)
     x = torch.from_numpy(ALPHABETS["text"].pad(["The viruses of the spike.", "caf"], 30))
-    found = [TextLm(30, 3, then={"kind": "mean"}, mode="full", weights=str(p)) for p in (path, alone)]
+    found = [
+        TextLm(TextLm.Options(then={"kind": "mean"}, mode="full", weights=str(p)), dim=30, latent_dim=3)
+        for p in (path, alone)
+    ]
     for made in found:
         made.initialise()
     assert torch.equal(found[0].vectors(x), found[1].vectors(x))

@@ -21,7 +21,11 @@ def proteins(length=LENGTH, sequences=SEQUENCES):
 def protein_lm(path, mode, *, length=LENGTH, then=None, **options):
     torch.manual_seed(1)
     then = then or {"kind": "resnet", "hidden": 16}
-    made = ProteinLm(length, 7, then=then, mode=mode, weights=None if path is None else str(path), **options)
+    made = ProteinLm(
+        ProteinLm.Options(then=then, mode=mode, weights=None if path is None else str(path), **options),
+        dim=length,
+        latent_dim=7,
+    )
     made.initialise()
     return made
 

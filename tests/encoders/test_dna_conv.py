@@ -14,7 +14,7 @@ LATENT, HIDDEN = 4, 16
 
 def encoder(dim=20, **options) -> DnaConv:
     torch.manual_seed(0)
-    made = DnaConv(dim, LATENT, hidden=HIDDEN, **options)
+    made = DnaConv(DnaConv.Options(hidden=HIDDEN, **options), dim=dim, latent_dim=LATENT)
     with torch.no_grad():
         for p in made.parameters():
             p += 0.1 * torch.randn(p.shape)
@@ -125,7 +125,7 @@ def test_one_letter_of_a_thousand_moves_the_embedding_only_if_places_are_read():
 
     def separation(**options) -> float:
         torch.manual_seed(0)
-        made = DnaConv(1000, LATENT, hidden=HIDDEN, layers=1, **options)
+        made = DnaConv(DnaConv.Options(hidden=HIDDEN, layers=1, **options), dim=1000, latent_dim=LATENT)
         made.fit(torch.cat([population(1, 100), population(2, 100)]))
         with torch.no_grad():
             a, b = (made(population(letter, 16 * 20).unflatten(0, (20, 16))) for letter in (1, 2))

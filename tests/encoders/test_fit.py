@@ -23,7 +23,7 @@ def correlated(n, seed=0):
 def test_pca_equals_that_of_scikit_learn():
     from sklearn.decomposition import PCA
 
-    x, encoder = correlated(400), PcaMean(DIM, LATENT, components=3)
+    x, encoder = correlated(400), PcaMean(PcaMean.Options(components=3), dim=DIM, latent_dim=LATENT)
     encoder.fit(x)
     reference = PCA(3).fit(x.double().numpy())
     alike = np.abs((encoder.axes.numpy().T * reference.components_).sum(1))
@@ -32,7 +32,11 @@ def test_pca_equals_that_of_scikit_learn():
 
 
 def test_axes_are_ordered_and_their_signs_do_not_depend_on_the_samples_order():
-    x, encoder, again = correlated(400), PcaMean(DIM, LATENT), PcaMean(DIM, LATENT)
+    x, encoder, again = (
+        correlated(400),
+        PcaMean(PcaMean.Options(), dim=DIM, latent_dim=LATENT),
+        PcaMean(PcaMean.Options(), dim=DIM, latent_dim=LATENT),
+    )
     encoder.fit(x)
     again.fit(x.flip(0))
     torch.testing.assert_close(again.axes, encoder.axes, rtol=1e-4, atol=1e-5)
@@ -41,33 +45,36 @@ def test_axes_are_ordered_and_their_signs_do_not_depend_on_the_samples_order():
 
 
 def test_the_number_of_components():
-    assert PcaMean(DIM, LATENT).axes.shape == (DIM, LATENT)
-    assert PcaMean(2, LATENT).axes.shape == (2, 2)
+    assert PcaMean(PcaMean.Options(), dim=DIM, latent_dim=LATENT).axes.shape == (DIM, LATENT)
+    assert PcaMean(PcaMean.Options(), dim=2, latent_dim=LATENT).axes.shape == (2, 2)
     with pytest.raises(GdeError, match=r"encoder.components: found 6, expected 1 to 5"):
-        PcaMean(DIM, LATENT, components=6)
+        PcaMean(PcaMean.Options(components=6), dim=DIM, latent_dim=LATENT)
     with pytest.raises(GdeError, match=r"found 3 for 3 training samples"):
-        PcaMean(DIM, LATENT).fit(correlated(3))
+        PcaMean(PcaMean.Options(), dim=DIM, latent_dim=LATENT).fit(correlated(3))
 
 
 @pytest.mark.parametrize("factor", [0.1, 1.0, 20.0])
 def test_the_bandwidth_is_the_median_distance(factor):
     from scipy.spatial.distance import pdist
 
-    x, encoder = factor * correlated(500), KernelMean(DIM, LATENT)
+    x, encoder = factor * correlated(500), KernelMean(KernelMean.Options(), dim=DIM, latent_dim=LATENT)
     encoder.fit(x)
     assert 1 / encoder.scale.item() == pytest.approx(np.median(pdist(x.numpy())), rel=0.05)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5, 100])
 def test_the_bandwidth_before_fitting_is_that_of_standard_normal_samples(dim):
-    fresh, fitted = KernelMean(dim, LATENT), KernelMean(dim, LATENT)
+    fresh, fitted = (
+        KernelMean(KernelMean.Options(), dim=dim, latent_dim=LATENT),
+        KernelMean(KernelMean.Options(), dim=dim, latent_dim=LATENT),
+    )
     fitted.fit(torch.randn(20_000, dim, generator=torch.Generator().manual_seed(0)))
     assert fresh.scale.item() == pytest.approx(fitted.scale.item(), rel=0.05)
 
 
 def test_the_bandwidth_of_samples_that_are_mostly_equal():
     """Equal pairs say nothing of the scale; samples that are all equal have none."""
-    x, encoder = torch.zeros(400, 2), KernelMean(2, LATENT)
+    x, encoder = torch.zeros(400, 2), KernelMean(KernelMean.Options(), dim=2, latent_dim=LATENT)
     x[:40, 0] = 3.0
     encoder.fit(x)
     assert encoder.scale.item() == pytest.approx(1 / 3)

@@ -110,7 +110,11 @@ def test_encoder_equals_its_formula(kind, formula, layers, moments, skip):
 
 @pytest.mark.parametrize("depth", [1, 3])
 def test_depth_is_the_number_of_linear_maps_of_each_mlp(depth):
-    encoder = enlarge(ResNet(DIM, LATENT, hidden=HIDDEN, layers=2, depth=depth, moments=False, skip=False))
+    encoder = enlarge(
+        ResNet(
+            ResNet.Options(hidden=HIDDEN, layers=2, depth=depth, moments=False, skip=False), dim=DIM, latent_dim=LATENT
+        )
+    )
     assert len(linears(encoder.first)) == depth
     assert all(1 + len(linears(block.rest)) == depth for block in encoder.blocks)
     x = torch.randn(9, DIM)
@@ -118,24 +122,24 @@ def test_depth_is_the_number_of_linear_maps_of_each_mlp(depth):
 
 
 def test_mean_is_a_linear_map_of_the_mean():
-    encoder, x = Mean(DIM, LATENT), torch.randn(4, 9, DIM)
+    encoder, x = Mean(Mean.Options(), dim=DIM, latent_dim=LATENT), torch.randn(4, 9, DIM)
     torch.testing.assert_close(encoder(x), x.mean(1) @ encoder.out.weight.T + encoder.out.bias)
 
 
 def test_mean_cannot_tell_sets_of_one_mean_apart_and_the_others_can():
     x = torch.randn(1, 9, DIM)
     wider = x.mean(1, keepdim=True) + 2 * (x - x.mean(1, keepdim=True))
-    mean = Mean(DIM, LATENT)
+    mean = Mean(Mean.Options(), dim=DIM, latent_dim=LATENT)
     torch.testing.assert_close(mean(wider), mean(x))
     for kind in (Gnn, MedianGnn, ResNet, Mlp, Attention, ResNetAttention):
         encoder = enlarge(kind(DIM, LATENT, hidden=HIDDEN, moments=False, skip=False))
         assert (encoder(x) - encoder(wider)).abs().max() > 0.01
-    wave = KernelMean(DIM, LATENT, hidden=HIDDEN)
+    wave = KernelMean(KernelMean.Options(hidden=HIDDEN), dim=DIM, latent_dim=LATENT)
     assert (wave(x) - wave(wider)).abs().max() > 0.01
 
 
 def test_kernel_mean_is_a_linear_map_of_mean_cosines_and_sines():
-    encoder, x = KernelMean(DIM, LATENT, hidden=HIDDEN), torch.randn(4, 9, DIM)
+    encoder, x = KernelMean(KernelMean.Options(hidden=HIDDEN), dim=DIM, latent_dim=LATENT), torch.randn(4, 9, DIM)
     phase = encoder.scale * torch.einsum("bnd,dh->bnh", x, encoder.frequency)
     features = torch.cat([phase.cos().mean(1), phase.sin().mean(1)], 1)
     torch.testing.assert_close(encoder(x), features @ encoder.out.weight.T + encoder.out.bias)
@@ -144,14 +148,17 @@ def test_kernel_mean_is_a_linear_map_of_mean_cosines_and_sines():
 def test_kernel_mean_features_are_those_of_the_gaussian_kernel():
     """Their inner product is a Monte-Carlo estimate of exp(-s² |x - y|² / 2), error hidden**-0.5."""
     torch.manual_seed(0)
-    encoder, x = KernelMean(DIM, LATENT, hidden=20_000), torch.randn(6, 1, DIM)
+    encoder, x = KernelMean(KernelMean.Options(hidden=20_000), dim=DIM, latent_dim=LATENT), torch.randn(6, 1, DIM)
     features = encoder.layer(0, x, None, [])[:, 0]
     kernel = (-0.5 * (encoder.scale * torch.cdist(x[:, 0], x[:, 0])).square()).exp()
     torch.testing.assert_close(features @ features.T / 20_000, kernel, rtol=0, atol=0.03)
 
 
 def test_pca_mean_is_a_linear_map_of_the_projected_mean():
-    encoder, x = PcaMean(DIM, LATENT, components=2), torch.randn(4, 9, DIM) @ torch.randn(DIM, DIM)
+    encoder, x = (
+        PcaMean(PcaMean.Options(components=2), dim=DIM, latent_dim=LATENT),
+        torch.randn(4, 9, DIM) @ torch.randn(DIM, DIM),
+    )
     encoder.fit(x.flatten(0, 1))
     scores = (x.mean(1) - x.mean((0, 1))) @ encoder.axes
     torch.testing.assert_close(encoder(x), scores @ encoder.out.weight.T + encoder.out.bias, rtol=1e-4, atol=1e-5)
@@ -159,9 +166,9 @@ def test_pca_mean_is_a_linear_map_of_the_projected_mean():
 
 def test_gnn_with_medians_is_median_gnn():
     torch.manual_seed(0)
-    named = MedianGnn(DIM, LATENT, hidden=HIDDEN)
+    named = MedianGnn(MedianGnn.Options(hidden=HIDDEN), dim=DIM, latent_dim=LATENT)
     torch.manual_seed(0)
     x = torch.randn(2, 8, DIM)
-    option = Gnn(DIM, LATENT, hidden=HIDDEN, pool="median")
+    option = Gnn(Gnn.Options(hidden=HIDDEN, pool="median"), dim=DIM, latent_dim=LATENT)
     option.load_state_dict(named.state_dict())
     assert torch.equal(option(x), named(x))

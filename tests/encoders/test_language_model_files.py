@@ -24,17 +24,17 @@ def test_tokenizer_json_is_preferred_and_checked(tmp_path):
     made.enable_truncation(4)
     made.save(str(path / "tokenizer.json"))
     (path / "vocab.txt").unlink()
-    encoder = TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
+    encoder = TextLm(TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(path)), dim=48, latent_dim=5)
     assert encoder.tokenise(TEXT.pad(["the viruses of the spike"], 48))[0].shape == (1, 8)
     (path / "tokenizer.json").write_text("{")
     with pytest.raises(GdeError, match=r"tokenizer\.json: found no tokenizer"):
-        TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
+        TextLm(TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(path)), dim=48, latent_dim=5)
     (path / "tokenizer.json").unlink()
     with pytest.raises(GdeError, match=r"bert: found neither tokenizer\.json nor vocab\.txt"):
-        TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
+        TextLm(TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(path)), dim=48, latent_dim=5)
     (path / "vocab.txt").write_text("\n".join([*published.WORDS, "more"]))
     with pytest.raises(GdeError, match=r"vocab\.txt: found 15 tokens, expected at most 14"):
-        TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
+        TextLm(TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(path)), dim=48, latent_dim=5)
 
 
 def only_a_pickle(path):
@@ -119,7 +119,9 @@ def test_another_bert_is_refused_in_one_line(tmp_path, settings, message):
     published.bert(tmp_path / "bert")
     edit_config(tmp_path / "bert", **settings)
     with pytest.raises(GdeError, match=message) as e:
-        TextLm(30, 5, then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert"))
+        TextLm(
+            TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert")), dim=30, latent_dim=5
+        )
     assert "\n" not in str(e.value)
 
 

@@ -129,7 +129,9 @@ def test_set_encoders_with_constants_of_the_data_get_them(esm, then):
 def test_published_text_goes_through_its_word_pieces(tmp_path):
     """[CLS] of BertModel called plainly with the numbers that the word pieces have, one text at a time."""
     model = published.bert(tmp_path / "bert")
-    made = TextLm(48, 5, then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert"))
+    made = TextLm(
+        TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert")), dim=48, latent_dim=5
+    )
     pieces = [
         "the virus ##es of the spike .",
         "caf ##es",
@@ -143,7 +145,11 @@ def test_published_text_goes_through_its_word_pieces(tmp_path):
     with torch.no_grad():
         states = [model.bert(torch.tensor([row])).last_hidden_state[0] for row in ids]
     torch.testing.assert_close(made.vectors(x), torch.stack([s[0] for s in states]), rtol=1e-5, atol=1e-5)
-    mean = TextLm(48, 5, then={"kind": "mean"}, mode="full", weights=str(tmp_path / "bert"), pooling="mean")
+    mean = TextLm(
+        TextLm.Options(then={"kind": "mean"}, mode="full", weights=str(tmp_path / "bert"), pooling="mean"),
+        dim=48,
+        latent_dim=5,
+    )
     mean.initialise()
     torch.testing.assert_close(
         mean.vectors(x).detach(), torch.stack([s[1:-1].mean(0) for s in states]), rtol=1e-5, atol=1e-5
@@ -152,12 +158,14 @@ def test_published_text_goes_through_its_word_pieces(tmp_path):
 
 def test_long_texts_are_cut_at_the_places_of_the_model(tmp_path):
     published.bert(tmp_path / "bert")
-    made = TextLm(400, 5, then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert"))
+    made = TextLm(
+        TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert")), dim=400, latent_dim=5
+    )
     assert made.places == 24
     long, cut = " ".join(["the spike"] * 30), " ".join(["the spike"] * 11)
     x = torch.from_numpy(TEXT.pad([long, cut], 400))
     assert torch.equal(*made.vectors(x))
-    short = TextLm(400, 5, then={"kind": "mean"}, hidden=16, places=10)
+    short = TextLm(TextLm.Options(then={"kind": "mean"}, hidden=16, places=10), dim=400, latent_dim=5)
     x = torch.from_numpy(TEXT.pad(["abcdefgh and more", "abcdefgh", "abcdefg"], 400))
     z = short.vectors(x)
     assert torch.equal(z[0], z[1])
@@ -235,7 +243,7 @@ def test_bert_has_the_activation_that_its_settings_say(tmp_path, act):
     found = {}
     for own in ("gelu", act):
         edit_config(path, hidden_act=own)
-        made = TextLm(30, 5, then={"kind": "mean"}, mode="frozen", weights=str(path))
+        made = TextLm(TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(path)), dim=30, latent_dim=5)
         plain = BertModel(BertConfig.from_json_file(path / "config.json"), add_pooling_layer=False).eval()
         Bert.fill(plain, path, None)
         with torch.no_grad():
@@ -252,12 +260,16 @@ def test_bert_has_the_activation_that_its_settings_say(tmp_path, act):
         ({"mode": "half"}, "mode: found 'half'"),
         ({"hidden": 18}, "heads: found 4, expected a divisor of hidden = 18"),
         ({"hidden": 12}, "heads: found 4 for hidden = 12, expected heads of an even width"),
-        ({"vocabulary": 5}, "vocabulary: found 5, expected 21"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        ProteinLm(9, 7, then={"kind": "mean"}, **options)
+        ProteinLm(ProteinLm.Options(then={"kind": "mean"}, **options), dim=9, latent_dim=7)
+
+
+def test_letters_of_another_alphabet_are_refused():
+    with pytest.raises(ValueError, match="vocabulary: found 5, expected 21"):
+        ProteinLm(ProteinLm.Options(then={"kind": "mean"}), dim=9, latent_dim=7, vocabulary=5)
 
 
 def test_near_copies_are_told_apart(tmp_path):

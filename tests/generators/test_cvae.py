@@ -13,7 +13,7 @@ from gde.sets.random import ShardRandom
 def linear():
     """A decoder that is linear: x = W h + b + noise, so that log p(x) is that of a normal distribution."""
     torch.manual_seed(0)
-    model = Cvae(3, 2, hidden=8, layers=1, code_dim=2)
+    model = Cvae(Cvae.Options(hidden=8, layers=1, code_dim=2), dim=3, latent_dim=2)
     matrix, shift = torch.randn(3, 2), torch.randn(3)
 
     def decode(code, modulation, z):
@@ -53,7 +53,7 @@ def test_the_bound_is_tight_at_the_true_posterior(linear):
 
 def test_observation_noise_is_learned_and_sampled():
     torch.manual_seed(0)
-    model = Cvae(1, 1, hidden=8, layers=1, code_dim=1)
+    model = Cvae(Cvae.Options(hidden=8, layers=1, code_dim=1), dim=1, latent_dim=1)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
     z, sd = torch.tensor([[-1.0], [1.0]]), torch.tensor([0.3, 1.2])[:, None, None]
     for step in range(300):
@@ -69,7 +69,7 @@ def test_observation_noise_is_learned_and_sampled():
 
 
 def test_warm_up_counts_training_calls_only_and_is_saved():
-    model = Cvae(2, 2, hidden=8, layers=1, warmup=4, beta=2.0)
+    model = Cvae(Cvae.Options(hidden=8, layers=1, warmup=4, beta=2.0), dim=2, latent_dim=2)
     x, z = torch.randn(3, 5, 2), torch.randn(3, 2)
     assert [float(model.kl_weight()) for _ in range(6)] == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
     with torch.no_grad():
@@ -79,7 +79,7 @@ def test_warm_up_counts_training_calls_only_and_is_saved():
 
 
 def test_kl_of_the_prior_is_zero():
-    model = Cvae(2, 2, hidden=8, layers=1)
+    model = Cvae(Cvae.Options(hidden=8, layers=1), dim=2, latent_dim=2)
     for p in model.posterior.output.parameters():
         torch.nn.init.zeros_(p)
     _, kl = model.terms(torch.randn(3, 5, 2), torch.randn(3, 2), ShardRandom(0, 0))

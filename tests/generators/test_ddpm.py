@@ -15,7 +15,7 @@ TO_NOISE = {"steps": 400, "beta_end": 0.05}  # ends with a signal of 4e-5, as th
 
 
 def small(**options):
-    return Ddpm(1, LATENT, hidden=4, layers=1, **options)
+    return Ddpm(Ddpm.Options(hidden=4, layers=1, **options), dim=1, latent_dim=LATENT)
 
 
 def exact_ddpm(**options):
@@ -194,4 +194,4 @@ def test_loss_of_a_silent_network_is_the_variance_of_the_noise():
 )
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Ddpm(2, LATENT, **options)
+        Ddpm(Ddpm.Options(**options), dim=2, latent_dim=LATENT)

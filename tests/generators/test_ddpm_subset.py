@@ -12,10 +12,10 @@ OPTIONS = {"hidden": 8, "layers": 1, "steps": 20}
 
 def pair(features, dim=6):
     torch.manual_seed(0)
-    subset = DdpmSubset(dim, 3, features=features, **OPTIONS)
+    subset = DdpmSubset(DdpmSubset.Options(features=features, **OPTIONS), dim=dim, latent_dim=3)
     with torch.no_grad():
         subset.net.output.weight.normal_()
-    whole = Ddpm(dim, 3, **OPTIONS)
+    whole = Ddpm(Ddpm.Options(**OPTIONS), dim=dim, latent_dim=3)
     whole.load_state_dict(subset.state_dict())
     return subset, whole
 
@@ -47,4 +47,4 @@ def test_a_step_touches_the_chosen_outputs_only():
 
 def test_impossible_subsets_are_refused():
     with pytest.raises(ValueError, match="features: found 0, expected at least 1"):
-        DdpmSubset(6, 3, features=0, **OPTIONS)
+        DdpmSubset(DdpmSubset.Options(features=0, **OPTIONS), dim=6, latent_dim=3)

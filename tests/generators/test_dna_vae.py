@@ -18,7 +18,12 @@ ALL = torch.tensor([r for r in itertools.product((1, 2), (0, 1, 2), (0, 1, 2)) i
 
 def make(dim=3, vocabulary=2, code_dim=1, **options) -> DnaVae:
     torch.manual_seed(0)
-    made = DnaVae(dim, LATENT, vocabulary=vocabulary, hidden=8, layers=1, kernel=3, code_dim=code_dim, **options)
+    made = DnaVae(
+        DnaVae.Options(hidden=8, layers=1, kernel=3, code_dim=code_dim, **options),
+        dim=dim,
+        latent_dim=LATENT,
+        vocabulary=vocabulary,
+    )
     return tiny.moved(made, 0.2)
 
 
@@ -90,7 +95,7 @@ def test_warmup_counts_training_calls_only():
 
 @pytest.mark.parametrize(("dim", "layers"), [(1, 1), (5, 2), (8, 3), (12, 2), (129, 3)])
 def test_any_length_fits(dim, layers):
-    made = DnaVae(dim, LATENT, hidden=8, layers=layers, code_dim=2)
+    made = DnaVae(DnaVae.Options(hidden=8, layers=layers, code_dim=2), dim=dim, latent_dim=LATENT)
     x = made.sample(torch.randn(2, LATENT), 3)
     assert x.shape == (2, 3, dim)
     assert made.loss(x, torch.randn(2, LATENT)).isfinite()

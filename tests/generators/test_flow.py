@@ -26,7 +26,10 @@ def exact_flow(solver, evaluations):
         data, noise = posterior(y, sin.square())
         return cos * data - sin * noise
 
-    return with_answer(Flow(1, LATENT, hidden=4, layers=1, solver=solver, evaluations=evaluations), velocity)
+    return with_answer(
+        Flow(Flow.Options(hidden=4, layers=1, solver=solver, evaluations=evaluations), dim=1, latent_dim=LATENT),
+        velocity,
+    )
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -46,7 +49,7 @@ def test_order_of_the_solver(solver):
 @pytest.mark.parametrize("evaluations", [2, 4, 12])
 def test_the_network_is_evaluated_as_often_as_said(solver, evaluations):
     times = []
-    flow = Flow(1, LATENT, hidden=4, layers=1, solver=solver, evaluations=evaluations)
+    flow = Flow(Flow.Options(hidden=4, layers=1, solver=solver, evaluations=evaluations), dim=1, latent_dim=LATENT)
     with_answer(flow, lambda y, t: times.append(float(t)) or y).sample(torch.zeros(1, LATENT), 3)
     assert len(times) == evaluations
     assert times[0] == 0
@@ -59,7 +62,9 @@ def test_a_silent_network_gives_the_normal_distribution_of_the_frame(solver, dim
     """Exactly, and with any number of evaluations: nothing is left for the solver to do."""
     torch.manual_seed(0)
     z = torch.randn(2, LATENT)
-    flow = Flow(dim, LATENT, hidden=8, layers=1, affine=True, solver=solver)  # the output layer starts at zero
+    flow = Flow(
+        Flow.Options(hidden=8, layers=1, affine=True, solver=solver), dim=dim, latent_dim=LATENT
+    )  # the output layer starts at zero
     location, scale = flow.frame(z)
     samples = []
     for evaluations in (2, 16):
@@ -117,7 +122,7 @@ def test_the_true_velocity_has_the_least_loss():
 
 def test_loss_of_a_silent_network_is_the_second_moment_of_the_velocity():
     """E |cos data - sin noise|² = (E data² + 1) / 2, averaged over a uniform time."""
-    flow, x = Flow(1, LATENT, hidden=4, layers=1), MEAN + SD * torch.randn(64, 1000, 1)
+    flow, x = Flow(Flow.Options(hidden=4, layers=1), dim=1, latent_dim=LATENT), MEAN + SD * torch.randn(64, 1000, 1)
     loss = flow.loss(x, torch.zeros(64, LATENT), rng=ShardRandom(1, 0)).detach()
     assert float(loss) == pytest.approx((MEAN**2 + SD**2 + 1) / 2, rel=0.02)
 
@@ -136,4 +141,4 @@ def test_loss_of_a_silent_network_is_the_second_moment_of_the_velocity():
 )
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Flow(2, LATENT, **options)
+        Flow(Flow.Options(**options), dim=2, latent_dim=LATENT)

@@ -67,10 +67,10 @@ def published(folder) -> GPT2LMHeadModel:
     return made.eval()
 
 
-def model(folder, **options) -> Gpt2:
+def model(folder, vocabulary=255, **options) -> Gpt2:
     torch.manual_seed(1)
-    sizes = {"most_words": 30, "vocabulary": 255}
-    made = Gpt2(LENGTH, LATENT, weights=str(folder), **(sizes | options))
+    chosen = Gpt2.Options(weights=str(folder), **{"most_words": 30} | options)
+    made = Gpt2(chosen, dim=LENGTH, latent_dim=LATENT, vocabulary=vocabulary)
     made.initialise()
     return made
 
@@ -251,7 +251,7 @@ def test_tensors_that_are_missing_are_named(folder, tmp_path):
 
 def test_without_weights_it_is_letter_by_letter():
     """Bytes in, bytes out: no tokenizer is needed."""
-    made = Gpt2(LENGTH, LATENT, vocabulary=255, hidden=8, layers=1, heads=2)
+    made = Gpt2(Gpt2.Options(hidden=8, layers=1, heads=2), dim=LENGTH, latent_dim=LATENT, vocabulary=255)
     x = letters([b"\xff\xfe the", "café"])
     assert made.words(x[0].long()).equal(x[0].long()) and made.letters.weight.shape[0] == 256
     assert made.loss(x, torch.zeros(1, LATENT)).isfinite()
@@ -318,7 +318,7 @@ def test_model_and_baselines_score_the_same_symbols(folder, case):
     text, length, ended = ENDS[case]
     x = torch.from_numpy(ALPHABETS["text"].pad([text], length))[None]
     torch.manual_seed(0)
-    made = Gpt2(length, LATENT, weights=str(folder), most_words=8)
+    made = Gpt2(Gpt2.Options(weights=str(folder), most_words=8), dim=length, latent_dim=LATENT)
     made.initialise()
     assert made.ends(x[0]).tolist() == [ended]
     z, scores = torch.randn(1, LATENT), made.scores

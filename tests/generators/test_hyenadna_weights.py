@@ -58,10 +58,11 @@ def published(seed=0) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def model(**options) -> HyenaDna:
+def model(vocabulary=5, **options) -> HyenaDna:
     torch.manual_seed(0)
     sizes = {"hidden": WIDTH, "layers": LAYERS, "filter_hidden": WITHIN, "filter_length": PLACES}
-    return HyenaDna(LENGTH, 3, **sizes | {"conditioning": "prefix"} | options)
+    chosen = HyenaDna.Options(**sizes | {"conditioning": "prefix"} | options)
+    return HyenaDna(chosen, dim=LENGTH, latent_dim=3, vocabulary=vocabulary)
 
 
 def loaded(path, tensors, **options) -> HyenaDna:

@@ -28,10 +28,10 @@ CONFIG = {
 }
 
 
-def model(**options) -> ProGen2:
+def model(vocabulary=PROTEIN.size, **options) -> ProGen2:
     torch.manual_seed(1)
-    sizes = {"hidden": WIDTH, "layers": LAYERS, "heads": HEADS, "rotary": ROTARY, "vocabulary": PROTEIN.size}
-    return ProGen2(LENGTH, LATENT, **(sizes | options))
+    sizes = {"hidden": WIDTH, "layers": LAYERS, "heads": HEADS, "rotary": ROTARY}
+    return ProGen2(ProGen2.Options(**sizes | options), dim=LENGTH, latent_dim=LATENT, vocabulary=vocabulary)
 
 
 def published(width: int = WIDTH, layers: int = LAYERS, rows: int = 32, device: str = "cpu") -> dict[str, torch.Tensor]:
@@ -146,7 +146,12 @@ def test_logits_are_those_of_codegen(folder):
 def test_published_names_and_shapes(tmp_path, layers, width, rotary, size):
     """Of ProGen2-small and -medium; a file of exactly these is as long as the published one, to the byte."""
     with torch.device("meta"):
-        made = ProGen2(LENGTH, LATENT, vocabulary=21, hidden=width, layers=layers, heads=16, rotary=rotary)
+        made = ProGen2(
+            ProGen2.Options(hidden=width, layers=layers, heads=16, rotary=rotary),
+            dim=LENGTH,
+            latent_dim=LATENT,
+            vocabulary=21,
+        )
         tensors = published(width, layers, device="meta")
     expected = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     assert shapes(made, tensors) == expected

@@ -38,7 +38,7 @@ def sets(per_group, n, seed):
 )
 def test_training_beats_uniform_letters_and_other_embeddings(kind, options):
     torch.manual_seed(0)
-    encoder = DnaConv(LENGTH, LATENT, hidden=16, layers=1, pool=2)
+    encoder = DnaConv(DnaConv.Options(hidden=16, layers=1, pool=2), dim=LENGTH, latent_dim=LATENT)
     generator = build(generators.REGISTRY, {"kind": kind, "hidden": 24} | options, dim=LENGTH, latent_dim=LATENT)
     both = torch.nn.ModuleList([encoder, generator])
     optimizer = torch.optim.Adam(both.parameters(), lr=1e-2)

@@ -13,7 +13,7 @@ DIM, LATENT = 2, 3
 
 def make(**options):
     torch.manual_seed(0)
-    return Wormhole(DIM, LATENT, **{"hidden": 8, "layers": 1, "points": 12} | options)
+    return Wormhole(Wormhole.Options(**{"hidden": 8, "layers": 1, "points": 12} | options), dim=DIM, latent_dim=LATENT)
 
 
 def draw(generator, z, n):
