@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gde.generators.base import SequenceOptions, fresh_random
+from gde.generators.base import Generator, SequenceOptions
 from gde.nets.drawing import draw, drawing
 from gde.nets.letters import choose_samples, cleaned, letters_nll, possible
 from gde.nets.pool import sample_mean
@@ -74,7 +74,7 @@ class PublishedOptions(Options):
     weights_sha256: str | None = None
 
 
-class Autoregressive(nn.Module):
+class Autoregressive(Generator):
     """Embedding -> law of sequences, p(x | z) = product of p(letter | letters before, z), the end mark included.
 
     Vectors that follow from z stand before the sequence; the last one predicts the first letter. Input and output
@@ -89,13 +89,7 @@ class Autoregressive(nn.Module):
     BEGINS = True  # `sample` takes letters to begin with
 
     def __init__(
-        self,
-        options: AutoregressiveOptions,
-        *,
-        dim: int,
-        latent_dim: int,
-        vocabulary: int,
-        places: int | None = None,
+        self, options: AutoregressiveOptions, *, dim: int, latent_dim: int, vocabulary: int, places: int | None = None
     ):
         super().__init__()
         hidden, layers, sites = options.hidden, options.layers, options.sites
@@ -123,25 +117,16 @@ class Autoregressive(nn.Module):
         if self.condition.sites is not None:
             self.condition.sites.fit(x)
 
-    def loss(
-        self,
-        x: Tensor,
-        z: Tensor,
-        *,
-        mask: Tensor | None = None,
-        weight: Tensor | None = None,
-        rng: ShardRandom | None = None,
-    ) -> Tensor:
-        """Negative log-likelihood in nats (of the first letters: times `context_weight`), divided by the length L, mean
-        over the real samples.
+    def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
+        """Negative log-likelihood in nats (of the first letters: times `context_weight`), divided by the length L.
 
-        x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : chooses the `subsample`. Without
-        gradients (validation) all samples count; with them the loss of the places' own law, if there is one, is added.
+        x : (b, n, L) tokens. Of each set `rng` chooses the `subsample`. Without gradients (validation) all samples
+        count; with them the loss of the places' own law, if there is one, is added.
         """
         condition = self.condition(z)
         alone = self._sites_alone(condition.sites, x, mask, weight) if torch.is_grad_enabled() else 0.0
         if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
-            keys = (rng or fresh_random(x)).rand(*x.shape[:2])
+            keys = rng.rand(*x.shape[:2])
             x, mask = choose_samples(x, mask, weight, self.subsample, keys)
             weight = None  # drawn by it
         x = cleaned(x, mask)

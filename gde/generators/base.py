@@ -76,7 +76,37 @@ class SequenceOptions(NetworkOptions, DrawingOptions):
         check_counts(subsample=1 if self.subsample is None else self.subsample)
 
 
-class PointGenerator(nn.Module):
+class Generator(nn.Module):
+    """Embedding -> samples. Subclasses define `masked_loss(x, z, mask, weight, rng)` and `sample(z, n, generator=)`."""
+
+    def loss(
+        self,
+        x: Tensor,
+        z: Tensor,
+        *,
+        mask: Tensor | None = None,
+        weight: Tensor | None = None,
+        rng: ShardRandom | None = None,
+    ) -> Tensor:
+        """Scalar training loss, mean over the real samples.
+
+        x : (b, n, d) standardised, or tokens (b, n, L); z : (b, l); mask (b, n) bool; weight (b, n).
+        rng : where all that is random comes from (default: a draw of torch's global generator seeds one).
+        """
+        if mask is not None:  # what stands behind the mask may be anything, even NaN
+            x = torch.where(mask[..., None], x, x.new_zeros(()))
+        return self.masked_loss(x, z, mask, weight, rng or fresh_random(x))
+
+    def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
+        """The loss of samples x (b, n, ...) with zeros behind the mask."""
+        raise NotImplementedError
+
+    def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """z : (b, l).   returns (b, n, d) standardised samples, or tokens; the same generator state gives the same."""
+        raise NotImplementedError
+
+
+class PointGenerator(Generator):
     """Embedding -> samples of a distribution on R^d, by a network that transports normal noise.
 
     Subclasses define `path_loss(y, modulation, rng)` (b, n) and `solve(y, modulation, generator)` (b, n, d).
@@ -91,23 +121,7 @@ class PointGenerator(nn.Module):
         self.frame = GaussianFrame(dim, latent_dim, options.hidden) if options.affine else None
         self.null = nn.Parameter(torch.zeros(latent_dim)) if options.drop > 0 else None
 
-    def loss(
-        self,
-        x: Tensor,
-        z: Tensor,
-        *,
-        mask: Tensor | None = None,
-        weight: Tensor | None = None,
-        rng: ShardRandom | None = None,
-    ) -> Tensor:
-        """Scalar training loss, mean over the real samples.
-
-        x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from
-        (default: a draw of torch's global generator seeds one).
-        """
-        rng = rng or fresh_random(x)
-        if mask is not None:
-            x = torch.where(mask[..., None], x, 0.0)
+    def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
         moment_loss = 0.0
         if self.frame is not None:
             location, scale = self.frame(z)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gde.generators.base import FrameOptions, check_counts, fresh_random, sampling_pieces
+from gde.generators.base import FrameOptions, Generator, check_counts, sampling_pieces
 from gde.nets.affine import GaussianFrame
 from gde.nets.evidence import EvidenceOptions, WarmedUp, kl_to_standard
 from gde.nets.film import FilmMLP, Modulation
@@ -31,7 +31,7 @@ class CvaeOptions(FrameOptions, EvidenceOptions):
         check_counts(code_dim=self.code_dim)
 
 
-class Cvae(WarmedUp):
+class Cvae(WarmedUp, Generator):
     """x | h, z ~ N(mean(h; z), diag(noise(z)²)), h ~ N(0, I) in `code_dim` dimensions; q(h | x, z) is normal.
 
     The observation noise is learned, by feature and embedding, and is part of every sample drawn: without it the
@@ -54,22 +54,8 @@ class Cvae(WarmedUp):
         nn.init.constant_(self.log_noise.bias, LOG_NOISE)
         self.frame = GaussianFrame(dim, latent_dim, options.hidden) if options.affine else None
 
-    def loss(
-        self,
-        x: Tensor,
-        z: Tensor,
-        *,
-        mask: Tensor | None = None,
-        weight: Tensor | None = None,
-        rng: ShardRandom | None = None,
-    ) -> Tensor:
-        """Negative evidence lower bound in nats per sample, mean over the real samples (plus the frame's likelihood).
-
-        x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from.
-        """
-        rng = rng or fresh_random(x)
-        if mask is not None:
-            x = torch.where(mask[..., None], x, 0.0)
+    def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
+        """Negative evidence lower bound in nats per sample, plus the frame's likelihood."""
         moment_loss = 0.0
         if self.frame is not None:
             frame = self.frame(z)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gde.generators.base import FrameOptions, check_counts, fresh_random, sampling_pieces
+from gde.generators.base import FrameOptions, Generator, check_counts, sampling_pieces
 from gde.nets.affine import GaussianFrame
 from gde.nets.film import FilmMLP
 from gde.nets.pool import sample_mean
@@ -31,7 +31,7 @@ class DirectOptions(FrameOptions):
         check_counts(noise_dim=self.noise_dim)
 
 
-class DirectGenerator(nn.Module):
+class DirectGenerator(Generator):
     """Embedding -> samples x = network(eps; z), with eps standard normal in `noise_dim` dimensions.
 
     Subclasses define `distance(y, x, mask, weight, rng)` (b,) between as many generated points y (b, n, d) as the set
@@ -51,23 +51,8 @@ class DirectGenerator(nn.Module):
         framed = self.affine or self.moment_weight
         self.frame = GaussianFrame(dim, latent_dim, options.hidden) if framed else None
 
-    def loss(
-        self,
-        x: Tensor,
-        z: Tensor,
-        *,
-        mask: Tensor | None = None,
-        weight: Tensor | None = None,
-        rng: ShardRandom | None = None,
-    ) -> Tensor:
-        """Scalar training loss, mean over the sets (each counts by its number of real samples).
-
-        x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from
-        (default: a draw of torch's global generator seeds one).
-        """
-        rng = rng or fresh_random(x)
-        if mask is not None:
-            x = torch.where(mask[..., None], x, 0.0)
+    def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
+        """The distance, mean over the sets: each counts by its number of real samples."""
         noise = rng.randn(len(x), x.shape[1], self.noise_dim)
         if self.balanced:
             noise = balance(noise)

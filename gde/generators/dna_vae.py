@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gde.generators.base import SequenceOptions, check_counts, fresh_random
+from gde.generators.base import Generator, SequenceOptions, check_counts
 from gde.generators.cvae import LOG_RANGE
 from gde.nets.drawing import draw, drawing
 from gde.nets.evidence import EvidenceOptions, WarmedUp, kl_to_standard
@@ -37,7 +37,7 @@ class DnaVaeOptions(SequenceOptions, EvidenceOptions):
             raise ValueError(f"kernel: found {self.kernel}, expected an odd number; add 1")
 
 
-class DnaVae(WarmedUp):
+class DnaVae(WarmedUp, Generator):
     """Letters x | h, z independent and categorical in every place, h ~ N(0, I); q(h | x, z) is normal.
 
     Encoder and decoder halve and double the places `layers` times by convolutions; z modulates their norms and enters
@@ -65,20 +65,8 @@ class DnaVae(WarmedUp):
         self.write = nn.Conv1d(hidden, vocabulary + 1, kernel, padding=kernel // 2)
         self.set_kl_weight(options)
 
-    def loss(
-        self,
-        x: Tensor,
-        z: Tensor,
-        *,
-        mask: Tensor | None = None,
-        weight: Tensor | None = None,
-        rng: ShardRandom | None = None,
-    ) -> Tensor:
-        """Negative evidence lower bound in nats, divided by the length L, mean over the real samples.
-
-        x : (b, n, L) tokens; z : (b, l); mask (b, n) bool; weight (b, n); rng : where noise comes from.
-        """
-        rng = rng or fresh_random(x)
+    def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
+        """Negative evidence lower bound in nats, divided by the length L."""
         if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
             x, mask = choose_samples(x, mask, weight, self.subsample, rng.rand(*x.shape[:2]))
             weight = None  # drawn by it

@@ -49,13 +49,7 @@ class Gpt(Autoregressive):
     Options = GptOptions
 
     def __init__(
-        self,
-        options: AttentionOptions,
-        *,
-        dim: int,
-        latent_dim: int,
-        vocabulary: int = 5,
-        places: int | None = None,
+        self, options: AttentionOptions, *, dim: int, latent_dim: int, vocabulary: int = 5, places: int | None = None
     ):
         super().__init__(options, dim=dim, latent_dim=latent_dim, vocabulary=vocabulary, places=places)
         hidden = options.hidden

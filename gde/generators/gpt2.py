@@ -34,13 +34,7 @@ class Gpt2(Gpt):
     Options = Gpt2Options
 
     def __init__(
-        self,
-        options: Gpt2Options,
-        *,
-        dim: int,
-        latent_dim: int,
-        vocabulary: int = 255,
-        files: Path | None = None,
+        self, options: Gpt2Options, *, dim: int, latent_dim: int, vocabulary: int = 255, files: Path | None = None
     ):
         words = None
         if options.weights is not None:

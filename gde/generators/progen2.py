@@ -34,13 +34,7 @@ class ProGen2(Autoregressive):
     NORMS_OF_A_LAYER = 1
 
     def __init__(
-        self,
-        options: ProGen2Options,
-        *,
-        dim: int,
-        latent_dim: int,
-        vocabulary: int = 21,
-        files: Path | None = None,
+        self, options: ProGen2Options, *, dim: int, latent_dim: int, vocabulary: int = 21, files: Path | None = None
     ):
         if options.weights is not None:
             hidden, layers, heads, rotary = read_sizes(Path(options.weights) if files is None else files)

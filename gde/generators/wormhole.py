@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gde.distances.checks import set_weights
 from gde.distances.exact import exact_w2
 from gde.distances.sinkhorn import sinkhorn_w2
-from gde.generators.base import NetworkOptions, check_counts, fresh_random
+from gde.generators.base import Generator, NetworkOptions, check_counts
 from gde.nets.point_decoder import PointDecoder
 from gde.nets.pool import sample_mean
 from gde.sets.random import ShardRandom
@@ -37,7 +37,7 @@ class WormholeOptions(NetworkOptions):
             raise ValueError(f"blur: found {self.blur}, expected a length > 0; the default is 0.05")
 
 
-class Wormhole(nn.Module):
+class Wormhole(Generator):
     """Embedding -> `points` points that stand for the distribution: their empirical measure is what is generated.
 
     Loss: Sinkhorn W2 between the points and the set, plus `pair_weight` (|z_i - z_j| - W2_ij)² over neighbours in the
@@ -57,23 +57,8 @@ class Wormhole(nn.Module):
         sizes = {"hidden": options.hidden, "layers": options.layers, "heads": options.heads}
         self.decoder = PointDecoder(dim, latent_dim, points=options.points, **sizes)
 
-    def loss(
-        self,
-        x: Tensor,
-        z: Tensor,
-        *,
-        mask: Tensor | None = None,
-        weight: Tensor | None = None,
-        rng: ShardRandom | None = None,
-    ) -> Tensor:
-        """Scalar training loss, mean over the sets (each counts by its number of real samples).
-
-        x : (b, n, d) standardised; z : (b, l); mask (b, n) bool; weight (b, n); rng : says which sets may form pairs,
-        those of one shard (default: all).
-        """
-        rng = rng or fresh_random(x)
-        if mask is not None:
-            x = torch.where(mask[..., None], x, 0.0)
+    def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
+        """Mean over the sets: each counts by its number of real samples. Only sets of one shard of `rng` form pairs."""
         y = self.decoder(z).float()
         with torch.autocast(x.device.type, enabled=False):
             per_set = sinkhorn_w2(y, x, blur=self.blur, wy=weight, mask_y=mask)

@@ -100,7 +100,8 @@ def test_training_fits_on_train_samples_and_the_model_file_has_the_result(config
     assert len(x) >= FIT_SAMPLES / 2  # masks leave fewer
     train = {row.tobytes() for g in cells_store.select("train") for row in cells_store.read(g)}
     assert {row.tobytes() for row in x.numpy()} <= train
-    alone = type(model.encoder)(model.dim, model.latent_dim)
+    kind = type(model.encoder)
+    alone = kind(kind.Options(), dim=model.dim, latent_dim=model.latent_dim)
     if "frequency" in fitted(model):
         alone.frequency.copy_(model.encoder.frequency)
     alone.fit(model.standardise(x))

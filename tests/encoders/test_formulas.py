@@ -97,7 +97,9 @@ def deep_sets(encoder, u):
 )
 def test_encoder_equals_its_formula(kind, formula, layers, moments, skip):
     torch.manual_seed(0)
-    encoder = enlarge(kind(DIM, LATENT, hidden=HIDDEN, layers=layers, moments=moments, skip=skip))
+    encoder = enlarge(
+        kind(kind.Options(hidden=HIDDEN, layers=layers, moments=moments, skip=skip), dim=DIM, latent_dim=LATENT)
+    )
     sets = [1.5 * torch.randn(n, DIM) + torch.randn(DIM) for n in (9, 9, 9)]
     for x, z in zip(sets, encoder(torch.stack(sets)), strict=True):
         mean, sd = x.mean(0), x.std(0, correction=0)
@@ -132,7 +134,7 @@ def test_mean_cannot_tell_sets_of_one_mean_apart_and_the_others_can():
     mean = Mean(Mean.Options(), dim=DIM, latent_dim=LATENT)
     torch.testing.assert_close(mean(wider), mean(x))
     for kind in (Gnn, MedianGnn, ResNet, Mlp, Attention, ResNetAttention):
-        encoder = enlarge(kind(DIM, LATENT, hidden=HIDDEN, moments=False, skip=False))
+        encoder = enlarge(kind(kind.Options(hidden=HIDDEN, moments=False, skip=False), dim=DIM, latent_dim=LATENT))
         assert (encoder(x) - encoder(wider)).abs().max() > 0.01
     wave = KernelMean(KernelMean.Options(hidden=HIDDEN), dim=DIM, latent_dim=LATENT)
     assert (wave(x) - wave(wider)).abs().max() > 0.01

@@ -20,7 +20,7 @@ FACTOR, SHIFT = torch.tensor([0.5, 3.0, 10.0]), torch.tensor([-4.0, 0.0, 7.0])
 def make(request):
     def build(dim=DIM, **options):
         torch.manual_seed(0)
-        return enlarge(request.param(dim, LATENT, hidden=8, layers=2, **options))
+        return enlarge(request.param(request.param.Options(hidden=8, layers=2, **options), dim=dim, latent_dim=LATENT))
 
     return build
 

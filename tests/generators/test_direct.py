@@ -23,7 +23,7 @@ kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def make(kind, dim=DIM, **options):
     """A generator whose every parameter takes part."""
     torch.manual_seed(0)
-    generator = kind(dim, LATENT, **{"hidden": 8, "layers": 1, "noise_dim": 4} | options)
+    generator = kind(kind.Options(**{"hidden": 8, "layers": 1, "noise_dim": 4} | options), dim=dim, latent_dim=LATENT)
     return tiny.moved(generator, 0.3)
 
 
@@ -63,7 +63,7 @@ def test_balanced_noise_keeps_the_shape_of_a_normal_law():
 def test_affine_generates_its_frame_before_the_network_learns(kind):
     """The output layer starts at zero: samples are normal with location m(z) and scale L(z)."""
     torch.manual_seed(0)
-    generator = kind(DIM, LATENT, hidden=8, layers=1, noise_dim=4, affine=True)
+    generator = kind(kind.Options(hidden=8, layers=1, noise_dim=4, affine=True), dim=DIM, latent_dim=LATENT)
     z = torch.randn(2, LATENT)
     x = generator.sample(z, 40_000, generator=torch.Generator().manual_seed(0))
     location, scale = generator.frame(z)

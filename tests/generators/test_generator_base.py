@@ -21,7 +21,7 @@ def make(request):
     def build(**options):
         torch.manual_seed(0)
         options = SMALL | ({"steps": 10} if request.param is Ddpm else {"evaluations": 4}) | options
-        generator = request.param(DIM, LATENT, **options)
+        generator = request.param(request.param.Options(**options), dim=DIM, latent_dim=LATENT)
         return tiny.moved(generator, 0.3)
 
     return build

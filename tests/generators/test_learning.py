@@ -36,7 +36,7 @@ def wasserstein(x, y):
 )
 def test_training_beats_the_normal_distribution_with_the_true_moments(kind, options):
     torch.manual_seed(0)
-    generator = kind(1, LATENT, hidden=16, layers=2, **options)
+    generator = kind(kind.Options(hidden=16, layers=2, **options), dim=1, latent_dim=LATENT)
     z = torch.ones(1, LATENT)
     steps = 400
     optimizer = torch.optim.Adam(generator.parameters(), lr=1e-2)
