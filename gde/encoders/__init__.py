@@ -1,4 +1,4 @@
-"""Set encoders. A new one is a file here, a line in REGISTRY and its options in `gde.config.encoders`."""
+"""Set encoders. A new one is a file here with its options, a line in REGISTRY, a section of `gde.config`."""
 
 REGISTRY = {
     "mean": "gde.encoders.mean:Mean",

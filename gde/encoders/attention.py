@@ -13,7 +13,9 @@ from gde.nets.statistic import Statistic
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionOptions(MomentOptions):
-    """heads : of the attention; a divisor of hidden.
+    """Options of `Attention`.
+
+    heads : of the attention; a divisor of hidden.
     induced : 0 = every sample attends to all, time n²; else the number of points through which it does, time n,
         for sets of more than about a thousand samples.
     """

@@ -25,7 +25,7 @@ CORRELATIONS_UP_TO = 16  # features; beyond, their pairs would outnumber what a 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderOptions(Options):
-    """Options of an encoder that sees the samples alone: none."""
+    """Options of every encoder: none. Those that `MomentOptions` makes fields of are off."""
 
     moments: ClassVar[bool] = False
     skip: ClassVar[bool] = False

@@ -16,7 +16,9 @@ READOUTS = ("mean", "places")
 
 @dataclass(frozen=True, kw_only=True)
 class DnaConvOptions(EncoderOptions):
-    """hidden : channels; layers : convolutions after the first; kernel : width of all of them, odd.
+    """Options of `DnaConv`.
+
+    hidden : channels; layers : convolutions after the first; kernel : width of all of them, odd.
     pool : neighbouring places averaged after the first convolution, which divides the cost of the others.
     readout : of the `mean` over places alone, or also of what stands at single `places`: for sequences that lie side
         by side, such as versions of one protein, of which the mean over places hardly tells the one letter that

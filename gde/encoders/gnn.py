@@ -14,7 +14,9 @@ from gde.nets.statistic import FeatureWise, Statistic
 
 @dataclass(frozen=True, kw_only=True)
 class GnnOptions(MomentOptions):
-    """pool : the mean or another pooler (`gde.nets.poolers`), the same in all layers; `moments` and `skip` keep means.
+    """Options of `Gnn`.
+
+    pool : the mean or another pooler (`gde.nets.poolers`), the same in all layers; `moments` and `skip` keep means.
     pool_parameter : the pooler's trim, delta, temperature or sharpness; None = its default.
     """
 

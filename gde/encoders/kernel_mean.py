@@ -13,7 +13,10 @@ PAIRS = 20_000  # of samples, for the median heuristic: its error is then about 
 
 @dataclass(frozen=True, kw_only=True)
 class KernelMeanOptions(EncoderOptions):
-    """hidden : frequencies; each gives a cosine and a sine."""
+    """Options of `KernelMean`.
+
+    hidden : frequencies; each gives a cosine and a sine.
+    """
 
     hidden: int = 128
 

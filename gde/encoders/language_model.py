@@ -32,7 +32,9 @@ GENTLE = 0.1  # the same for a model in training: features magnified more would 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelOptions(EncoderOptions):
-    """then : kind and options of the set encoder of the vectors.
+    """Options of an encoder behind a language model.
+
+    then : kind and options of the set encoder of the vectors.
     mode : `frozen`, the vectors of sequences are computed once and kept (`gde.lm_cache`); `full`, the model is trained;
         `lora`, adapters of this `rank` of its queries and values are.
     weights, weights_sha256 : directory of a published model, and its digest (`gde.weights`); None = from scratch, with

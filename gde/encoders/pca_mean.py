@@ -11,7 +11,10 @@ from gde.errors import bad
 
 @dataclass(frozen=True, kw_only=True)
 class PcaMeanOptions(EncoderOptions):
-    """components : number of axes; None = as many as the embedding has numbers, at most d."""
+    """Options of `PcaMean`.
+
+    components : number of axes; None = as many as the embedding has numbers, at most d.
+    """
 
     components: int | None = None
 

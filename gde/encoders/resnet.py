@@ -11,7 +11,10 @@ from gde.nets.set_layer import MeanPooledMLP
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetOptions(MomentOptions):
-    """depth : linear layers inside each MLP."""
+    """Options of `ResNet`.
+
+    depth : linear layers inside each MLP.
+    """
 
     depth: int = 2
 

@@ -14,7 +14,7 @@ from gde.nets.statistic import Statistic
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetAttentionOptions(ResNetOptions, AttentionOptions):
-    """Those of `resnet` and of `attention`."""
+    """Options of `ResNetAttention`: those of `resnet` and of `attention`."""
 
 
 class ResNetAttention(ResNet):

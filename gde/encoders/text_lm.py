@@ -23,7 +23,10 @@ MARKS = ("[CLS]", "[SEP]", "[PAD]", "[UNK]")
 
 @dataclass(frozen=True, kw_only=True)
 class TextLmOptions(LanguageModelOptions):
-    """places : tokens of a text that are read, both marks included; a text is cut behind.   pooling : cls or mean."""
+    """Options of `TextLm`.
+
+    places : tokens of a text that are read, both marks included; a text is cut behind.   pooling : cls or mean.
+    """
 
     places: int = 512
     pooling: str = "cls"

@@ -1,4 +1,4 @@
-"""Conditional generators. A new one is a file here, a line in REGISTRY and its options in `gde.config.generators`."""
+"""Conditional generators. A new one is a file here with its options, a line in REGISTRY, a section of `gde.config`."""
 
 REGISTRY = {
     "flow": "gde.generators.flow:Flow",

@@ -28,7 +28,9 @@ LOOK = 16  # places between two looks whether all sequences have ended
 
 @dataclass(frozen=True, kw_only=True)
 class AutoregressiveOptions(SequenceOptions):
-    """conditioning, prefix : see `gde.nets.sequence_condition`.
+    """Options of a kind that draws letter by letter.
+
+    conditioning, prefix : see `gde.nets.sequence_condition`.
     context, context_weight : how many letters at the beginning count with this weight in the loss, the others with 1.
     sites : rank of the logits of each place, and of its links to those before, beside those of the network; 0 = without
         (`SiteLogits`). They take the alphabet's last letter for any: it is missing, neither learned nor drawn.
@@ -46,7 +48,7 @@ class AutoregressiveOptions(SequenceOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ContextOptions(AutoregressiveOptions):
-    """Kinds that may give the first letters another weight."""
+    """Options of a kind that may give the first letters another weight."""
 
     context: int = 0
     context_weight: float = 1.0
@@ -54,7 +56,10 @@ class ContextOptions(AutoregressiveOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionOptions(AutoregressiveOptions):
-    """heads : of the attention; a divisor of hidden."""
+    """Options of a kind with attention.
+
+    heads : of the attention; a divisor of hidden.
+    """
 
     heads: int = 4
 
@@ -66,7 +71,9 @@ class AttentionOptions(AutoregressiveOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedOptions(Options):
-    """weights, weights_sha256 : published weights that training starts from, and their digest, so that the settings
+    """Options of a kind that may start from published weights.
+
+    weights, weights_sha256 : published weights that training starts from, and their digest, so that the settings
     tell what was trained. Read by `initialise`: a trained model does not need them.
     """
 

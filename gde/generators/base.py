@@ -21,7 +21,10 @@ GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions(Options):
-    """hidden : width of the network; layers : its residual layers or blocks."""
+    """Options of a kind's network.
+
+    hidden : width of the network; layers : its residual layers or blocks.
+    """
 
     hidden: int = 128
     layers: int = 4
@@ -33,7 +36,9 @@ class NetworkOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class FrameOptions(NetworkOptions):
-    """affine : generate in the frame m(z), L(z) of a Gaussian fitted by maximum likelihood, so that the network only
+    """Options of a kind that may generate in the frame of a Gaussian.
+
+    affine : generate in the frame m(z), L(z) of a Gaussian fitted by maximum likelihood, so that the network only
         learns what is not Gaussian.
     moment_weight : weight of the likelihood that fits it.
     """
@@ -49,7 +54,9 @@ class FrameOptions(NetworkOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PointOptions(FrameOptions):
-    """time_features : Fourier features of the time.
+    """Options of a kind that transports normal noise.
+
+    time_features : Fourier features of the time.
     drop, guidance : classifier-free guidance (Ho & Salimans 2022): z is replaced by a learned null embedding with
         probability `drop` in training; sampling extrapolates by `guidance` (1 = conditional, needs drop > 0 otherwise).
     """
@@ -67,7 +74,10 @@ class PointOptions(FrameOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceOptions(NetworkOptions, DrawingOptions):
-    """subsample : sequences of each set that a training step's loss is computed on; None = all."""
+    """Options of a kind that generates sequences.
+
+    subsample : sequences of each set that a training step's loss is computed on; None = all.
+    """
 
     subsample: int | None = None
 

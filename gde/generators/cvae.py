@@ -19,7 +19,9 @@ LOG_RANGE = 6.0  # log standard deviations stay within +-: a feature that is con
 
 @dataclass(frozen=True, kw_only=True)
 class CvaeOptions(FrameOptions, EvidenceOptions):
-    """code_dim : dimensions of a sample's code h.
+    """Options of `Cvae`.
+
+    code_dim : dimensions of a sample's code h.
     observation_noise : whether samples include the learned observation noise.
     """
 

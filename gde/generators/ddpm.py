@@ -11,7 +11,9 @@ from gde.sets.random import ShardRandom
 
 @dataclass(frozen=True, kw_only=True)
 class DdpmOptions(PointOptions):
-    """steps : T; beta_start, beta_end : ends of the linear schedule.
+    """Options of `Ddpm`.
+
+    steps : T; beta_start, beta_end : ends of the linear schedule.
     zero_terminal_snr : rescale the schedule so that step T is pure noise, and predict the velocity
         sqrt(a) noise - sqrt(1 - a) data instead of the noise, which is undefined there (Lin et al. 2024).
     sampler : `ancestral` takes all T steps, `ddim` takes `evaluations` of them without noise (None = T).

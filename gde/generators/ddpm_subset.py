@@ -14,7 +14,10 @@ from gde.sets.random import ShardRandom
 
 @dataclass(frozen=True, kw_only=True)
 class DdpmSubsetOptions(DdpmOptions):
-    """features : those that a training step looks at; all, where there are fewer."""
+    """Options of `DdpmSubset`.
+
+    features : those that a training step looks at; all, where there are fewer.
+    """
 
     features: int = 64
 

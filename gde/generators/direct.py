@@ -14,7 +14,9 @@ from gde.sets.random import ShardRandom
 
 @dataclass(frozen=True, kw_only=True)
 class DirectOptions(FrameOptions):
-    """affine : generate m(z) + L(z) (eps[:d] + network(eps; z)), with a location and triangular scale read off the
+    """Options of the direct generators.
+
+    affine : generate m(z) + L(z) (eps[:d] + network(eps; z)), with a location and triangular scale read off the
         embedding: a normal distribution then needs no network. It favours Gaussians; needs noise_dim >= dim.
     moment_weight : weight of the Gaussian likelihood of the real samples under m(z) and L(z), which asks the embedding
         for the set's first and second moments; without `affine` nothing else uses them. 0 = no such term.

@@ -21,7 +21,9 @@ ROWS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}  # sequences drawn or scored togeth
 
 @dataclass(frozen=True, kw_only=True)
 class DnaVaeOptions(SequenceOptions, EvidenceOptions):
-    """hidden : channels; layers : times that encoder and decoder halve the places; kernel : of the convolutions, odd;
+    """Options of `DnaVae`.
+
+    hidden : channels; layers : times that encoder and decoder halve the places; kernel : of the convolutions, odd;
     code_dim : dimensions of a sequence's code.
     """
 

@@ -13,7 +13,9 @@ from gde.sets.random import ShardRandom
 
 @dataclass(frozen=True, kw_only=True)
 class FlowOptions(PointOptions):
-    """solver : euler (order 1), midpoint or heun (order 2, two evaluations a step).
+    """Options of `Flow`.
+
+    solver : euler (order 1), midpoint or heun (order 2, two evaluations a step).
     evaluations : network evaluations per sample drawn; even for the second-order solvers.
     """
 

@@ -38,7 +38,10 @@ class HeldLayer(DynamicLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class GptOptions(ContextOptions, AttentionOptions):
-    """sites : see `AutoregressiveOptions`."""
+    """Options of `Gpt`.
+
+    sites : see `AutoregressiveOptions`.
+    """
 
     sites: int = 0
 

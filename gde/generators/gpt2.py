@@ -14,7 +14,9 @@ from gde.generators.gpt2_words import BytePairs
 
 @dataclass(frozen=True, kw_only=True)
 class Gpt2Options(PublishedOptions, AttentionOptions):
-    """weights : directory of a published model, which has its own `hidden`, `layers` and `heads`.
+    """Options of `Gpt2`.
+
+    weights : directory of a published model, which has its own `hidden`, `layers` and `heads`.
     most_words : of a text, with published weights; the rest is cut.
     """
 

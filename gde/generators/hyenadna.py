@@ -14,7 +14,9 @@ from gde.nets.sequence_condition import Film, modulated
 
 @dataclass(frozen=True, kw_only=True)
 class HyenaDnaOptions(PublishedOptions, ContextOptions):
-    """filter_hidden, filter_features, frequency : width, inputs and first frequency of the MLPs that give the filters.
+    """Options of `HyenaDna`.
+
+    filter_hidden, filter_features, frequency : width, inputs and first frequency of the MLPs that give the filters.
     filter_length : positions over which these MLPs are defined; None = as many as the sequences have.
     """
 

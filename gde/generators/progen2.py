@@ -16,7 +16,9 @@ from gde.nets.sequence_condition import Film, modulated
 
 @dataclass(frozen=True, kw_only=True)
 class ProGen2Options(PublishedOptions, ContextOptions, AttentionOptions):
-    """rotary : numbers of each head that turn with the place, an even number; None = half of them.
+    """Options of `ProGen2`.
+
+    rotary : numbers of each head that turn with the place, an even number; None = half of them.
     weights : directory of a published model, which has its own `hidden`, `layers`, `heads` and `rotary`.
     """
 

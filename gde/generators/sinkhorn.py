@@ -11,7 +11,10 @@ from gde.sets.random import ShardRandom
 
 @dataclass(frozen=True, kw_only=True)
 class SinkhornOptions(DirectOptions):
-    """blur : length, in standardised units, below which points are not told apart."""
+    """Options of `Sinkhorn`.
+
+    blur : length, in standardised units, below which points are not told apart.
+    """
 
     blur: float = 0.05
 

@@ -13,7 +13,10 @@ from gde.sets.random import ShardRandom
 
 @dataclass(frozen=True, kw_only=True)
 class SlicedW2Options(DirectOptions):
-    """projections : directions per set and step. Sets of unequal sizes and weights compare quantiles."""
+    """Options of `SlicedW2`.
+
+    projections : directions per set and step. Sets of unequal sizes and weights compare quantiles.
+    """
 
     projections: int = 100
 

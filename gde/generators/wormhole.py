@@ -16,7 +16,9 @@ from gde.sets.random import ShardRandom
 
 @dataclass(frozen=True, kw_only=True)
 class WormholeOptions(NetworkOptions):
-    """heads : of the attention; a divisor of hidden.   points : that stand for a distribution.
+    """Options of `Wormhole`.
+
+    heads : of the attention; a divisor of hidden.   points : that stand for a distribution.
     pair_weight : of the term over pairs of sets; 0 = none.   pair_samples : of each set behind a W2 of it, at most.
     blur : length, in standardised units, below which points are not told apart by the loss.
     """

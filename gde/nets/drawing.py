@@ -11,7 +11,7 @@ from gde.nets.registry import Options
 
 @dataclass(frozen=True, kw_only=True)
 class DrawingOptions(Options):
-    """How samples are drawn unless `sample` is told otherwise.
+    """Options of a kind that draws tokens, unless `sample` is told otherwise.
 
     temperature, top_p : as in `draw`; 1, 1 = the model's own law.
     """

@@ -10,9 +10,10 @@ from gde.nets.registry import Options
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions(Options):
-    """How the KL divergence of the codes counts.
+    """Options of a variational autoencoder.
 
-    beta : its weight, in nats; 1 = the evidence lower bound (others give no bound of the likelihood).
+    beta : weight of the KL divergence of the codes, in nats; 1 = the evidence lower bound (others give no bound of the
+        likelihood).
     warmup : training steps over which beta rises from 0, against codes that are never used. The loss counts its
         training calls for it, in a buffer that is saved with the weights; without gradients (validation) beta is whole.
     """
