@@ -1,4 +1,4 @@
-"""What generators of point-like samples share: the Gaussian frame, classifier-free conditioning, chunked sampling."""
+"""What generators share: options and the loss; of point-like samples also the frame, guidance and chunked sampling."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
