@@ -44,7 +44,7 @@ def fasta_records(blocks: Iterable[bytes], path: Path, expected: str, remedy: st
     path, expected, remedy : for messages. GdeError for a first line that is no header, and a record of more than
     LONGEST_RECORD bytes.
     """
-    rest, first, begun = bytearray(), 1, False
+    rest, held, first, begun = [], 0, 1, False  # blocks of a record that is not whole, and their bytes
     for block in blocks:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
@@ -54,18 +54,18 @@ def fasta_records(blocks: Iterable[bytes], path: Path, expected: str, remedy: st
                 shown = block.split(b"\n", 1)[0][:40].decode("latin-1")
                 raise bad(f"{path}: line 1", repr(shown), f"a header that begins with >: {expected}", remedy)
             begun = True
-        looked = max(len(rest) - 1, 0)
-        rest += block
-        cut = rest.rfind(b"\n>", looked) + 1
-        if cut:
-            out = _records(bytes(rest[:cut]), first)
+        cut = block.rfind(b"\n>") + 1
+        if cut or (rest and block.startswith(b">")):
+            out = _records(b"".join([*rest, block[:cut]]), first)
             first += len(out)
             yield out
-            del rest[:cut]
-        elif len(rest) > LONGEST_RECORD:
+            rest, held = [], 0
+        rest.append(block[cut:])
+        held += len(rest[-1])
+        if held > LONGEST_RECORD:
             raise bad(f"{path}: record {first}", f"more than {LONGEST_RECORD} bytes", expected, remedy)
     if rest:
-        yield _records(bytes(rest), first)
+        yield _records(b"".join(rest), first)
 
 
 def _records(text: bytes, first: int) -> FastaBlock:
