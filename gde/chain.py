@@ -45,7 +45,8 @@ def store_links(store: Path) -> Iterator[Finding]:
 
     The record calls a store's only file by its name, and several by the keys of the settings.
     """
-    from gde.pins import Digests, difference, read_pins
+    from gde.checksums import Digests
+    from gde.pins import difference, read_pins
     from gde.sources import TABLE, files_of
 
     if not (store / PROVENANCE).is_file():

@@ -142,8 +142,8 @@ def reason(earlier: list[Run], resolved: dict[str, Any], store: str, code: str) 
 
 
 def fetched(experiments: Iterable[dict[str, Any]], root: Path) -> tuple[list[dict[str, Any]], list[GdeError]]:
-    """One row per file that would be downloaded (`gde.sources.downloads`), each once, and what is wrong."""
-    from gde.sources import downloads
+    """One row per file that would be downloaded (`gde.required_files.downloads`), each once, and what is wrong."""
+    from gde.required_files import downloads
 
     rows: dict[str, dict[str, Any]] = {}
     problems = []

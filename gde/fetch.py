@@ -14,13 +14,14 @@ from urllib.parse import quote, urlsplit
 
 import tenacity
 
+from gde.checksums import Digests
 from gde.download import Limits, Refusal, Trouble, download, new_session
 from gde.errors import GdeError, one_line
 from gde.formats import flaw
 from gde.io import storage_errors
 from gde.lock import Held, Lock, read_owner
 from gde.part import Part
-from gde.pins import Digests, accept, check_file, difference, read_pins
+from gde.pins import accept, check_file, difference, read_pins
 from gde.sources import LOCKS, PINS, Source, ask_for
 
 log = logging.getLogger(__name__)

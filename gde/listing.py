@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
@@ -19,7 +18,7 @@ import tenacity
 from gde.download import AGAIN, PASSING, Limits, Refusal, Trouble, new_session
 from gde.errors import GdeError, bad
 from gde.fetch import PATIENT, fetch
-from gde.io import read_json, write_json
+from gde.io import write_json
 from gde.pins import read_pins
 from gde.sources import Listed, Source
 
@@ -54,15 +53,6 @@ def fetch_listed(
             pin = read_pins(root)[str(source.path)]
             files[str(source.path)] = {"bytes": pin["bytes"], "md5": digest, "sha256": pin["sha256"]}
     write_json(root / out, {"listing": base, "published": mirror is None, "there": len(names), "files": files})
-
-
-def read_listed(path: Path) -> dict[str, Any]:
-    """What `fetch_listed` wrote. GdeError for something else."""
-    found = read_json(path)
-    files = found.get("files") if isinstance(found, dict) else None
-    if not (isinstance(files, dict) and files and all(isinstance(f, dict) and "md5" in f for f in files.values())):
-        raise bad(path, "something else", "names and digests of fetched files", f"delete it and run `snakemake {path}`")
-    return found
 
 
 def address_of(listed: Listed, mirror: str | None) -> str:

@@ -1,12 +1,12 @@
 """resources/sources.lock.json: size and digest of every file that was fetched or put in place, for ever the same."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gde.checksums import Digests
 from gde.errors import GdeError, bad
 from gde.io import read_json, storage_errors, write_json
 from gde.lock import Held, Lock
@@ -14,7 +14,6 @@ from gde.sources import LOCKS, PINS, TABLE, Source, read_sources
 
 log = logging.getLogger(__name__)
 PATIENCE = 60.0  # seconds that another process may take to write the record
-BLOCK = 1 << 20
 
 
 def read_pins(root: Path = Path()) -> dict[str, dict[str, Any]]:
@@ -26,35 +25,6 @@ def read_pins(root: Path = Path()) -> dict[str, dict[str, Any]]:
     if not shaped:
         raise bad(root / PINS, "something else", "file: {bytes, sha256, from}", "restore it, or delete it")
     return pins
-
-
-class Digests:
-    """SHA-256 and MD5 of a stream, with its length."""
-
-    def __init__(self):
-        self.bytes, self._sha256, self._md5 = 0, hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-
-    def update(self, data: bytes) -> None:
-        self.bytes += len(data)
-        self._sha256.update(data)
-        self._md5.update(data)
-
-    @classmethod
-    def of(cls, path: Path) -> "Digests":
-        """Those of a file."""
-        out = cls()
-        with path.open("rb") as f:
-            while block := f.read(BLOCK):
-                out.update(block)
-        return out
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
-
-    @property
-    def md5(self) -> str:
-        return self._md5.hexdigest()
 
 
 def difference(source: Source, found: Digests, pins: dict[str, Any]) -> tuple[str, str, Path] | None:

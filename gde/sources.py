@@ -15,7 +15,7 @@ from gde.config.datasets import Dataset
 from gde.config.errors import explain, kind_of, show, submodels
 from gde.config.load import Mark, read_yaml
 from gde.errors import GdeError, bad
-from gde.prepare.inputs import listed_files, named
+from gde.prepare.inputs import named
 
 RESOURCES = Path("resources")
 TABLE = RESOURCES / "sources.yaml"
@@ -198,24 +198,6 @@ def weights_of(
     named = (resolved.get(part, {}).get("weights") for part in ("encoder", "generator"))
     folders = {os.path.normpath(path) for path in named if path}
     return [s for path, s in table.items() if os.path.dirname(path) in folders and s.package is None]
-
-
-def downloads(resolved: Mapping[str, Any], root: Path = Path()) -> list[dict[str, Any]]:
-    """One row per file that a resolved experiment reads: file, bytes (None = unknown), licence (None = none is stated),
-    access (open, user, bundled) and present. A file that is not present and `open` would be downloaded.
-    """
-    from gde.pins import read_pins
-
-    pins = read_pins(root)
-    rows = []
-    for source in files_of(resolved["dataset"], root) + weights_of(resolved, root):
-        size = source.bytes or pins.get(str(source.path), {}).get("bytes")
-        facts = {"licence": source.licence, "access": source.access, "present": (root / source.path).is_file()}
-        rows.append({"file": str(source.path), "bytes": size, **facts})
-    if (listing := listed_files(resolved["dataset"])) is not None:  # of several files, which nobody knows yet
-        facts = {"licence": read_listing(listing.parent.name, root).licence, "access": "open"}
-        rows.append({"file": str(listing), "bytes": None, **facts, "present": (root / listing).is_file()})
-    return rows
 
 
 def ask_for(source: Source) -> GdeError:

@@ -111,7 +111,8 @@ def png_problem(path: Path) -> str | None:
 
 def fetched(root: Path = Path()) -> Iterator[Finding]:
     """The downloaded files that are here, against resources/sources.yaml and resources/sources.lock.json."""
-    from gde.pins import Digests, difference, read_pins
+    from gde.checksums import Digests
+    from gde.pins import difference, read_pins
     from gde.sources import TABLE, read_sources
 
     if not (root / TABLE).is_file():

@@ -1,7 +1,10 @@
 """The lock, the conda environment and pyproject.toml name the same versions."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import yaml
@@ -31,6 +34,32 @@ def test_every_dependency_is_locked():
     names = {normal(re.match(r"[A-Za-z0-9._-]+", d)[0]) for d in project["dependencies"]}
     tools = {"pytest", "hypothesis", "geomloss", "ruff", "snakefmt", "snakemake-executor-plugin-slurm"}
     assert names | tools <= lock().keys()
+
+
+OPTIONAL = {"wandb"}
+UNIMPORTED = {
+    "scanpy",  # its bundled data
+    "snakemake",  # runs the workflow
+    "tensorboard",  # torch.utils.tensorboard
+}
+
+
+def third_party() -> set[str]:
+    """Packages that modules of gde import, also within functions."""
+    trees = [ast.parse(file.read_text()) for file in (ROOT / "gde").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in names} - {"gde", *sys.stdlib_module_names}
+
+
+def test_what_is_imported_is_what_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {normal(re.match(r"[A-Za-z0-9._-]+", d)[0]) for d in project["dependencies"]}
+    owners = packages_distributions()
+    imported = {normal(owners[name][0]) for name in third_party() - OPTIONAL}
+    assert imported == declared - UNIMPORTED
+    assert third_party() >= OPTIONAL == set(project["optional-dependencies"])
 
 
 def test_conda_environment_has_the_lock_versions():

@@ -80,6 +80,15 @@ def test_directions_and_dangers(file):
                 )
 
 
+def test_no_data_set_imports_another():
+    from gde.prepare import REGISTRY
+
+    sources = {target.partition(":")[0] for target in REGISTRY.values()}
+    for module in sources:
+        tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+        assert not {m for m in imports(tree) for s in sources - {module} if below(m, s)}, module
+
+
 def test_training_starts_without_the_heavy_libraries():
     """What gde.train imports: torch, numpy, pandas, safetensors."""
     import subprocess

@@ -11,7 +11,8 @@ from gde.errors import GdeError
 from gde.io import sha256_file, write_json
 from gde.pins import check_file, check_inputs, read_pins
 from gde.prepare.inputs import own_files
-from gde.sources import PINS, downloads, files_of, read_sources
+from gde.required_files import downloads
+from gde.sources import PINS, files_of, read_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = """\

@@ -8,9 +8,9 @@ import pandas as pd
 from gde.errors import bad
 from gde.io import storage_errors
 from gde.prepare.cells import read_cells
+from gde.prepare.common.units import units
 from gde.prepare.composition import composition
 from gde.prepare.groups import Assignment, as_text, assign, columns_needed
-from gde.prepare.h5ad import units
 from gde.prepare.write import KNOWN, source_of, write_features
 
 BATCH = "batch"  # what the batch column is called in the store

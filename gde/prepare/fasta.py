@@ -1,6 +1,6 @@
 """Large FASTA files as bytes, some thousand records at a time, in constant memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,36 +24,48 @@ class FastaBlock:
 
 
 def fasta_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = BLOCK) -> Iterator[FastaBlock]:
-    """All records of a file, plain, gzip, xz or zstd, in order; headers may hold any bytes, letters stand on one line
-    or on several.
+    """All records of a file, plain, gzip, xz or zstd, in order; headers may hold any bytes.
 
-    A record without letters is handed on, unless it is the last one: then the file was cut. GdeError for that, and for
-    what `line_blocks` refuses, a first line that is no header, and a record of more than LONGEST_RECORD bytes.
+    GdeError for what `line_blocks` and `fasta_records` refuse, and for a last record without letters: the file was cut.
     """
-    rest, first = b"", 1
-    for block in line_blocks(path, expected, remedy=remedy, size=size, utf8=False):
+    blocks, last = line_blocks(path, expected, remedy=remedy, size=size, utf8=False), None
+    for last in fasta_records(blocks, path, expected, remedy):
+        yield last
+    if not last.texts[-1]:
+        name = last.headers[-1][:60].decode("latin-1")
+        where = f"{path}: record {last.first + len(last) - 1} ({name})"
+        raise bad(where, "no letters", "a sequence", f"the file was cut: {remedy}")
+
+
+def fasta_records(blocks: Iterable[bytes], path: Path, expected: str, remedy: str) -> Iterator[FastaBlock]:
+    """The records of a file's blocks, which are whole lines, in order; letters stand on one line or on several, and a
+    record may have none.
+
+    path, expected, remedy : for messages. GdeError for a first line that is no header, and a record of more than
+    LONGEST_RECORD bytes.
+    """
+    rest, held, first, begun = [], 0, 1, False  # blocks of a record that is not whole, and their bytes
+    for block in blocks:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        if not rest and first == 1:
+        if not begun:
             block = block.removeprefix(b"\xef\xbb\xbf")
             if not block.startswith(b">"):
                 shown = block.split(b"\n", 1)[0][:40].decode("latin-1")
                 raise bad(f"{path}: line 1", repr(shown), f"a header that begins with >: {expected}", remedy)
-        text = rest + block
-        cut = text.rfind(b"\n>") + 1
-        if cut:
-            out = _records(text[:cut], first)
+            begun = True
+        cut = block.rfind(b"\n>") + 1
+        if cut or (rest and block.startswith(b">")):
+            out = _records(b"".join([*rest, block[:cut]]), first)
             first += len(out)
             yield out
-        elif len(text) > LONGEST_RECORD:
+            rest, held = [], 0
+        rest.append(block[cut:])
+        held += len(rest[-1])
+        if held > LONGEST_RECORD:
             raise bad(f"{path}: record {first}", f"more than {LONGEST_RECORD} bytes", expected, remedy)
-        rest = text[cut:]
-    out = _records(rest, first)
-    if not out.texts[-1]:
-        name = out.headers[-1][:60].decode("latin-1")
-        where = f"{path}: record {first + len(out) - 1} ({name})"
-        raise bad(where, "no letters", "a sequence", f"the file was cut: {remedy}")
-    yield out
+    if rest:
+        yield _records(b"".join(rest), first)
 
 
 def _records(text: bytes, first: int) -> FastaBlock:

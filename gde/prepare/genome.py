@@ -11,10 +11,10 @@ import numpy as np
 from gde.errors import bad
 from gde.io import atomic_dir, read_json, sha256_file, verify_sums, write_json
 from gde.prepare.text_lines import line_blocks
-from gde.sets.alphabet import ALPHABETS, ILLEGAL
 
-DNA = ALPHABETS["dna"]
-C, G, T, N = DNA.encode("CGTN")
+BASES = b"ACGTN"  # their numbers count from 1: the tokens of DNA (`gde.sets.alphabet`)
+C, G, T, N = (BASES.index(base) + 1 for base in b"CGTN")
+ILLEGAL = 255  # number of a byte that is no letter
 MARGIN = 512  # N before each contig, so that what lies upstream of its first letters needs no rule of its own
 AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"  # further codes of the International Union (a few in hg38): any letter
 REMEDY = "get the genome again, e.g. hg38.fa.gz of UCSC"
@@ -23,8 +23,10 @@ LETTERS, CPGS, TABLE = "letters.bin", "cpgs.bin", "contigs.json"
 
 
 def letter_table() -> np.ndarray:
-    """Token of each byte of a genome (256,) uint8; ambiguous letters are N."""
-    table = DNA.table.copy()
+    """Token of each byte of a genome (256,) uint8, in either case; ambiguous letters are N."""
+    table = np.full(256, ILLEGAL, np.uint8)
+    for token, base in enumerate(BASES, 1):
+        table[[base, base | 32]] = token
     table[np.frombuffer(AMBIGUOUS, np.uint8)] = N
     return table
 

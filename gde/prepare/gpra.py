@@ -16,7 +16,7 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.io import storage_errors
-from gde.prepare.hashing import sequence_hash, uniform
+from gde.prepare.common.sequence_split import parts_of
 from gde.prepare.inputs import condition_files
 from gde.prepare.quantiles import Ranking
 from gde.prepare.sequence_lines import read_lines
@@ -161,10 +161,3 @@ class Condition:
             tokens = np.fromfile(self._tokens, np.uint8, len(numbers) * length).reshape(-1, length)
             kept = np.flatnonzero(own >= 0)
             yield (tokens, numbers, own) if len(kept) == len(own) else (tokens[kept], numbers[kept], own[kept])
-
-
-def parts_of(tokens: np.ndarray, split: dict) -> np.ndarray:
-    """Place in SPLITS (m,) uint8 of sequences of tokens (m, L): a function of each sequence and the seed alone."""
-    train, validation, _ = split["fractions"]
-    share = uniform(sequence_hash(tokens, seed_of(split["seed"], "split", "sequence")))
-    return (share >= train).astype(np.uint8) + (share >= train + validation)

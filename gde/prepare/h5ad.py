@@ -1,56 +1,10 @@
-"""A set store from the cells of an .h5ad file: one group per combination of obs columns."""
+"""A set store from the cells of a user's .h5ad file: one group per combination of obs columns."""
 
 from pathlib import Path
 
-from gde.io import storage_errors
-from gde.prepare.cells import read_cells
-from gde.prepare.groups import assign, columns_needed
-from gde.prepare.write import KNOWN, source_of, write_features
-
-UNITS = {
-    "counts": "log1p of counts per 10,000",
-    "normalised": "log1p of normalised counts",
-    "lognorm": "log-normalised expression as in the file",
-    "scaled": "values as in the file",
-}
-
-
-def units(values: str, scale: bool, n_pcs: int | None) -> str:
-    """What a sample's numbers are, in words."""
-    text = UNITS[values]
-    if scale:
-        text += "; centred and divided by the training sd, clipped at 10"
-    return text + (f"; principal component scores of these ({n_pcs})" if n_pcs else "")
+from gde.prepare.common import h5ad_store
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
-    """Write the store of dataset `name` at `out`, a directory, from cfg (kind h5ad) in three passes over the matrix.
-
-    Memory is bounded by a chunk of cells and, with PCA, the covariance of the chosen genes. Values, names, groups and
-    splits are checked; GdeError names file, row and column, and leaves nothing behind.
-    """
-    out, path = Path(out), Path(cfg["path"]).expanduser()
-    with storage_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    values = cfg.get("values", "counts")
-    options = {"layer": cfg.get("layer"), "use_raw": cfg.get("use_raw", False)}
-    with read_cells(path, **options, values=values, scratch=out.parent) as cells:
-        assignment = assign(cells.columns(columns_needed(cfg)), cfg, f"{path}: obs", cells.obs_names)
-        source = source_of(path)
-        steps = {
-            "values": values,
-            "n_hvg": cfg.get("n_hvg"),
-            "scale": cfg.get("scale", False),
-            "n_pcs": cfg.get("n_pcs"),
-        }
-        meta = {
-            "name": name,
-            "kind": cfg["kind"],
-            "data": KNOWN.get(source["sha256"], "user"),
-            "source": {**source, **options, "values": values, "cells": len(cells), "genes": len(cells.var_names)},
-            "units": units(values, steps["scale"], steps["n_pcs"]),
-            "groupby": list(cfg["groupby"]),
-            "labels": list(cfg.get("labels") or []),
-        }
-        names = cells.var_names
-        write_features(out, assignment, cells.chunks, names, steps, meta, seed=seed, provenance=provenance)
+    """Write the store of dataset `name` at `out`, a directory, from cfg (kind h5ad): `h5ad_store.write`."""
+    h5ad_store.write(cfg, out, name=name, seed=seed, provenance=provenance)

@@ -13,10 +13,10 @@ from gde.foreign import looks_like_html
 from gde.io import storage_errors
 from gde.prepare.cells import Cells
 from gde.prepare.clones import DOUBLET, NONE, clone_of
+from gde.prepare.common.units import units
 from gde.prepare.composition import composition
 from gde.prepare.counts import JoinedCells, unique_names
 from gde.prepare.groups import Assignment, assign
-from gde.prepare.h5ad import units
 from gde.prepare.hdf5 import check_exists
 from gde.prepare.inputs import lineage_files
 from gde.prepare.matrix_market import read_matrix_market

@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from gde.errors import bad
-from gde.prepare.h5ad import prepare as prepare_h5ad
+from gde.prepare.common import h5ad_store
 
 DEFAULTS = {
     "groupby": ["bulk_labels"],
@@ -35,4 +35,4 @@ def bundled_file() -> Path:
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store at `out`; cfg may override DEFAULTS. `data` is 'release' for the file of known digest only."""
     cfg = {**DEFAULTS, **cfg, "path": str(bundled_file())}
-    prepare_h5ad(cfg, out, name=name, seed=seed, provenance=provenance)
+    h5ad_store.write(cfg, out, name=name, seed=seed, provenance=provenance)

@@ -9,9 +9,9 @@ import pandas as pd
 from gde.errors import bad
 from gde.io import storage_errors
 from gde.prepare.cells import read_cells
+from gde.prepare.common.units import units
 from gde.prepare.counts import JoinedCells
 from gde.prepare.groups import Assignment, name_groups
-from gde.prepare.h5ad import units
 from gde.prepare.hold_out import hold_out
 from gde.prepare.inputs import input_files, screen_files
 from gde.prepare.screen import read_screen

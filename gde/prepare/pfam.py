@@ -11,7 +11,7 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.io import storage_errors
-from gde.prepare.gpra import parts_of
+from gde.prepare.common.sequence_split import parts_of
 from gde.prepare.hashing import sequence_hash, uniform
 from gde.prepare.sequence_files import Records, SequenceFile
 from gde.prepare.sequence_letters import Encoder

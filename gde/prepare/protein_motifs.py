@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gde.prepare.synthetic_dna import write
+from gde.prepare.common.pattern_store import write
 from gde.sets.motifs import Motifs
 
 

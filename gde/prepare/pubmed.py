@@ -15,11 +15,11 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from gde.checksums import Digests
 from gde.errors import bad
 from gde.foreign import check_file
 from gde.io import storage_errors
-from gde.listing import read_listed
-from gde.pins import Digests
+from gde.prepare.common.listed import read_listed
 from gde.prepare.hashing import sequence_hash, shuffled, uniform
 from gde.prepare.inputs import listed_files, pattern_files
 from gde.prepare.pubmed_xml import EXPECTED, Article, read_citations

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
 
+from gde.checksums import Digests
 from gde.errors import GdeError, bad
 from gde.foreign import check_file, kind_of, other_file
-from gde.pins import Digests
 
 EXPECTED = "PubMed citations: XML, plain or gzip"
 REMEDY = "get the file again"

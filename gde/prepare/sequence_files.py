@@ -1,17 +1,20 @@
 """A user's sequences, from FASTA, FASTQ, CSV or TSV, plain or gzip, read strictly, some thousand records at a time.
 
-Biopython parses FASTA and FASTQ; it is lenient about what stands between and before records, so lines are checked
-before it sees them, and records behind it.
+Parsers are lenient about what stands between and before records, so lines are checked before they see them, and records
+behind them. `gde.prepare.fasta` parses FASTA: dnaio refuses headers beyond ASCII, pysam ends letters at a NUL byte, and
+both take a record that was cut for a whole one. Biopython parses FASTQ.
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from gde.errors import GdeError, bad
 from gde.foreign import check_file, kind_of, other_file
+from gde.prepare.fasta import BLOCK, fasta_records
 from gde.prepare.hdf5 import unknown
 from gde.prepare.header_fields import NAME, NoFit, header_parser
 from gde.prepare.text_lines import line_blocks
@@ -22,6 +25,10 @@ PACKED = (".gz", ".bgz")
 EXPECTED = "sequences: FASTA, FASTQ, CSV or TSV, plain or gzip"
 REMEDY = "get the file again; if it is whole, end its last line"
 RECORDS = 16_384  # that are handed on together
+BOM = b"\xef\xbb\xbf"
+BLANK_LINE = re.compile(rb"\n[ \t\r\v\f]*\n")
+BLANKS_AT_END = re.compile(rb"[ \t\r\v\f]+\n")
+BLANKS = (b" \n", b"\t\n", b"\r\n", b"\v\n", b"\f\n")
 SHOWN = 60  # characters of a header in a message
 
 
@@ -108,23 +115,7 @@ class SequenceFile:
             raise bad(self.path, "no record" if self.mark else "no row below the header", EXPECTED, "get it again")
 
     def _records(self) -> Iterator[tuple[str, str, list[str]]]:
-        from Bio.SeqIO.FastaIO import SimpleFastaParser
-        from Bio.SeqIO.QualityIO import FastqGeneralIterator
-
-        lines, number = Lines(self.path, self.mark), 0
-        parsed = SimpleFastaParser(lines) if self.mark == ">" else FastqGeneralIterator(lines)
-        while True:
-            number += 1
-            try:
-                record = next(parsed, None)
-            except GdeError:  # the file's, which says more
-                raise
-            except ValueError as e:  # Biopython's, of FASTQ
-                found = f"no whole FASTQ record ({str(e).rstrip('.')})"
-                raise bad(f"{self.where(number)}, before line {lines.number}", found, "whole records", REMEDY) from e
-            if record is None:
-                return
-            header, text = record[0], record[1]
+        for number, (header, text) in enumerate(self._fasta() if self.mark == ">" else self._fastq(), 1):
             if not header.strip():
                 raise bad(self.where(number), "a header without a name", f"{self.mark}name", "name the sequence")
             try:
@@ -133,6 +124,33 @@ class SequenceFile:
                 remedy = "correct the header" if self.fixed else "correct the header, or dataset.fields"
                 raise bad(self.where(number), f"the header {_short(header)!r}", str(e), remedy) from e
             yield self._checked(number, values, text)
+
+    def _fasta(self) -> Iterator[tuple[str, str]]:
+        """Headers and letters; spaces among these, and blanks at the end of lines, do not count."""
+        blocks = map(_without_blanks_at_ends, text_blocks(self.path, self.mark, BLOCK))
+        for records in fasta_records(blocks, self.path, EXPECTED, REMEDY):
+            for header, text in zip(records.headers, records.texts, strict=True):
+                if b" " in text:
+                    text = text.replace(b" ", b"")
+                yield header.decode(), text.decode()
+
+    def _fastq(self) -> Iterator[tuple[str, str]]:
+        from Bio.SeqIO.QualityIO import FastqGeneralIterator
+
+        lines, number = Lines(self.path, self.mark), 0
+        parsed = FastqGeneralIterator(lines)
+        while True:
+            number += 1
+            try:
+                record = next(parsed, None)
+            except GdeError:  # the file's, which says more
+                raise
+            except ValueError as e:  # Biopython's
+                found = f"no whole FASTQ record ({str(e).rstrip('.')})"
+                raise bad(f"{self.where(number)}, before line {lines.number}", found, "whole records", REMEDY) from e
+            if record is None:
+                return
+            yield record[0], record[1]
 
     def _checked(self, number: int, values: dict[str, str], text: str) -> tuple[str, str, list[str]]:
         for column in self._columns():
@@ -155,7 +173,9 @@ class SequenceFile:
         rows = csv.reader(lines, delimiter=self.delimiter, strict=True)
         number = 0
         try:
-            header = next(rows)
+            header = next(rows, None)
+            if header is None:
+                return
             if twice := [n for n in header if header.count(n) > 1]:
                 raise bad(self.path, f"the column {twice[0]!r} twice", "distinct column names", "rename one")
             for column in (self.sequence, *self._columns()):
@@ -177,11 +197,7 @@ class SequenceFile:
 
 
 class Lines:
-    """Lines of a text file for a parser, their ends \\n; a line of a Windows file as any other.
-
-    mark : what the first line begins with; None = anything. GdeError for a damaged or cut file, for bytes that are no
-    text, and for blank lines, but at the end.
-    """
+    """Lines of a text file for a parser, their ends \\n. Arguments and GdeError as of `text_blocks`."""
 
     def __init__(self, path: Path, mark: str | None):
         self.path, self.mark, self.number = path, mark, 0
@@ -200,35 +216,60 @@ class Lines:
         return ""
 
     def _read(self) -> Iterator[str]:
-        blank = None
-        for block in line_blocks(self.path, EXPECTED, remedy=REMEDY):
-            for line in _text(self.path, self.number, block):
+        for block in text_blocks(self.path, self.mark):
+            for line in block.decode().split("\n")[:-1]:
                 self.number += 1
-                line = line.removesuffix("\r")
-                if not line or line.isspace():
-                    blank = blank or self.number
-                    continue
-                if blank is not None:
-                    raise bad(f"{self.path}: line {blank}", "a blank line", EXPECTED, "take it out")
-                if self.number == 1:
-                    line = line.removeprefix("\ufeff")
-                    if self.mark and not line.startswith(self.mark):
-                        found = f"{_short(line)!r}"
-                        remedy = "name the file for its format: .fasta or .fastq (.gz), .csv, .tsv"
-                        raise bad(f"{self.path}: line 1", found, f"a header that begins with {self.mark}", remedy)
                 yield line + "\n"
 
 
-def _text(path: Path, before: int, block: bytes) -> Iterable[str]:
+def text_blocks(path: Path, mark: str | None, size: int = 1 << 20) -> Iterator[bytes]:
+    """Blocks of whole lines of a text file in UTF-8, their ends \\n also in a Windows file, without the blank lines at
+    its end.
+
+    mark : what the first line begins with; None = anything. GdeError for a damaged or cut file, for bytes that are no
+    text, and for blank lines elsewhere.
+    """
+    number, blank = 0, None
+    for block in line_blocks(path, EXPECTED, remedy=REMEDY, size=size):
+        _check_text(path, number, block)
+        lines = block.count(b"\n")
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        if number == 0:
+            block = block.removeprefix(BOM)
+            first = block[: block.index(b"\n")]
+            if mark and first.strip() and not first.startswith(mark.encode()):
+                remedy = "name the file for its format: .fasta or .fastq (.gz), .csv, .tsv"
+                shown = repr(_short(first.decode()))
+                raise bad(f"{path}: line 1", shown, f"a header that begins with {mark}", remedy)
+        end = len(block) if blank is None else 0  # of the lines before the first blank one
+        if blank is None and (found := BLANK_LINE.search(b"\n" + block)):
+            end = found.start()
+            blank = number + 1 + block.count(b"\n", 0, end)
+        if block[end:].strip():
+            raise bad(f"{path}: line {blank}", "a blank line", EXPECTED, "take it out")
+        if end:
+            yield block[:end]
+        number += lines
+
+
+def _without_blanks_at_ends(block: bytes) -> bytes:
+    if any(ends in block for ends in BLANKS):  # the expression alone takes longer than all the rest
+        return BLANKS_AT_END.sub(b"\n", block)
+    return block
+
+
+def _check_text(path: Path, before: int, block: bytes) -> None:
+    """GdeError for a block, behind that many lines, that is no text in UTF-8."""
     if b"\0" in block:
         number = before + 1 + block.count(b"\n", 0, block.index(b"\0"))
         raise bad(f"{path}: line {number}", "a NUL byte", "text", "the file is damaged, or in UTF-16: get it again")
     try:
-        text = block.decode("utf-8-sig" if before == 0 else "utf-8")
+        if not block.isascii():
+            block.decode()
     except UnicodeDecodeError as e:
         number = before + 1 + block.count(b"\n", 0, e.start)
         raise bad(f"{path}: line {number}", "bytes that are not UTF-8", "text", "save it as UTF-8") from e
-    return text.split("\n")[:-1]
 
 
 def _short(text: str) -> str:

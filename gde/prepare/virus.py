@@ -15,6 +15,7 @@ import pandas as pd
 from gde.errors import bad
 from gde.io import storage_errors
 from gde.prepare import spikes, virus_gisaid, virus_keys, virus_nextstrain, virus_records
+from gde.prepare.common.sequence_split import parts_at
 from gde.prepare.hashing import sequence_hash, uniform
 from gde.prepare.inputs import virus_files
 from gde.prepare.split import split_units
@@ -129,9 +130,8 @@ class Groups:
         """Place in SPLITS (m,) of records by the hashes of their names, where samples are split; else 0."""
         if not self.by_sample:
             return np.zeros(len(name), np.int64)
-        train, validation, _ = self.cfg["split"]["fractions"]
         share = uniform(sequence_hash(np.ascontiguousarray(name).view(np.uint8).reshape(-1, 8), self.seed))
-        return (share >= train).astype(np.int64) + (share >= train + validation)
+        return parts_at(share, self.cfg["split"]["fractions"]).astype(np.int64)
 
     def _split(self, cells: list[int], counts: dict[int, np.ndarray], where: str) -> dict[tuple[int, int], int]:
         """Number of the row in `table` of (cell, drawn split)."""

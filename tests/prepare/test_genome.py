@@ -10,12 +10,21 @@ from simulators.methylation import simulate_genome, write_fasta
 from gde.errors import GdeError
 from gde.prepare import genome as module
 from gde.prepare.cpg import CpGs
-from gde.prepare.genome import DNA, MARGIN, open_genome
+from gde.prepare.genome import AMBIGUOUS, MARGIN, letter_table, open_genome
+from gde.sets.alphabet import ALPHABETS
+
+DNA = ALPHABETS["dna"]
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     return simulate_genome(tmp_path_factory.mktemp("genome"), seed=3)
+
+
+def test_the_numbers_of_bases_are_the_tokens_of_dna():
+    expected = DNA.table.copy()
+    expected[np.frombuffer(AMBIGUOUS, np.uint8)] = DNA.encode("N")
+    np.testing.assert_array_equal(letter_table(), expected)
 
 
 def test_letters_and_cpgs_are_those_of_the_file(simulated, tmp_path):

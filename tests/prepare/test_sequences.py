@@ -9,6 +9,7 @@ from simulators.sequences import simulate_library
 
 from gde.config.sequence_data import Sequences
 from gde.errors import GdeError
+from gde.prepare.sequence_files import SequenceFile, text_blocks
 from gde.prepare.sequences import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore
@@ -239,3 +240,21 @@ def test_all_letters_are_known():
         if chr(code) not in legal:
             with pytest.raises(ValueError, match="position 1"):
                 ALPHABETS["dna"].encode(chr(code))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1 << 20])
+def test_blank_lines_are_the_same_in_blocks_of_any_size(tmp_path, size):
+    path = tmp_path / "a.fasta"
+    path.write_text(FASTA.replace("\n", "\r\n") + "\n \n\n")
+    assert b"".join(text_blocks(path, ">", size)) == FASTA.encode()
+    lines = FASTA.count("\n")
+    path.write_text(FASTA + "\n\t\n>s99\nACGT\n")
+    with pytest.raises(GdeError, match=f"line {lines + 1}: found a blank line"):
+        list(text_blocks(path, ">", size))
+
+
+def test_blanks_at_the_end_of_lines_and_within_letters_do_not_count(tmp_path):
+    path = tmp_path / "a.fasta"
+    path.write_text(">s1 \t\nAC GT \nAC\t\n>s2\nA\tC\n")
+    (records,) = SequenceFile(path, fields="{name}").chunks()
+    assert records.names == ["s1", "s2"] and records.texts == ["ACGTAC", "A\tC"]

@@ -1,0 +1,16 @@
+"""What the numbers of a store of cells are, in words."""
+
+UNITS = {
+    "counts": "log1p of counts per 10,000",
+    "normalised": "log1p of normalised counts",
+    "lognorm": "log-normalised expression as in the file",
+    "scaled": "values as in the file",
+}
+
+
+def units(values: str, scale: bool, n_pcs: int | None) -> str:
+    """What a sample's numbers are, in words."""
+    text = UNITS[values]
+    if scale:
+        text += "; centred and divided by the training sd, clipped at 10"
+    return text + (f"; principal component scores of these ({n_pcs})" if n_pcs else "")
