@@ -1,7 +1,5 @@
 """Evaluation on real samples: what is generated from a group's context against samples of it that were held out."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import torch
@@ -12,14 +10,15 @@ from gde.distances.exact import exact_w2
 from gde.distances.mmd import mmd
 from gde.errors import bad
 from gde.evaluate.labels import evaluate_labels
-from gde.evaluate.metrics import mean_interval, record
 from gde.evaluate.pairs import Held, held_out_pairs
-from gde.evaluate.pca import two_components
-from gde.evaluate.reconstruction import median_distance
-from gde.evaluate.tables import DATA, principal_columns
-from gde.sets.random import seed_of
+from gde.evaluate.shared.bandwidth import median_distance
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.metrics import mean_interval, record
+from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.tables import DATA, principal_columns
 
 METRICS = ("w2", "mmd", "energy")
+COLUMNS = {"w2": f"w2 {DATA}", "mmd": "mmd [1]", "energy": f"energy {DATA}", "n": "n_samples [1]"}  # of the tables
 BASELINES = ("gaussian_fit", "mean", "other_group")
 DRAWS = 4  # each source is drawn this often per group: small targets make single draws noisy
 SHOWN_GROUPS = 6
@@ -27,9 +26,7 @@ SHOWN_POINTS = 300
 SHOWN_IMAGES = 8
 
 
-def evaluate(
-    model: Any, store: Any, config: dict[str, Any], seed: int
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def evaluate(ctx: Context) -> Results:
     """Reconstruction of held-out samples and label separation, on the test split; see `pairs` for what is given.
 
     Every source is drawn as often as the target has samples: `model`, generated from the context's embedding;
@@ -37,27 +34,16 @@ def evaluate(
     context, its covariance shrunk by d / (n + d) towards a sphere; `mean`, the context's mean;
     `other_group`, real context of another group. Means over groups and DRAWS draws.
     """
-    options = config["evaluation"]
-    held = held_out_pairs(store, seed)
-    metrics, tables = reconstruct(model, store, held, options, seed)
-    labels, confusion, z = evaluate_labels(
-        model,
-        store,
-        held,
-        seed=seed,
-        repeats=options["repeats"],
-        set_size=config["training"]["set_size"],
-        resamples=options["bootstrap"],
-    )
-    return metrics | labels, tables | {"labels": confusion, "embedding": embedding_table(z)}
+    held = held_out_pairs(ctx.store, ctx.seed)
+    metrics, tables = reconstruct(ctx, held)
+    labels, own = evaluate_labels(ctx, held)
+    return metrics | labels, tables | own
 
 
-def reconstruct(
-    model: Any, store: Any, held: Held, options: dict[str, Any], seed: int
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def reconstruct(ctx: Context, held: Held) -> Results:
     """The metrics of reconstruction and their tables."""
-    rng = np.random.default_rng(seed_of(seed, "evaluate/bootstrap"))
-    table = errors(model, held, seed)
+    rng = ctx.random("bootstrap")
+    table = errors(ctx, held)
     means = table.groupby("source", sort=False)[list(METRICS)].mean()
     metrics = {}
     for name in METRICS:
@@ -66,34 +52,32 @@ def reconstruct(
             means.loc["model", name],
             n=len(held.pairs),
             higher_is_better=False,
-            ci=mean_interval(own, rng, repeats=options["bootstrap"]),
+            ci=mean_interval(own, rng, repeats=ctx.repeats),
             baselines={b: means.loc[b, name] for b in BASELINES},
             ceiling=means.loc["ceiling", name],
         )
     tables = {
-        "reconstruction_errors": table.rename(
-            columns={"w2": f"w2 {DATA}", "mmd": "mmd [1]", "energy": f"energy {DATA}", "n": "n_samples [1]"}
-        ),
+        "reconstruction_errors": table.rename(columns=COLUMNS),
         "groups": group_table(held),
-        "reconstruction": points_table(model, held, seed),
+        "reconstruction": points_table(ctx, held),
     }
-    if "image_shape" in store.meta:
-        tables["images"] = image_table(model, held, store.meta["image_shape"], seed)
+    if "image_shape" in ctx.store.meta:
+        tables["images"] = image_table(ctx, held)
     return metrics, tables
 
 
-def errors(model: Any, held: Held, seed: int) -> pd.DataFrame:
+def errors(ctx: Context, held: Held) -> pd.DataFrame:
     """Distance of every source to every target: columns group, source, draw, n, w2, mmd, energy.
 
     The kernel of MMD is as wide as the target's median distance, for every source.
     """
-    draw = generator(model, seed, "generate")
+    draw = ctx.generator("generate")
     rows = []
     for k, pair in enumerate(held.pairs):
         target = torch.from_numpy(pair.target)
-        n, rng = len(target), np.random.default_rng(seed_of(seed, "evaluate/sources", pair.group))
+        n, rng = len(target), ctx.random("sources", pair.group)
         other = held.pairs[(k + 1 + rng.integers(len(held.pairs) - 1)) % len(held.pairs)].context
-        generated = model.sample(embed(model, pair.context), n * DRAWS, generator=draw)[0].cpu()
+        generated = sampled(ctx, pair.context, n * DRAWS, draw)
         bandwidth = median_distance(target[None]).clamp(min=1e-6)
         for i in range(DRAWS):
             sources = {
@@ -107,23 +91,24 @@ def errors(model: Any, held: Held, seed: int) -> pd.DataFrame:
                 if not torch.isfinite(x).all():
                     found = f"NaN or infinity among the samples of {pair.group}"
                     raise bad(source, found, "finite numbers", "train again, e.g. with a lower lr")
-                values = (
-                    exact_w2(x, target),
-                    mmd(x[None], target[None], bandwidth),
-                    energy_distance(x[None], target[None], unbiased=True),
-                )
-                rows.append((pair.group, source, i, n, *map(float, values)))
+                rows.append((pair.group, source, i, n, *compared(x, target, bandwidth)))
     return pd.DataFrame(rows, columns=["group", "source", "draw", "n", *METRICS])
 
 
-def embed(model: Any, context: np.ndarray) -> Tensor:
-    """Embedding (1, l) of one set (n, d)."""
-    return model.encode(torch.from_numpy(context)[None].to(model.device))
+def compared(x: Tensor, target: Tensor, bandwidth: Tensor) -> tuple[float, ...]:
+    """METRICS between samples x (n, d) and target (m, d); bandwidth (1,) of the kernel."""
+    values = (
+        exact_w2(x, target),
+        mmd(x[None], target[None], bandwidth),
+        energy_distance(x[None], target[None], unbiased=True),
+    )
+    return tuple(map(float, values))
 
 
-def generator(model: Any, seed: int, stream: str) -> torch.Generator:
-    """A generator on the model's device for one use."""
-    return torch.Generator(model.device).manual_seed(seed_of(seed, f"evaluate/{stream}") % 2**63)
+def sampled(ctx: Context, context: np.ndarray, n: int, draw: torch.Generator) -> Tensor:
+    """n samples (n, d) generated from the embedding of one set (m, d)."""
+    z = ctx.model.encode(torch.from_numpy(context)[None].to(ctx.device))
+    return ctx.model.sample(z, n, generator=draw)[0].cpu()
 
 
 def gaussian_fit(x: np.ndarray, n: int, rng: np.random.Generator) -> Tensor:
@@ -150,42 +135,33 @@ def group_table(held: Held) -> pd.DataFrame:
     return pd.DataFrame(used + left, columns=["group", "n_context [1]", "n_target [1]", "status"])
 
 
-def embedding_table(z: pd.DataFrame) -> pd.DataFrame:
-    """Two principal components of the sub-sets' embeddings with group, label and part."""
-    names = ["group", "label", "part", "n_samples"]
-    values = z.drop(columns=names).to_numpy()
-    centre, directions, share = two_components(values)
-    table = pd.DataFrame((values - centre) @ directions, columns=principal_columns("pc", "latent units", share))
-    return pd.concat([table, z[names].rename(columns={"n_samples": "n_samples [1]"})], axis=1)
-
-
 def shown(held: Held) -> list:
     """The groups to draw: those with most held-out samples."""
     return sorted(held.pairs, key=lambda p: -len(p.target))[:SHOWN_GROUPS]
 
 
-def points_table(model: Any, held: Held, seed: int) -> pd.DataFrame:
+def points_table(ctx: Context, held: Held) -> pd.DataFrame:
     """Held-out and generated samples of some groups, on the two principal components of the held-out ones."""
-    draw = generator(model, seed, "shown")
+    draw = ctx.generator("shown")
     pairs = shown(held)
     centre, directions, share = two_components(np.concatenate([p.target for p in held.pairs]).astype(float))
     names = principal_columns("pc", "data units", share)
     parts = []
     for pair in pairs:
         n = min(SHOWN_POINTS, len(pair.target))
-        generated = model.sample(embed(model, pair.context), n, generator=draw)[0].cpu().numpy()
+        generated = sampled(ctx, pair.context, n, draw).numpy()
         for source, x in (("truth", pair.target[:n]), ("generated", generated)):
             parts.append(pd.DataFrame((x - centre) @ directions, columns=names).assign(group=pair.group, source=source))
     return pd.concat(parts, ignore_index=True)
 
 
-def image_table(model: Any, held: Held, shape: list[int], seed: int) -> pd.DataFrame:
+def image_table(ctx: Context, held: Held) -> pd.DataFrame:
     """Some held-out and generated images of up to ten groups, one row each: pixels p_0 ... in reading order."""
-    draw = generator(model, seed, "images")
+    draw, shape = ctx.generator("images"), ctx.store.meta["image_shape"]
     parts = []
     for pair in held.pairs[:10]:
         n = min(SHOWN_IMAGES, len(pair.target))
-        generated = model.sample(embed(model, pair.context), n, generator=draw)[0].cpu().numpy()
+        generated = sampled(ctx, pair.context, n, draw).numpy()
         for source, x in (("truth", pair.target[:n]), ("generated", generated)):
             pixels = pd.DataFrame(x, columns=[f"p_{i} {DATA}" for i in range(x.shape[1])])
             head = {"set": pair.group, "source": source, "height [1]": shape[0], "width [1]": shape[1]}

@@ -10,9 +10,9 @@ from gde.config.language_evaluation import METRICS
 from gde.errors import GdeError
 from gde.evaluate.copies import copied_shares, run_hashes
 from gde.evaluate.documents import evaluate, length_errors, shown, spectrum_errors
-from gde.evaluate.metrics import check
+from gde.evaluate.shared.metrics import check
 from gde.evaluate.sequence_scores import held_sets, read_rows
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.tables import write_tables
 from gde.evaluate.text_views import TextViews
 from gde.evaluate.topics import topic_metrics
 from gde.prepare.pubmed import prepare

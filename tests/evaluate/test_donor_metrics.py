@@ -7,8 +7,8 @@ from cells import DONORS, HashModel, MeanModel, config, donors
 from gde.errors import GdeError
 from gde.evaluate import donors as evaluation
 from gde.evaluate.donor_labels import Classified, correct, cross_validated
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ from gde.evaluate.epidemic_generated import copies, nearest
 from gde.evaluate.epidemic_population import population, shared_out
 from gde.evaluate.epidemic_readout import readouts, reduced
 from gde.evaluate.epidemic_sets import Keys, Sets, cut_sets, keys_of, views_of
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 from gde.model import GDE
 
 

@@ -10,7 +10,7 @@ from gde.config.evaluation import METRICS
 from gde.errors import GdeError
 from gde.evaluate.expression import evaluate
 from gde.evaluate.expression_generated import independent
-from gde.evaluate.metrics import check
+from gde.evaluate.shared.metrics import check
 from gde.evaluate.motifs import motif_hits, read_motifs
 from gde.evaluate.oracle import Measured, fit_oracle
 from gde.evaluate.windows import conditions_of, order_of, windows

@@ -9,8 +9,8 @@ from gde.config.evaluation import METRICS
 from gde.errors import GdeError
 from gde.evaluate import family
 from gde.evaluate.baselines import ANCHORS
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 
 ERRORS = ("paper_metric", "w2", "w2_mean", "w2_cov", "mmd", "second_moment")
 

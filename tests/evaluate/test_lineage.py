@@ -8,8 +8,8 @@ from gde.errors import GdeError
 from gde.evaluate import lineage
 from gde.evaluate.clones import clones_of, sisters_of
 from gde.evaluate.fate import js
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 
 
 @pytest.fixture(scope="module")

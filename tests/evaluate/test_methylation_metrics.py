@@ -6,11 +6,11 @@ import torch
 from methylated import CONTEXT, CPGS, DNA, RateModel, config, embed_whole, store_of
 
 from gde.evaluate import methylation
-from gde.evaluate.held_out_labels import mean_f1
+from gde.evaluate.shared.held_out_labels import mean_f1
 from gde.evaluate.methylation_reads import add_profile, patterns
 from gde.evaluate.methylation_tissues import replicates
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import write_tables
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import torch
 
 from gde.config.sequence_data import DnaMultinomial
 from gde.distances.exact import solve_ot
-from gde.evaluate.likelihood import Scored, another, letter_likelihood
-from gde.evaluate.markov import Markov
+from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.markov import Markov
 from gde.evaluate.pattern_sets import Cases, cases_of, transport
 from gde.evaluate.patterns import composition, simplex
 from gde.evaluate.sequence_scores import gaps, held_sets, summarise

@@ -9,9 +9,9 @@ from gde.errors import GdeError
 from gde.evaluate import perturbation
 from gde.evaluate.effect_scores import correlation, discrimination, mse, pearson2, r2, recall, reliability, slope
 from gde.evaluate.effects import batches_of, matched_rows, true_effects
-from gde.evaluate.metrics import check
+from gde.evaluate.shared.metrics import check
 from gde.evaluate.null_effects import auc, strength
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.tables import check_table
 
 
 @pytest.fixture(scope="module")

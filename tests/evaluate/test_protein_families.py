@@ -8,9 +8,9 @@ from simulators.families import simulate_families
 from gde.config.language_data import Pfam
 from gde.config.language_evaluation import METRICS, Families
 from gde.evaluate.families import evaluate
-from gde.evaluate.kmers import kmer_profile
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.kmers import kmer_profile
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import write_tables
 from gde.prepare.pfam import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore

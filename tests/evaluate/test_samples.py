@@ -7,7 +7,7 @@ from fakes import BlindModel, MomentModel, ReplayModel, config, sample_store
 from gde.errors import GdeError
 from gde.evaluate import samples
 from gde.evaluate.labels import SubSets, balanced_accuracy, predict
-from gde.evaluate.metrics import check
+from gde.evaluate.shared.metrics import check
 from gde.evaluate.pairs import held_out_pairs
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from drawing import check_drawn_twice, drawn, write_results
 
-from gde.evaluate.metrics import record
+from gde.evaluate.shared.metrics import record
 from gde.evaluate.retrieval import retrieval
 
 NAMES = ("retrieval", "topics", "ngrams")
