@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 
 from gde.evaluate.clones import CLONE, DAY, embedded, samples
-from gde.evaluate.samples import METRICS, compared
 from gde.evaluate.shared.bandwidth import median_distance
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import interval_of_several, record
+from gde.evaluate.shared.reconstruction import METRICS, compared
 from gde.sets.annotations import rows_of
 
 FEWEST = 30  # cells of each day in a pool of clones

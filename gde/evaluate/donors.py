@@ -8,21 +8,19 @@ import pandas as pd
 from gde.errors import bad
 from gde.evaluate.clones import embedded, pseudobulk, shares
 from gde.evaluate.donor_labels import correct, cross_validated, held_out
-from gde.evaluate.pairs import FEWEST, held_out_pairs, large_enough
-from gde.evaluate.samples import reconstruct
 from gde.evaluate.shared.classification import Classified
 from gde.evaluate.shared.columns import Labelled, column_of, first_label, tested_groups
 from gde.evaluate.shared.context import Context, Results
 from gde.evaluate.shared.correlation import spearman
 from gde.evaluate.shared.metrics import bootstrap, mean_interval, record
+from gde.evaluate.shared.pairs import FEWEST, held_out_pairs, large_enough
+from gde.evaluate.shared.reconstruction import reconstruct
 from gde.evaluate.shared.regression import ridge
 from gde.evaluate.shared.tables import embedding_table, left_out_table
 from gde.sets.annotations import codes, has, rows_of
 from gde.sets.columns import numbers
 
 DONOR, CELL_TYPE = "donor", "cell_type"
-
-
 Views = dict[str, np.ndarray]  # name -> vectors (g, p) of the groups; `gde` is ours, the others are baselines
 
 

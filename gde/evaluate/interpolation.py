@@ -43,9 +43,9 @@ def geodesic_deviation(
     """W2 of what is generated along a latent line to the closed-form OT path, as a share of the end-to-end W2.
 
     Mean over pairs and times, divided by the mean end-to-end W2, so that no pair of near neighbours rules. For normal
-    families. evaluation.geodesic_steps times in [0, 1], ends included; normals are fitted to the generated points. Baselines:
-    `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines between
-    means and covariances, both exact. Ceiling: as many points of the true path, fitted alike.
+    families. evaluation.geodesic_steps times in [0, 1], ends included; normals are fitted to the generated points.
+    Baselines: `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines
+    between means and covariances, both exact. Ceiling: as many points of the true path, fitted alike.
     Returns the metric, the deviations by pair and time, and the normals to draw.
     """
     model, seed, repeats, steps = ctx.model, ctx.seed, ctx.repeats, ctx.options["geodesic_steps"]

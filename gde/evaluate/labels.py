@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
-from gde.evaluate.pairs import Held
 from gde.evaluate.shared.columns import first_label
 from gde.evaluate.shared.context import Context, Results
 from gde.evaluate.shared.metrics import grouped_bootstrap, mean_interval, record
+from gde.evaluate.shared.pairs import Held
 from gde.evaluate.shared.tables import embedding_table
 from gde.sets.random import seed_of
 

@@ -9,11 +9,11 @@ from gde.evaluate.fate import FEWEST as FEWEST_FATES
 from gde.evaluate.fate import fate_table, half_shares, predict_fate
 from gde.evaluate.information import Information
 from gde.evaluate.lineage_information import by_dimension, by_size, compare, known
-from gde.evaluate.pairs import FEWEST as FEWEST_GROUPS
-from gde.evaluate.pairs import held_out_pairs, large_enough
-from gde.evaluate.samples import COLUMNS, reconstruct
 from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.pairs import FEWEST as FEWEST_GROUPS
+from gde.evaluate.shared.pairs import held_out_pairs, large_enough
 from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.reconstruction import COLUMNS, reconstruct
 from gde.evaluate.shared.tables import embedding_table, left_out_table, principal_columns
 from gde.sets.annotations import codes, has
 

@@ -41,8 +41,8 @@ def mw2_path(sets: Sets, first: int, second: int, t: Tensor) -> dict[str, Tensor
 def mixture_deviation(ctx: Context, family: Any, sets: Sets) -> tuple[dict[str, Any], pd.DataFrame]:
     """W2 between what is generated along a latent line and the MW2 path, as a share of the end-to-end MW2.
 
-    Both are COMPARED points at each of evaluation.geodesic_steps times in [0, 1], compared by exact optimal transport: two draws of one
-    distribution are some way apart too. Ceiling: that floor, a second draw of the true path. Baseline
+    Both are COMPARED points at each of evaluation.geodesic_steps times in [0, 1], compared by exact optimal transport:
+    two draws of one distribution are some way apart too. Ceiling: that floor, a second draw of the true path. Baseline
     `linear_mixture`: draws of (1 - t) P + t Q, along which nothing moves.
     """
     model, seed, repeats, steps = ctx.model, ctx.seed, ctx.repeats, ctx.options["geodesic_steps"]
