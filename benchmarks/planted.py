@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from gde.evaluate.shared.context import Context
 from gde.nets.registry import resolve_kind
 from gde.prepare import REGISTRY as PREPARE
 from gde.sets.store import SetStore
@@ -29,7 +30,7 @@ def trained(config: dict[str, Any], store: SetStore, evaluate: Callable, root: P
     """Metrics and tables of a model that was trained under `root`."""
     model, _ = train(config, store, root / "run", device=torch.device("cpu"))
     with torch.no_grad(), model.encoder.unchanging():
-        return evaluate(model.eval(), store, config, config["seed"])
+        return evaluate(Context(model.eval(), store, config, config["seed"]))
 
 
 def parsed(about: str, worlds: dict[str, Callable], argv: list[str] | None, steps: int | None) -> argparse.Namespace:

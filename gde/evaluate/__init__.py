@@ -44,8 +44,9 @@ def run(
     written.
     """
     from gde.digest import code_digest, evaluation_modules
-    from gde.evaluate.metrics import check, published
-    from gde.evaluate.tables import write_tables
+    from gde.evaluate.shared.context import Context
+    from gde.evaluate.shared.metrics import check, published
+    from gde.evaluate.shared.tables import write_tables
     from gde.model import GDE
     from gde.provenance import provenance
     from gde.sets.store import SetStore
@@ -59,7 +60,7 @@ def run(
     trained = read_json(model_dir / "config.json")
     module, function = REGISTRY[kind].split(":")
     with torch.no_grad(), model.encoder.unchanging():
-        metrics, tables = getattr(import_module(module), function)(model, store, resolved, resolved["seed"])
+        metrics, tables = getattr(import_module(module), function)(Context(model, store, resolved, resolved["seed"]))
     for name, metric in metrics.items():
         metric["published"] = published(resolved, name)
     check(metrics)

@@ -15,7 +15,8 @@ from gde.distances.exact import exact_ot_plan
 from gde.distances.gaussian import gaussian_w2_matrix
 from gde.distances.lowrank import lowrank_w2
 from gde.distances.matrix import all_pairs
-from gde.evaluate.reconstruction import median_distance, moments
+from gde.evaluate.reconstruction import moments
+from gde.evaluate.shared.bandwidth import median_distance
 from gde.sets.random import ShardRandom
 
 ANCHORS = ("sample_mean_distance", "gaussian_w2_of_moments", "kernel_mean", "pca_of_moments", "lot")

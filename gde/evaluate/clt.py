@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pca import two_components
 from gde.evaluate.reconstruction import CHUNK
-from gde.evaluate.tables import LATENT, principal_columns
+from gde.evaluate.shared.metrics import bootstrap, record
+from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.tables import LATENT, principal_columns
 from gde.sets.random import ShardRandom, seed_of
 
 SIZES = (10, 30, 100, 300, 1000, 3000)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gde.embed import standard_error, t_quantile
-from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.sets import fresh_sets
+from gde.evaluate.shared.metrics import bootstrap, record
 from gde.sets.random import seed_of
 
 SIZES = (100, 300, 1000)

@@ -7,20 +7,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.distances.energy import energy_distance
-from gde.distances.exact import exact_w2
-from gde.distances.mmd import mmd
 from gde.evaluate.clones import CLONE, DAY, embedded, samples
-from gde.evaluate.metrics import mean_interval, record
-from gde.evaluate.reconstruction import median_distance
-from gde.evaluate.samples import generator
+from gde.evaluate.shared.bandwidth import median_distance
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import interval_of_several, record
+from gde.evaluate.shared.reconstruction import METRICS, compared
 from gde.sets.annotations import rows_of
-from gde.sets.random import seed_of
 
 FEWEST = 30  # cells of each day in a pool of clones
 MOST = 300  # cells compared: exact transport costs their cube
 POOLS = 20
-METRICS = ("w2", "mmd", "energy")
 BASELINES = ("first_day", "last_day", "mixture")
 
 
@@ -44,19 +40,18 @@ def pools_of(store: Any, days: Sequence[float], rng: np.random.Generator) -> lis
     return out
 
 
-def evaluate_days(
-    model: Any, store: Any, days: Sequence[float], *, seed: int, repeats: int
-) -> tuple[dict[str, dict], pd.DataFrame]:
+def evaluate_days(ctx: Context) -> tuple[dict[str, dict], pd.DataFrame]:
     """Records days/w2, days/mmd, days/energy and a table of each pool of held-out clones; empty without any pool.
 
-    days : first, between, last. The model generates from (1 - t) z_first + t z_last, where t is the time between;
-    half of the cells of the day between are the target. Baselines: cells of the first day, of the last one, and of both
-    in shares 1 - t and t. Ceiling: the other half of the target's day. Every source gives as many cells.
+    evaluation.interpolate : the first day, one between, the last. The model generates from (1 - t) z_first + t z_last,
+    where t is the time between; half of the cells of the day between are the target. Baselines: cells of the first day,
+    of the last one, and of both in shares 1 - t and t. Ceiling: the other half of the target's day. Every source gives
+    as many cells.
     """
-    rng = np.random.default_rng(seed_of(seed, "evaluate/days"))
-    first, between, last = days
+    model, store, rng = ctx.model, ctx.store, ctx.random("days")
+    first, between, last = days = ctx.options["interpolate"]
     t = (between - first) / (last - first)
-    draw, rows = generator(model, seed, "days"), []
+    draw, rows = ctx.generator("days"), []
     for i, (early, middle, late) in enumerate(pools_of(store, days, rng)):
         middle = rng.permutation(middle)
         target, rest = middle[: len(middle) // 2], middle[len(middle) // 2 :]
@@ -70,12 +65,7 @@ def evaluate_days(
         goal = cells.pop("target")
         width = median_distance(goal[None]).clamp(min=1e-6)
         for source, x in {"model": made, **cells}.items():
-            values = (
-                exact_w2(x, goal),
-                mmd(x[None], goal[None], width),
-                energy_distance(x[None], goal[None], unbiased=True),
-            )
-            rows.append((i, source, n, *map(float, values)))
+            rows.append((i, source, n, *compared(x, goal, width)))
     table = pd.DataFrame(rows, columns=["pool", "source", "n", *METRICS])
     if table.empty:
         return {}, table
@@ -86,7 +76,7 @@ def evaluate_days(
             means.loc["model", name],
             n=len(own),
             higher_is_better=False,
-            ci=mean_interval(own, rng, repeats=repeats) if len(own) > 1 else None,
+            ci=interval_of_several(own, rng, repeats=ctx.repeats),
             baselines={b: means.loc[b, name] for b in BASELINES},
             ceiling=means.loc["ceiling", name],
         )

@@ -1,5 +1,6 @@
 """Evaluation on documents: topics found again from a few of their documents, and what is generated for a topic."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,91 +8,81 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.evaluate.copies import copied_shares
-from gde.evaluate.kmers import kmer_profile
-from gde.evaluate.likelihood import Scored, another, letter_likelihood
-from gde.evaluate.lineage import left_out_table
-from gde.evaluate.markov import Markov
-from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pattern_sets import draw_tokens
-from gde.evaluate.retrieval import embedded, map_table, retrieval, searches, seen_by
-from gde.evaluate.sequence_scores import Held, held_sets, read_rows, read_split
-from gde.evaluate.sequences import embed_rows, generate
+from gde.evaluate.retrieval import map_table, retrieval, searches, seen_by
+from gde.evaluate.shared.columns import group_names
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.embedding import embed_sets
+from gde.evaluate.shared.generation import generate
+from gde.evaluate.shared.held_sets import Held, held_sets
+from gde.evaluate.shared.kmers import kmer_profile
+from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.markov import Markov
+from gde.evaluate.shared.metrics import mean_interval, record
+from gde.evaluate.shared.rows import draw_tokens, read_split, tokens_of
+from gde.evaluate.shared.tables import left_out_table
 from gde.evaluate.text_views import TextViews
 from gde.evaluate.topics import topic_metrics
 from gde.sets.alphabet import lengths
-from gde.sets.random import seed_of
 
 VALIDATED = 2000  # documents that the order of the Markov baseline is chosen with
-Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
 
-def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Results:
+def evaluate(ctx: Context) -> Results:
     """Records and tables. What the data cannot tell stands in `left_out`.
 
     retrieval/* : a set of held-out documents of a topic is compared with the training documents of every topic.
     topics/*, ngrams/*, novelty/*, likelihood/* : documents are generated from the embedding of a topic's training
     documents, and compared with its held-out ones.
     """
+    ctx = ctx.drawing("documents")
+    model, store, options, rng = ctx.model, ctx.store, ctx.options, ctx.rng
     if store.alphabet is None or store.alphabet.name != "text":
         found = f"a set store of kind {store.meta.get('kind')!r}"
         raise bad(store.path, found, "one of texts", "choose another evaluation.kind")
-    options = config["evaluation"]
-    rng = np.random.default_rng(seed_of(seed, "evaluate/documents"))
-    names = store.groups["group"].astype(str).to_numpy()
-    left: list[tuple[str, str]] = []
+    names = group_names(store)
     training = draw_tokens(store, "train", options["known"], rng)
     search, plain = searches(store, options, rng), TextViews(training)
-    views = {"gde": (embedded(model, store, search.asked), embedded(model, store, search.known))}
+    views = {"gde": (embed_sets(model, store, search.asked), embed_sets(model, store, search.known))}
     for name in ("tf_idf", "letter_trigrams"):
         view = getattr(plain, name)
         views[name] = seen_by(view, store, search.asked), seen_by(view, store, search.known)
-    metrics, tables = retrieval(views, search.of, rng, options["bootstrap"], left)
+    metrics, tables = retrieval(ctx, views, search.of)
     tables["embedding"] = map_table(views["gde"][0], search, names[[h.group for h in search.held]])
 
     held, there = held_sets(store, options["most"], options["sets"], rng)
     if len(held) < there:
-        left.append(("topics", f"{there - len(held)} of {there} held-out topics, beyond evaluation.sets"))
-    own, more = generated(model, store, held, training, names, options, seed, rng, left)
-    tables["left_out"] = left_out_table(left)
+        ctx.leave_out("topics", f"{there - len(held)} of {there} held-out topics, beyond evaluation.sets")
+    own, more = generated(ctx, held, training)
+    tables["left_out"] = left_out_table(ctx.left)
     return metrics | own, tables | more
 
 
-def generated(
-    model: Any,
-    store: Any,
-    held: list[Held],
-    training: np.ndarray,
-    names: np.ndarray,
-    options: dict,
-    seed: int,
-    rng: np.random.Generator,
-    left: list[tuple[str, str]],
-) -> Results:
-    """Records and tables of what is generated for held-out topics."""
-    repeats = options["bootstrap"]
-    z = np.stack([embed_rows(model, store, h.context) for h in held])
-    made = generate(model, z, options["generated"], seed)
-    truth = [read_rows(store, h.target)[0] for h in held]
-    own = names[[h.group for h in held]]
-    metrics, tables = topic_metrics(made, truth, own, rng, repeats, left)
+def generated(ctx: Context, held: list[Held], training: np.ndarray) -> Results:
+    """Records and tables of what is generated for held-out topics; training : documents (m, L) of all of them."""
+    store, options, rng, draw = ctx.store, ctx.options, ctx.rng, ctx.generator("sequences/generated")
+    z = embed_sets(ctx.model, store, [h.context for h in held])
+    made = [generate(ctx.model, one, options["generated"], draw) for one in z]
+    truth = [tokens_of(store, h.target) for h in held]
+    own = group_names(store)[[h.group for h in held]]
+    metrics, tables = topic_metrics(ctx, made, truth, own)
     other = another(len(held), rng)
 
     # as many real documents as were generated: fewer are further from the truth
     n = options["generated"]
-    known = [read_rows(store, rng.choice(h.context, n, replace=n > len(h.context)))[0] for h in held]
+    known = [tokens_of(store, rng.choice(h.context, n, replace=n > len(h.context))) for h in held]
     usual = [training[rng.choice(len(training), n, replace=n > len(training))] for _ in held]
     grams, spectra = spectrum_errors(made, truth, known, usual, options["ngram"], other)
-    metrics["ngrams/distance"] = error_record(grams, rng, repeats)
-    metrics["lengths/error"] = error_record(length_errors(made, truth, known, usual, other), rng, repeats)
+    metrics["ngrams/distance"] = error_record(ctx, grams)
+    metrics["lengths/error"] = error_record(ctx, length_errors(made, truth, known, usual, other))
     trained = (tokens for tokens, _ in read_split(store, "train"))
     shares = [x.mean() for x in copied_shares([*made, *truth], trained, options["copied"])]
     ours, real = np.array(shares[: len(made)]), np.array(shares[len(made) :])
-    ci = _interval(ours, rng, repeats)
+    ci = mean_interval(ours, rng, repeats=ctx.repeats)
     metrics["novelty/copied"] = record(ours.mean(), n=len(held), target=real.mean(), ci=ci)
     markov = Markov(options["markov"], store.alphabet.size).fit([(training, None)])
     order = markov.best_order(draw_tokens(store, "validation", VALIDATED, rng))
     sets = [Scored(one, x[: options["scored"]]) for one, x in zip(z, truth, strict=True)]
-    metrics["likelihood/byte"], likely = letter_likelihood(model, sets, markov, order, rng, repeats)
+    metrics["likelihood/byte"], likely = letter_likelihood(ctx, sets, markov, order)
     scores = pd.DataFrame(
         {
             "label": own,
@@ -110,12 +101,6 @@ def spectrum_errors(
     are: generated ones (`own`), real ones of the topic, training ones of all, those generated for another topic. And
     the mean spectra of what is real and generated."""
     ours, real, same, usual = ([kmer_profile(x, width, 255) for x in side] for side in (made, truth, known, training))
-    errors = {
-        "own": [variation(a, b) for a, b in zip(ours, real, strict=True)],
-        "ceiling": [variation(a, b) for a, b in zip(same, real, strict=True)],
-        "training_mean": [variation(a, b) for a, b in zip(usual, real, strict=True)],
-        "other_set": [variation(ours[o], b) for o, b in zip(other, real, strict=True)],
-    }
     there = np.flatnonzero(np.mean(real, 0) + np.mean(ours, 0))
     table = pd.DataFrame(
         {
@@ -124,7 +109,7 @@ def spectrum_errors(
             "generated [share of words]": np.mean(ours, 0)[there],
         }
     )
-    return {who: np.array(values) for who, values in errors.items()}, table
+    return errors_by(variation, ours, real, same, usual, other), table
 
 
 def length_errors(made: list, truth: list, known: list, training: list, other: np.ndarray) -> dict:
@@ -132,20 +117,21 @@ def length_errors(made: list, truth: list, known: list, training: list, other: n
     from scipy.stats import wasserstein_distance
 
     ours, real, same, usual = ([lengths(x) for x in side] for side in (made, truth, known, training))
-    errors = {
-        "own": [wasserstein_distance(a, b) for a, b in zip(ours, real, strict=True)],
-        "ceiling": [wasserstein_distance(a, b) for a, b in zip(same, real, strict=True)],
-        "training_mean": [wasserstein_distance(a, b) for a, b in zip(usual, real, strict=True)],
-        "other_set": [wasserstein_distance(ours[o], b) for o, b in zip(other, real, strict=True)],
-    }
-    return {who: np.array(values) for who, values in errors.items()}
+    return errors_by(wasserstein_distance, ours, real, same, usual, other)
 
 
-def error_record(errors: dict[str, np.ndarray], rng, repeats: int) -> dict[str, Any]:
+def errors_by(distance: Callable, ours: list, real: list, same: list, usual: list, other: np.ndarray) -> dict:
+    """Distances (topics,) to what is real, by whose: `own` of generated documents, `ceiling` of as many real ones,
+    `training_mean` of training ones, `other_set` of those generated for the topics `other`."""
+    sources = {"own": ours, "ceiling": same, "training_mean": usual, "other_set": [ours[o] for o in other]}
+    return {who: np.array([distance(a, b) for a, b in zip(found, real, strict=True)]) for who, found in sources.items()}
+
+
+def error_record(ctx: Context, errors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Of errors (topics,) by whose they are; `own` is the value, `ceiling` what real documents of the topic have."""
     return record(
         errors["own"].mean(), n=len(errors["own"]), higher_is_better=False, ceiling=errors["ceiling"].mean(),
-        ci=_interval(errors["own"], rng, repeats),
+        ci=mean_interval(errors["own"], ctx.rng, repeats=ctx.repeats),
         baselines={who: errors[who].mean() for who in ("training_mean", "other_set")},
     )  # fmt: skip
 
@@ -159,7 +145,3 @@ def shown(code: int, width: int) -> str:
     """An n-gram of bytes for a table: what is no visible ASCII character as \\x and its number."""
     letters = [code // 255**j % 255 + 1 for j in reversed(range(width))]
     return "".join(chr(b) if 33 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in letters)
-
-
-def _interval(values: np.ndarray, rng, repeats: int) -> tuple[float, float]:
-    return bootstrap(lambda i: values[i].mean(), len(values), rng, repeats=repeats)

@@ -1,57 +1,16 @@
 """Classification of donors: classifiers that never saw a donor they are tested on, and the removal of batches."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from gde.evaluate.metrics import bootstrap
-from gde.evaluate.null_effects import auc
-from gde.evaluate.regression import FOLDS, softmax
+from gde.evaluate.shared.classification import Classified, prior
+from gde.evaluate.shared.columns import Labelled
+from gde.evaluate.shared.regression import FOLDS, softmax
 
 
-@dataclass(frozen=True)
-class Classified:
-    """Tested sets (t,), each as often as it was tested: donor, true label, classes (c,), probabilities (t, c); prior,
-    the share of the commonest label among the donors: what always saying it would score."""
-
-    unit: np.ndarray
-    truth: np.ndarray
-    classes: np.ndarray
-    probability: np.ndarray
-    prior: float
-
-    @property
-    def predicted(self) -> np.ndarray:
-        return self.classes[self.probability.argmax(1)]
-
-    def accuracy(self, index=slice(None)) -> float:
-        """Share predicted right."""
-        return float((self.predicted[index] == self.truth[index]).mean())
-
-    def auc(self, index=slice(None)) -> float:
-        """Mean over classes of the AUC of its probability, classes that are tested with and without it; 1/2 if none."""
-        truth, probability = self.truth[index], self.probability[index]
-        found = [
-            auc(probability[:, k], truth == name)
-            for k, name in enumerate(self.classes)
-            if 0 < (truth == name).sum() < len(truth)
-        ]
-        return float(np.mean(found)) if found else 0.5
-
-    def interval(self, score: Callable, rng: np.random.Generator, repeats: int) -> tuple[float, float]:
-        """Bootstrap over donors."""
-        members = [np.flatnonzero(self.unit == u) for u in np.unique(self.unit)]
-        return bootstrap(
-            lambda i: score(self, np.concatenate([members[k] for k in i])), len(members), rng, repeats=repeats
-        )
-
-
-def held_out(
-    x: np.ndarray, names: np.ndarray, unit: np.ndarray, tested: np.ndarray, rng: np.random.Generator
-) -> Classified | None:
-    """Softmax regression on the sets x (n, p) that are not `tested`, applied to those that are and whose label is known
+def held_out(x: np.ndarray, labels: Labelled, rng: np.random.Generator) -> Classified | None:
+    """Softmax regression on the sets x (n, p) that are not tested, applied to those that are and whose label is known
     to it. None with fewer than two labels or six donors to fit on, or fewer than two donors or one label to test."""
+    names, unit, tested = labels.names, labels.unit, labels.tested
     fit = ~tested
     classes = np.unique(names[fit])
     test = tested & np.isin(names, classes)
@@ -90,11 +49,6 @@ def cross_validated(
             model = _fit(own, names, unit, fit, classes, rng)
             probability[part] += model(own[kept[part]]) / repeats
     return Classified(unit[kept], names[kept], classes, probability, prior(names[kept]))
-
-
-def prior(names: np.ndarray) -> float:
-    """Share of the commonest label."""
-    return float(np.unique(names, return_counts=True)[1].max() / len(names))
 
 
 def correct(x: np.ndarray, names: np.ndarray, batch: np.ndarray, fit: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gde.evaluate.effects import Effects
-from gde.evaluate.regression import ridge
+from gde.evaluate.shared.regression import ridge
 from gde.sets.vectors import Vectors
 
 FEWEST = 5  # training perturbations of a context; with fewer, those of all contexts

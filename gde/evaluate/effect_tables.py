@@ -1,16 +1,16 @@
 """Source tables of held-out perturbations: one row per gene, shifts, ranks and cells to draw."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gde.evaluate.effect_scores import correlation
-from gde.evaluate.effects import Controls, Effects
-from gde.evaluate.pca import two_components
+from gde.evaluate.effects import Controls, Effects, Genes
 from gde.evaluate.perturbation_records import Sources, own_gene
-from gde.evaluate.tables import principal_columns
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.tables import principal_columns
 
 Part = tuple[str, Effects, Sources, pd.DataFrame]  # protocol, groups, predictions, scores
 CELLS = 150
@@ -18,7 +18,7 @@ GENES = 400  # genes of a scatter plot, those that shift most
 EXPRESSION = "[log1p]"
 
 
-def gene_table(store: Any, parts: list[Part], genes: Callable, names: list[str] | None) -> pd.DataFrame:
+def gene_table(store: Any, parts: list[Part], genes: Genes) -> pd.DataFrame:
     """One row per held-out perturbation: every score, the cells it has, and the shift of its own gene, if measured."""
     frames = []
     for protocol, effects, sources, scores in parts:
@@ -28,7 +28,7 @@ def gene_table(store: Any, parts: list[Part], genes: Callable, names: list[str] 
              "n_samples [1]": store.sizes[effects.rows], "shift_size": np.linalg.norm(truth, axis=1),
              "shift_size_predicted": np.linalg.norm(predicted, axis=1)}
         )  # fmt: skip
-        head = pd.concat([head, own_shift(store, effects, truth, predicted, names)], axis=1)
+        head = pd.concat([head, own_shift(store, effects, truth, predicted, genes.names)], axis=1)
         frames.append(pd.concat([head, scores.dropna(axis=1)], axis=1))
     table = pd.concat(frames, ignore_index=True, join="inner")  # some baselines exist in one protocol only
     units = {c: f"{c} [1]" for c in table if c not in ("group", "label", "part", "status") and "[" not in c}
@@ -58,7 +58,7 @@ def chosen(effects: Effects, shown: int) -> np.ndarray:
     return np.argsort(-np.linalg.norm(effects.shift, axis=1), kind="stable")[:shown]
 
 
-def shift_table(parts: list[Part], genes: Callable, names: list[str] | None, shown: int) -> pd.DataFrame:
+def shift_table(parts: list[Part], genes: Genes, shown: int) -> pd.DataFrame:
     """True and predicted shifts of the genes that shift most in some groups: protocol, group, gene, values."""
     rows = []
     for protocol, effects, sources, _ in parts:
@@ -66,7 +66,7 @@ def shift_table(parts: list[Part], genes: Callable, names: list[str] | None, sho
         mean = genes(sources.shifts["train_mean"])
         for i in chosen(effects, shown):
             for j in np.argsort(-np.abs(truth[i]), kind="stable")[:GENES]:
-                name = names[j] if names else f"x_{j}"
+                name = genes.names[j] if genes.names else f"x_{j}"
                 title = f"{effects.condition[i]} · {effects.context[i]}"
                 rows.append((protocol, title, name, truth[i, j], predicted[i, j], mean[i, j]))
     columns = ["part", "group", "label", *(f"{c} {EXPRESSION}" for c in ("true", "predicted", "train_mean"))]
@@ -90,11 +90,11 @@ def rank_table(parts: list[Part]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def cells_table(store: Any, controls: dict[str, Controls], parts: list[Part], shown: int, rng) -> pd.DataFrame:
+def cells_table(ctx: Context, controls: dict[str, Controls], parts: list[Part]) -> pd.DataFrame:
     """Control, real and generated cells of some groups on two principal components of the real and control ones."""
-    frames = []
+    store, rng, frames = ctx.store, ctx.rng, []
     for protocol, effects, sources, _ in parts:
-        picks = chosen(effects, shown)
+        picks = chosen(effects, ctx.options["shown"])
         real = [
             _some(store, np.r_[store.starts[g] : store.starts[g] + store.sizes[g]], rng) for g in effects.rows[picks]
         ]

@@ -130,13 +130,22 @@ def matched_rows(of: Controls, batches: np.ndarray, wanted: np.ndarray, n: int, 
     return np.sort(found if len(found) >= 2 else rows[:n])
 
 
-def to_genes(model: Any) -> tuple[Callable[[np.ndarray], np.ndarray], list[str] | None]:
-    """A linear map of shifts (n, d) of samples to shifts (n, genes) of expression, and the genes' names.
+@dataclass(frozen=True)
+class Genes:
+    """A linear map of shifts (n, d) of samples to shifts (n, genes) of expression, and the genes' names, None where the
+    shifts stay in the samples' own units."""
 
-    The samples' own units, and no names, where the model does not know its preprocessing.
-    """
+    expression: Callable[[np.ndarray], np.ndarray]
+    names: list[str] | None
+
+    def __call__(self, shift: np.ndarray) -> np.ndarray:
+        return self.expression(shift)
+
+
+def genes_of(model: Any) -> Genes:
+    """The genes behind a model's samples; of one that does not know its preprocessing, the samples as they are."""
     features = getattr(model, "features", None)
     if features is None:
-        return lambda shift: shift, None
+        return Genes(lambda shift: shift, None)
     zero = features.inverse(np.zeros((1, features.dim)))
-    return lambda shift: features.inverse(shift) - zero, list(features.names)
+    return Genes(lambda shift: features.inverse(shift) - zero, list(features.names))

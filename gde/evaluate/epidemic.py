@@ -19,48 +19,42 @@ from gde.evaluate.epidemic_population import population
 from gde.evaluate.epidemic_readout import readouts
 from gde.evaluate.epidemic_sets import FUTURE, Keys, cut_sets, keys_of, views_of
 from gde.evaluate.epidemic_sweeps import sites, sweeps
-from gde.evaluate.lineage import left_out_table
-from gde.evaluate.pca import two_components
-from gde.evaluate.sequence_scores import read_groups
-from gde.evaluate.tables import principal_columns
-from gde.sets.random import seed_of
-
-Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.rows import read_groups
+from gde.evaluate.shared.tables import left_out_table, principal_table
 
 
-def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Results:
+def evaluate(ctx: Context) -> Results:
     """Records and tables. What the data cannot tell stands in `left_out`."""
-    options = config["evaluation"]
+    ctx = ctx.drawing("epidemic")
+    model, store, options, rng = ctx.model, ctx.store, ctx.options, ctx.rng
     if store.alphabet is None or store.alphabet.name != "protein":
         found = f"a set store of kind {store.meta.get('kind')!r}"
         raise bad(store.path, found, "one of protein sequences by country and month", "choose another evaluation.kind")
     keys = keys_of(store)
-    rng = np.random.default_rng(seed_of(seed, "evaluate/epidemic"))
-    left: list[tuple[str, str]] = []
     frame = frame_of(store, options["reference"], keys.month)
 
     z = embed_store(model, store, se=False)[0].astype(float)
     sets = cut_sets(store, keys, options["set_size"], options["sets_per_key"], options["sets"], rng)
     views = views_of(model, store, sets, keys, frame, options["kmer"])
-    metrics, tables = readouts(views, sets, keys, rng, options["bootstrap"], left)
+    metrics, tables = readouts(ctx, views, sets, keys)
 
-    found, why = population(model, store, keys, z, frame, options, seed, rng)
-    left += why
+    found = population(ctx, keys, z, frame)
     if found is None:
-        left.append(("sweeps, sites, novelty, perplexity", "no month with evaluation.least sequences"))
+        ctx.leave_out("sweeps, sites, novelty, perplexity", "no month with evaluation.least sequences")
     else:
         months, trained = training_counts(store, keys, frame, 10 * options["known"])
         for own, more in (
-            sweeps(found, frame, trained.sum(0), options, rng, left),
-            sites(found, frame, trained, months, options, rng),
-            (novelty(found, store, keys, frame, options, rng, left), {}),
-            (likelihoods(model, store, found, keys, options, rng, left), {}),
+            sweeps(ctx, found, frame, trained.sum(0)),
+            sites(ctx, found, frame, trained, months),
+            (novelty(ctx, found, keys, frame), {}),
+            (likelihoods(ctx, found, keys), {}),
         ):
             metrics, tables = metrics | own, tables | more
-    own, more = extrapolation(z, keys, rng, options["bootstrap"], left)
+    own, more = extrapolation(ctx, z, keys)
     metrics, tables = metrics | own, tables | more
     tables["embedding"] = embedding_map(z, keys, store)
-    tables["left_out"] = left_out_table(left)
+    tables["left_out"] = left_out_table(ctx.left)
     return metrics, tables
 
 
@@ -78,8 +72,6 @@ def training_counts(store: Any, keys: Keys, frame: Frame, most: int) -> tuple[np
 
 def embedding_map(z: np.ndarray, keys: Keys, store: Any) -> pd.DataFrame:
     """All groups in the two principal components of those that are not held out in time."""
-    centre, directions, share = two_components(z[keys.past])
-    table = pd.DataFrame((z - centre) @ directions, columns=principal_columns("pc", "latent units", share))
     part = np.select([keys.part == "train", keys.part == FUTURE], ["trained", "held out in time"], "held out")
-    return table.assign(**{"group": keys.group, "label": keys.country, "part": part, "month [months]": keys.month,
-                           "n_samples [1]": store.sizes})  # fmt: skip
+    about = {"group": keys.group, "label": keys.country, "part": part, "month [months]": keys.month}
+    return principal_table(z, keys.past).assign(**about, **{"n_samples [1]": store.sizes})

@@ -1,6 +1,5 @@
 """Versions of one protein in the numbering of a reference: which letter stands at each of its sites."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from gde.errors import bad
 from gde.evaluate.epidemic_align import GAP, Aligner
-from gde.evaluate.sequence_scores import ROWS
+from gde.evaluate.shared.rows import read_groups
 from gde.sets.alphabet import Alphabet, lengths
 
 FAR = 0.05  # share of differing sites from which a sequence of the reference's length is aligned as well
@@ -68,23 +67,17 @@ def frame_of(store: Any, reference: str | None, month: np.ndarray) -> Frame:
         return Frame(_first_record(Path(reference), store.alphabet), store.alphabet)
     first = np.flatnonzero(month == month.min())
     sizes = np.zeros(store.meta["dim"] + 1, np.int64)
-    for x in _chunks(store, first):
+    for x, _ in read_groups(store, first):
         sizes += np.bincount(lengths(x), minlength=len(sizes))
     usual = int(sizes.argmax())
     counts = np.zeros((usual, store.alphabet.size + 1), np.int64)
-    for x in _chunks(store, first):
+    for x, _ in read_groups(store, first):
         own = x[lengths(x) == usual, :usual]
         for token in range(1, store.alphabet.known + 1):
             counts[:, token] += (own == token).sum(0)
     consensus = counts.argmax(1)
     consensus[counts.sum(1) == 0] = store.alphabet.size  # nothing known there
     return Frame(consensus.astype(np.uint8), store.alphabet)
-
-
-def _chunks(store: Any, groups: np.ndarray) -> Iterator[np.ndarray]:
-    for g in groups:
-        for start in range(0, int(store.sizes[g]), ROWS):
-            yield store.read(int(g), slice(start, start + ROWS))
 
 
 def _first_record(path: Path, alphabet: Alphabet) -> np.ndarray:

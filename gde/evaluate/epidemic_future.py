@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 
 from gde.evaluate.epidemic_sets import FUTURE, Keys
-from gde.evaluate.metrics import LEVEL, bootstrap, centred_bootstrap, record
-from gde.evaluate.pca import two_components
-from gde.evaluate.tables import principal_columns
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.metrics import LEVEL, bootstrap, centred_bootstrap, record
+from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.tables import principal_columns
 
 WINDOWS = (2, 3, 4, 6, 9, 12, 10**6)  # months that a line is fitted to; one month is persistence
 PENALTIES = (0.0, 0.1, 1.0, 10.0)  # of the slope, in units of the months' variance
 FEWEST = 5  # months that train, below which no line can be chosen
 AXES = 5  # principal components, at most, whose intervals are checked
-Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
 
 @dataclass(frozen=True)
@@ -69,21 +69,20 @@ def chosen_line(past: Months, ahead: int) -> Line:
     return min(lines, key=lambda line: sum(np.square(miss).sum() for _, miss in misses(line, past, ahead)))
 
 
-def extrapolation(
-    z: np.ndarray, keys: Keys, rng: np.random.Generator, repeats: int, left: list[tuple[str, str]]
-) -> Results:
+def extrapolation(ctx: Context, z: np.ndarray, keys: Keys) -> Results:
     """`extrapolation/distance`: from the embedding predicted for a month that was held out whole to its own.
     `extrapolation/coverage`: how often 95 % intervals of the prediction hold it, in principal components.
 
     z (g, l) : embeddings of groups. The line is chosen on the months before; an interval draws the groups of these
     months again, and adds an error that the line made there over as many months ahead.
     """
+    rng, repeats = ctx.rng, ctx.repeats
     later = np.flatnonzero(keys.part == FUTURE)
     before = np.flatnonzero(keys.past)
     earlier = len(np.unique(keys.month[before]))
     if not len(later) or earlier < FEWEST:
         why = "no month is held out whole" if not len(later) else f"{earlier} months before, {FEWEST} are needed"
-        left.append(("extrapolation", why))
+        ctx.leave_out("extrapolation", why)
         return {}, {}
     past, true = months_of(keys.month[before], z[before]), months_of(keys.month[later], z[later])
     ahead = round(true.month.max() - past.month.max())
@@ -110,7 +109,6 @@ def extrapolation(
             "mean_of_past": distance(np.broadcast_to(past.z.mean(0), true.z.shape), true),
         },
     )  # fmt: skip
-    centre, directions, share = two_components(z[before])
     axes = principal_axes(z[before], AXES)
     errors = misses(line, past, ahead)
     drawn = np.stack([
@@ -124,7 +122,13 @@ def extrapolation(
         ci=bootstrap(lambda i: inside[i].mean(), len(inside), rng, repeats=repeats) if len(inside) > 1 else None,
     )  # fmt: skip
     used = {"window [months]": min(line.window, len(past.month)), "penalty [1]": line.penalty}
-    table = path_table(past, true, guess, PERSISTENCE(past, true.month), drawn, centre, directions, share)
+    paths = {
+        "past": past,
+        "true": true,
+        "predicted": Months(true.month, guess),
+        "persistence": Months(true.month, PERSISTENCE(past, true.month)),
+    }
+    table = path_table(paths, drawn, two_components(z[before]))
     return {"extrapolation/distance": metric, "extrapolation/coverage": coverage}, {"future": table.assign(**used)}
 
 
@@ -165,19 +169,16 @@ def covered(drawn: np.ndarray, true: np.ndarray, axes: np.ndarray) -> np.ndarray
     return (low <= place) & (place <= high)
 
 
-def path_table(past, true, guess, persistent, drawn, centre, directions, share) -> pd.DataFrame:
-    """Months in two principal components: what they were, what is predicted with its interval, and the last one."""
+def path_table(paths: dict[str, Months], drawn: np.ndarray, components: tuple[np.ndarray, ...]) -> pd.DataFrame:
+    """Months by source in two principal components: what they were, what is predicted with the interval of the
+    predictions `drawn` (r, n, l), and the last one.   components : of `two_components`."""
+    centre, directions, share = components
     low, high = np.quantile((drawn - centre) @ directions, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     columns = principal_columns("pc", "latent units", share)
     parts = []
-    for source, month, z in (
-        ("past", past.month, past.z),
-        ("true", true.month, true.z),
-        ("predicted", true.month, guess),
-        ("persistence", true.month, persistent),
-    ):
-        at = (z - centre) @ directions
-        table = pd.DataFrame(at, columns=columns).assign(**{"source": source, "month [months]": month})
+    for source, path in paths.items():
+        at = (path.z - centre) @ directions
+        table = pd.DataFrame(at, columns=columns).assign(**{"source": source, "month [months]": path.month})
         edges = (low, high) if source == "predicted" else (at, at)
         for name, edge in zip(("low", "high"), edges, strict=True):
             table[[f"{name}_1 [latent units]", f"{name}_2 [latent units]"]] = edge

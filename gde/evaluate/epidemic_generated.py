@@ -8,29 +8,22 @@ import numpy as np
 from gde.evaluate.epidemic_frame import Frame
 from gde.evaluate.epidemic_population import Population, protocol
 from gde.evaluate.epidemic_sets import Keys
-from gde.evaluate.likelihood import Scored, letter_likelihood, letters_known, log_prob
-from gde.evaluate.markov import Markov
-from gde.evaluate.metrics import mean_interval_of_groups, record
-from gde.evaluate.sequence_scores import read_split
-from gde.evaluate.windows import drawn
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.likelihood import Scored, letter_likelihood, letters_known, log_prob
+from gde.evaluate.shared.markov import Markov
+from gde.evaluate.shared.metrics import mean_interval_of_groups, record
+from gde.evaluate.shared.rows import drawn, read_split
 
 COMPARED = 500  # sequences of each side whose nearest known one is looked for
 COUNTED = 20_000  # sequences, at most about, that the Markov chain is of, and that its order is chosen with
 
 
-def novelty(
-    found: Population,
-    store: Any,
-    keys: Keys,
-    frame: Frame,
-    options: dict,
-    rng: np.random.Generator,
-    left: list[tuple[str, str]],
-) -> dict[str, dict]:
+def novelty(ctx: Context, found: Population, keys: Keys, frame: Frame) -> dict[str, dict]:
     """`novelty/identity`: share of sites at which a generated sequence agrees with the nearest of at most about `known`
     that trained. `novelty/copies`: share of those that are, letter by letter, a training sequence, of the sequences
     without a missing letter. To come close to: what real sequences have, as many of each group, of the groups that did
     not train: others are their own copies."""
+    store, options, rng = ctx.store, ctx.options, ctx.rng
     known = frame.place(np.concatenate([x for x, _ in read_split(store, "train", options["known"])]))
     fresh = both_sides(found, keys)
     if not len(fresh):
@@ -58,7 +51,7 @@ def novelty(
     whole = {side: (x <= store.alphabet.known).all(1) for side, x in tokens.items()}  # a letter missing, and it is none
     copied = copies({side: x[whole[side]] for side, x in tokens.items()}, store)
     if not all(map(len, copied.values())):
-        left.append(("novelty/copies", "no sequence without a missing letter among the real or the generated ones"))
+        ctx.leave_out("novelty/copies", "no sequence without a missing letter among the real or the generated ones")
         return metrics
     metrics["novelty/copies"] = record(
         copied["generated"].mean(), n=len(copied["generated"]), target=copied["real"].mean(),
@@ -111,24 +104,18 @@ def digest(row: np.ndarray) -> bytes:
     return hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
-def likelihoods(
-    model: Any,
-    store: Any,
-    found: Population,
-    keys: Keys,
-    options: dict,
-    rng: np.random.Generator,
-    left: list[tuple[str, str]],
-) -> dict[str, dict]:
+def likelihoods(ctx: Context, found: Population, keys: Keys) -> dict[str, dict]:
     """`likelihood/letter` of held-out sequences; `perplexity/*` of generated ones, to come close to that of real ones
     of the same groups: under a Markov chain of the training sequences, `markov`, and under the generator itself.
 
     At most `scored` sequences of each side, as many real as generated ones of a group. With `keys: all` held-out sets
     are embedded from the sequences that are scored, else from others.
     """
+    model, store, options, rng = ctx.model, ctx.store, ctx.options, ctx.rng
     chosen = drawn(both_sides(found, keys), options["scored"], rng)
     if not len(chosen):
-        left.append(("perplexity, likelihood, novelty", "no held-out set among those that sequences are generated for"))
+        why = "no held-out set among those that sequences are generated for"
+        ctx.leave_out("perplexity, likelihood, novelty", why)
         return {}
     each = max(1, options["scored"] // len(chosen))
     known = letters_known(model)
@@ -142,7 +129,7 @@ def likelihoods(
     validation = np.concatenate([x for x, _ in read_split(store, "validation", COUNTED)])
     order = markov.best_order(validation, known)
     metrics = {}
-    metrics["likelihood/letter"], _ = letter_likelihood(model, sets["real"], markov, order, rng, options["bootstrap"])
+    metrics["likelihood/letter"], _ = letter_likelihood(ctx, sets["real"], markov, order)
     group = np.repeat(chosen, [len(s.tokens) for s in sets["generated"]])
     for name, log_probability in (
         ("markov", lambda s: s.under(markov, order)),

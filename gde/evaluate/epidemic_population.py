@@ -1,17 +1,16 @@
 """The real and the generated sequences of every month, country by country, in the reference's numbering."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from gde.evaluate.epidemic_frame import Frame, site_counts
 from gde.evaluate.epidemic_sets import FUTURE, Keys
-from gde.evaluate.retrieval import embedded
-from gde.evaluate.sequence_scores import apart, rows_of, training_groups
-from gde.evaluate.windows import drawn, tokens_of
-from gde.sets.random import seed_of
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.embedding import embed_sets
+from gde.evaluate.shared.held_sets import apart, training_groups
+from gde.evaluate.shared.rows import drawn, rows_of, tokens_of
 
 
 @dataclass(frozen=True)
@@ -30,26 +29,26 @@ class Population:
     counts: dict[str, np.ndarray]
 
 
-def population(
-    model: Any, store: Any, keys: Keys, z: np.ndarray, frame: Frame, options: dict, seed: int, rng: np.random.Generator
-) -> tuple[Population | None, list[tuple[str, str]]]:
+def population(ctx: Context, keys: Keys, z: np.ndarray, frame: Frame) -> Population | None:
     """Sequences of the months with at least `least` of them in the groups that are looked at, and as many generated as
     `generated` says, of each group by its share of the month's sequences.
 
     Held-out groups are embedded from a part of their sequences, and compared with the others (`apart`). With
-    `keys: all` most of them trained: they are embedded whole, as z (g, l) has them, and compared with themselves.
+    `keys: all` most of them trained: they are embedded whole, as z (g, l) has them, and compared with themselves. None
+    where no month has enough.
     """
+    store, options, rng = ctx.store, ctx.options, ctx.rng
     everything = options["keys"] == "all"
     looked = np.flatnonzero(np.ones(len(keys.month), bool) if everything else keys.part != "train")
     trained = training_groups(store)
     parts = {g: (rows_of(store, g),) if everything else apart(store, g, trained) for g in looked}
     kept: dict[str, list[np.ndarray]] = {"real": [], "embedded": []}
-    made, group, left = [], [], []
+    made, group = [], []
     for month in np.unique(keys.month[looked]):
         own = [g for g in looked[keys.month[looked] == month] if len(parts[g][0])]
         sizes = np.array([len(parts[g][-1]) for g in own], np.int64)
         if sizes.sum() < options["least"]:
-            left.append((f"sweeps, month {month:g}", f"{sizes.sum()} sequences, fewer than evaluation.least"))
+            ctx.leave_out(f"sweeps, month {month:g}", f"{sizes.sum()} sequences, fewer than evaluation.least")
             continue
         kept["real"] += some_of([parts[g][-1] for g in own], options["most"], rng)
         if not everything:
@@ -57,17 +56,17 @@ def population(
         made.append(shared_out(options["generated"], sizes))
         group += own
     if not group:
-        return None, left
+        return None
     group, made = np.array(group), np.concatenate(made)
-    own_z = z[group] if everything else embedded(model, store, [parts[g][0] for g in group])
+    own_z = z[group] if everything else embed_sets(ctx.model, store, [parts[g][0] for g in group])
     tokens = {side: [tokens_of(store, rows) for rows in some] for side, some in kept.items() if some}
-    tokens["generated"] = generate(model, own_z, made, seed)
+    tokens["generated"] = generated(ctx, own_z, made)
     placed = {side: [frame.place(x, whole=side == "generated") for x in parts] for side, parts in tokens.items()}
     counts = {side: np.stack([site_counts(frame, x) for x in parts]) for side, parts in placed.items()}
     if everything:
         tokens["embedded"], placed["embedded"], counts["embedded"] = (x["real"] for x in (tokens, placed, counts))
     future = keys.part[group] == FUTURE
-    return Population(group, keys.month[group], future, own_z, tokens, placed, counts), left
+    return Population(group, keys.month[group], future, own_z, tokens, placed, counts)
 
 
 def protocol(options: dict) -> str:
@@ -91,9 +90,8 @@ def shared_out(n: int, sizes: np.ndarray) -> np.ndarray:
     return whole
 
 
-def generate(model: Any, z: np.ndarray, n: np.ndarray, seed: int) -> list[np.ndarray]:
-    """n[i] sequences (n[i], L) from each embedding z[i]."""
-    draw = torch.Generator(model.device).manual_seed(seed_of(seed, "evaluate/epidemic/generated") % 2**63)
-    points = torch.from_numpy(np.repeat(z, n, axis=0)).float().to(model.device)
-    made = model.sample(points, 1, generator=draw)[:, 0].cpu().numpy()
+def generated(ctx: Context, z: np.ndarray, n: np.ndarray) -> list[np.ndarray]:
+    """n[i] sequences (n[i], L) from each embedding z[i], from all of them together."""
+    points = torch.from_numpy(np.repeat(z, n, axis=0)).float().to(ctx.device)
+    made = ctx.model.sample(points, 1, generator=ctx.generator("epidemic/generated"))[:, 0].cpu().numpy()
     return np.split(made, np.cumsum(n)[:-1])

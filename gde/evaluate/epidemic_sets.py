@@ -11,8 +11,8 @@ import torch
 from gde.embed import as_samples, default_rows, encode_sets
 from gde.errors import bad
 from gde.evaluate.epidemic_frame import Frame
-from gde.evaluate.kmers import kmer_profile
-from gde.evaluate.windows import tokens_of
+from gde.evaluate.shared.kmers import kmer_profile
+from gde.evaluate.shared.rows import tokens_of
 from gde.sets.columns import column, numbers
 
 PAST, FUTURE = "past", "future"

@@ -7,13 +7,13 @@ import pandas as pd
 
 from gde.evaluate.epidemic_frame import Frame, name_of, named, site_counts
 from gde.evaluate.epidemic_population import Population, protocol
-from gde.evaluate.expression_axis import rho
-from gde.evaluate.metrics import centred_bootstrap, record
+from gde.evaluate.shared import correlation
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.metrics import centred_bootstrap, record
 
 SEEN = 2  # sequences that a mutation must be seen in before its share counts
 DRAWN = 40  # times that as many sequences are drawn from the embedded ones as were generated, for the ceiling
 Mutation = tuple[int, int]
-Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
 
 class Shares:
@@ -44,18 +44,14 @@ class Shares:
         return np.where(n > 0, rng.binomial(n, share.clip(0, 1)) / np.maximum(n, 1), np.nan)
 
 
-def chosen_mutations(found: Population, frame: Frame, options: dict, left: list[tuple[str, str]]) -> tuple:
+def chosen_mutations(ctx: Context, found: Population, frame: Frame) -> tuple[list[Mutation], list[Mutation]]:
     """The mutations that are asked for by name, and all that reach `common` in some month."""
-    asked = []
+    asked, options = [], ctx.options
     for name in options["mutations"]:
         mutation = named(frame, name)
         if mutation is None:
-            left.append(
-                (
-                    "sweeps/named_error",
-                    f"the reference has no {name[0]} at site {name[1:-1]}: {name}; see evaluation.reference",
-                )
-            )
+            why = f"the reference has no {name[0]} at site {name[1:-1]}: {name}; see evaluation.reference"
+            ctx.leave_out("sweeps/named_error", why)
         else:
             asked.append(mutation)
     common = set(asked)
@@ -70,14 +66,7 @@ def chosen_mutations(found: Population, frame: Frame, options: dict, left: list[
     return asked, sorted(common)
 
 
-def sweeps(
-    found: Population,
-    frame: Frame,
-    trained: np.ndarray,
-    options: dict,
-    rng: np.random.Generator,
-    left: list[tuple[str, str]],
-) -> Results:
+def sweeps(ctx: Context, found: Population, frame: Frame, trained: np.ndarray) -> Results:
     """`sweeps/*` and the table of shares.   trained (R, letters + 1) : counts in the training sequences.
 
     Baselines: the share in all training sequences, `all_months`; the real share in the month before, `month_before`,
@@ -85,9 +74,9 @@ def sweeps(
     groups of the metric's months again. Months held out whole have a metric of their own: no model draws a mutation
     that it has never seen.
     """
-    asked, common = chosen_mutations(found, frame, options, left)
+    asked, common = chosen_mutations(ctx, found, frame)
     if not common:
-        left.append(("sweeps", "no mutation reaches evaluation.common in any month"))
+        ctx.leave_out("sweeps", "no mutation reaches evaluation.common in any month")
         return {}, {}
     shares = Shares(found, common)
     real, made = shares.by_month("real"), shares.by_month("generated")
@@ -96,7 +85,7 @@ def sweeps(
         "all_months": np.broadcast_to(usual, real.shape),
         "month_before": month_before(shares.months, real, usual),
     }
-    again = [shares.drawn_again(rng) for _ in range(DRAWN)]
+    again = [shares.drawn_again(ctx.rng) for _ in range(DRAWN)]
     picked, past = [common.index(m) for m in asked], ~np.isin(shares.months, found.month[found.future])
     metrics = {}
     for name, rows, columns, score, better in (
@@ -115,10 +104,10 @@ def sweeps(
         value, bounds = scored(made, real), (-1.0 if better else 0.0, 1.0)
         metrics[f"sweeps/{name}"] = record(
             value, n=real[rows][:, columns].size, higher_is_better=better, chance=0.0 if better else None,
-            ci=interval(shares, scored, value, shares.months[rows], bounds, rng, options["bootstrap"]),
+            ci=interval(ctx, shares, scored, value, shares.months[rows], bounds),
             baselines={who: scored(x, real) for who, x in others.items()},
             ceiling=float(np.mean([scored(x, real) for x in again])),
-            protocol=protocol(options),
+            protocol=protocol(ctx.options),
         )  # fmt: skip
     return metrics, {"sweeps": share_table(shares, [name_of(frame, *m) for m in common], real, made)}
 
@@ -131,13 +120,7 @@ def month_before(months: np.ndarray, real: np.ndarray, usual: np.ndarray) -> np.
 
 
 def interval(
-    shares: Shares,
-    score: Any,
-    value: float,
-    months: np.ndarray,
-    bounds: tuple[float, float],
-    rng: np.random.Generator,
-    repeats: int,
+    ctx: Context, shares: Shares, score: Any, value: float, months: np.ndarray, bounds: tuple[float, float]
 ) -> tuple[float, float] | None:
     """Bootstrap over the groups of `months`; None of one."""
     own = np.flatnonzero(np.isin(shares.month, months))
@@ -145,7 +128,7 @@ def interval(
     def again(index: np.ndarray) -> float:
         return score(*(shares.by_month(side, own[index]) for side in ("generated", "real")))
 
-    return centred_bootstrap(again, value, len(own), rng, repeats=repeats, bounds=bounds)
+    return centred_bootstrap(again, value, len(own), ctx.rng, repeats=ctx.repeats, bounds=bounds)
 
 
 def largest(made: np.ndarray, real: np.ndarray) -> float:
@@ -163,12 +146,7 @@ def average(made: np.ndarray, real: np.ndarray) -> float:
 def pearson(made: np.ndarray, real: np.ndarray) -> float:
     """Over months and mutations; 0 where one side does not vary."""
     known = np.isfinite(made) & np.isfinite(real)
-    return correlated(made[known], real[known])
-
-
-def correlated(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's r; 0 where one of them does not vary."""
-    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 and a.std() > 0 and b.std() > 0 else 0.0
+    return correlation.pearson(made[known], real[known])
 
 
 def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.ndarray) -> pd.DataFrame:
@@ -186,14 +164,7 @@ def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.nda
                                        "n_samples [1]"])  # fmt: skip
 
 
-def sites(
-    found: Population,
-    frame: Frame,
-    trained: np.ndarray,
-    months: np.ndarray,
-    options: dict,
-    rng: np.random.Generator,
-) -> Results:
+def sites(ctx: Context, found: Population, frame: Frame, trained: np.ndarray, months: np.ndarray) -> Results:
     """`sites/*`: share of the sequences that differ from the reference, site by site, generated against real: the mean
     over months. Of the sites that vary among training or real sequences: chosen by the generated ones they would have a
     negative correlation by themselves.
@@ -202,7 +173,7 @@ def sites(
     many of the embedded sequences, drawn again.
     """
     mutated = {side: changed(frame, x) for side, x in found.counts.items()}
-    mutated["again"] = changed(frame, drawn_again(found, frame, rng))
+    mutated["again"] = changed(frame, drawn_again(found, frame, ctx.rng))
 
     def share(side: str, index: Any = slice(None)) -> np.ndarray:
         return mean_share(*(x[index] for x in mutated[side]), found.month[index])
@@ -219,7 +190,7 @@ def sites(
         }
     )
     metrics = {}
-    for name, score in (("pearson", correlated), ("spearman", rho)):
+    for name, score in (("pearson", correlation.pearson), ("spearman", correlation.spearman)):
 
         def over(index: Any, score: Any = score) -> float:
             return score(share("generated", index)[varies], share("real", index)[varies])
@@ -228,11 +199,11 @@ def sites(
         metrics[f"sites/{name}"] = record(
             value, n=int(varies.sum()), higher_is_better=True, chance=0.0,
             ci=centred_bootstrap(
-                over, value, len(found.group), rng, repeats=options["bootstrap"], bounds=(-1.0, 1.0)
+                over, value, len(found.group), ctx.rng, repeats=ctx.repeats, bounds=(-1.0, 1.0)
             ),
             baselines={"training": score(usual[varies], real[varies])},
             ceiling=score(again[varies], real[varies]),
-            protocol=protocol(options),
+            protocol=protocol(ctx.options),
         )  # fmt: skip
     return metrics, {"sites": table} if varies.any() else {}
 

@@ -5,33 +5,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gde.evaluate.kmers import kmer_profile
-from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pca import two_components
-from gde.evaluate.tables import principal_columns
-from gde.evaluate.windows import Window
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.correlation import spearman
+from gde.evaluate.shared.kmers import kmer_profile
+from gde.evaluate.shared.metrics import bootstrap, record
+from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.tables import principal_columns
+from gde.evaluate.windows import WindowSets
 
 NUCLEOTIDES = 4
 KMER = 4
 BELOW = 3  # highest sets that train, with which those held out whole are compared
 
 
-def axis_metrics(
-    sets: list[Window],
-    tokens: dict[str, list[np.ndarray]],
-    z: dict[str, np.ndarray],
-    truth: np.ndarray,
-    names: list[str],
-    options: dict,
-    rng: np.random.Generator,
-    left: list[tuple[str, str]],
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
-    """`axis/*` and `extrapolation/auc`. Component and sign are those of training sets; held-out sets are ranked.
-
-    tokens, z : of the training and of the held-out sequences of each set.   truth (s,) : mean measured expression.
-    """
-    condition, value = np.array([w.condition for w in sets]), np.array([w.value for w in sets])
-    top = np.array([w.top for w in sets])
+def axis_metrics(ctx: Context, sets: WindowSets) -> Results:
+    """`axis/*` and `extrapolation/auc`. Component and sign are those of training sets; held-out sets are ranked."""
+    condition, value, top, truth = sets.condition, sets.value, sets.top, sets.truth
+    tokens, z = sets.tokens, sets.z
     views = {
         "gde": z,
         "kmer_mean": {p: profiles(tokens[p], lambda x: kmer_profile(x, KMER, NUCLEOTIDES)) for p in tokens},
@@ -43,26 +33,26 @@ def axis_metrics(
     for metric, found, parts in (("spearman", own, condition), ("spearman_joint", all_sets, np.zeros_like(condition))):
         metrics[f"axis/{metric}"] = record(
             within(found["gde"], value, parts), n=len(sets), higher_is_better=True, chance=0.0,
-            ci=bootstrap(lambda i, f=found, p=parts: within(f["gde"][i], value[i], p[i]), len(sets), rng,
-                         repeats=options["bootstrap"]),
+            ci=bootstrap(lambda i, f=found, p=parts: within(f["gde"][i], value[i], p[i]), len(sets), ctx.rng,
+                         repeats=ctx.repeats),
             baselines={name: within(x, value, parts) for name, x in found.items() if name != "gde"},
             ceiling=within(truth, value, parts),
         )  # fmt: skip
     if top.any():
-        metrics["extrapolation/auc"] = beyond(own, truth, condition, value, top, options, rng)
+        metrics["extrapolation/auc"] = beyond(ctx, own, sets)
     else:
-        left.append(("extrapolation", "every place of the order trains"))
+        ctx.leave_out("extrapolation", "every place of the order trains")
     centre, directions, share = two_components(z["train"][~top])
     table = pd.DataFrame((z["test"] - centre) @ directions, columns=principal_columns("pc", "latent units", share))
     return metrics, {
         "axis": table.assign(
             **{
-                "label": [names[c] for c in condition],
-                "part": np.where(top, "held out whole", "held out by sequence"),
+                "label": sets.label,
+                "part": sets.part,
                 "place [1]": value,
                 "component [latent units]": own["gde"],
                 "measured [expression]": truth,
-                "n_samples [1]": [len(w.test) for w in sets],
+                "n_samples [1]": [len(w.test) for w in sets.windows],
             }
         )
     }
@@ -88,7 +78,7 @@ def along(view: dict[str, np.ndarray], condition: np.ndarray, value: np.ndarray,
         fit = view["train"][own & ~top]
         centre, directions, _ = two_components(fit)
         direction = directions[:, 0]
-        sign = 1.0 if rho((fit - centre) @ direction, value[own & ~top]) >= 0 else -1.0
+        sign = 1.0 if spearman((fit - centre) @ direction, value[own & ~top]) >= 0 else -1.0
         out[own] = sign * ((view["test"][own] - centre) @ direction)
     return out
 
@@ -96,28 +86,18 @@ def along(view: dict[str, np.ndarray], condition: np.ndarray, value: np.ndarray,
 def within(x: np.ndarray, y: np.ndarray, condition: np.ndarray) -> float:
     """Mean over conditions of Spearman's rho of x and y (s,); conditions of fewer than three sets do not count."""
     parts = [condition == c for c in np.unique(condition)]
-    found = [rho(x[p], y[p]) for p in parts if p.sum() >= 3]
+    found = [spearman(x[p], y[p]) for p in parts if p.sum() >= 3]
     return float(np.mean(found)) if found else 0.0
 
 
-def rho(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation; 0 where one of them does not vary."""
-    from scipy.stats import spearmanr
-
-    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
-        return 0.0
-    return float(spearmanr(x, y).statistic)
-
-
-def beyond(own, truth, condition, value, top, options, rng) -> dict:
+def beyond(ctx: Context, own: dict[str, np.ndarray], sets: WindowSets) -> dict[str, Any]:
     """How often a set that is held out whole lies above one of the highest that train, of the same condition."""
 
     def auc(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Wins and comparisons (t,) of each set held out whole."""
         wins, of = [], []
-        for i in np.flatnonzero(top):
-            trained = np.flatnonzero((condition == condition[i]) & ~top)
-            others = trained[np.argsort(value[trained])[-BELOW:]]
+        for i in np.flatnonzero(sets.top):
+            others = sets.below(i, BELOW)
             wins.append((x[i] > x[others]).sum() + 0.5 * (x[i] == x[others]).sum())
             of.append(len(others))
         return np.array(wins, float), np.array(of)
@@ -125,7 +105,7 @@ def beyond(own, truth, condition, value, top, options, rng) -> dict:
     wins, of = auc(own["gde"])
     return record(
         wins.sum() / of.sum(), n=len(wins), higher_is_better=True, chance=0.5,
-        ci=bootstrap(lambda i: wins[i].sum() / of[i].sum(), len(wins), rng, repeats=options["bootstrap"]),
+        ci=bootstrap(lambda i: wins[i].sum() / of[i].sum(), len(wins), ctx.rng, repeats=ctx.repeats),
         baselines={n: float(a.sum() / b.sum()) for n, x in own.items() if n != "gde" for a, b in [auc(x)]},
-        ceiling=float(auc(truth)[0].sum() / of.sum()),
+        ceiling=float(auc(sets.truth)[0].sum() / of.sum()),
     )  # fmt: skip

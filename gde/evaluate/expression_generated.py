@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from gde.evaluate.expression_axis import BELOW, within
-from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.oracle import Oracle
-from gde.evaluate.windows import Window
-from gde.sets.random import seed_of
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.generation import generate
+from gde.evaluate.shared.metrics import bootstrap, mean_interval, record
+from gde.evaluate.windows import WindowSets
 
 AT_ONCE = 256  # sequences generated together
 SOURCES = ("generated", "real", "independent_letters")
@@ -30,37 +30,20 @@ class Achieved:
         return np.array([s.mean() for s in self.score[source]])
 
 
-def achieved(
-    model: Any,
-    oracle: Oracle,
-    sets: list[Window],
-    tokens: dict[str, list[np.ndarray]],
-    z: np.ndarray,
-    truth: np.ndarray,
-    options: dict,
-    seed: int,
-) -> Achieved:
-    """Generate from z (s, l), the embeddings of held-out sets, and score it, the real sequences of these sets, and
+def achieved(ctx: Context, oracle: Oracle, sets: WindowSets) -> Achieved:
+    """Generate from the embeddings of held-out sets, and score it, the real sequences of these sets, and
     `independent_letters`: as many sequences whose letters are drawn one by one as often as the set has them there."""
-    rng = np.random.default_rng(seed_of(seed, "evaluate/expression/independent"))
-    draw = torch.Generator(model.device).manual_seed(seed_of(seed, "evaluate/expression/generated") % 2**63)
+    rng, draw, n = ctx.random("expression/independent"), ctx.generator("expression/generated"), ctx.options["generated"]
     made = {
-        "generated": [generate(model, one, options["generated"], draw) for one in z],
-        "real": tokens["test"],
-        "independent_letters": [independent(x, options["generated"], rng) for x in tokens["test"]],
+        "generated": [generate(ctx.model, one, n, draw, at_once=AT_ONCE) for one in sets.z["test"]],
+        "real": sets.tokens["test"],
+        "independent_letters": [independent(x, n, rng) for x in sets.tokens["test"]],
     }
     score = {
-        source: [oracle.predict(x, w.condition) for x, w in zip(parts, sets, strict=True)]
+        source: [oracle.predict(x, w.condition) for x, w in zip(parts, sets.windows, strict=True)]
         for source, parts in made.items()
     }
-    return Achieved(truth, made, score)
-
-
-def generate(model: Any, z: np.ndarray, n: int, draw: torch.Generator) -> np.ndarray:
-    """Tokens (n, L) uint8 generated from one embedding (l,)."""
-    one = torch.from_numpy(z).float()[None].to(model.device)
-    sizes = [min(AT_ONCE, n - start) for start in range(0, n, AT_ONCE)]
-    return np.concatenate([model.sample(one, size, generator=draw)[0].cpu().numpy() for size in sizes])
+    return Achieved(sets.truth, made, score)
 
 
 def independent(tokens: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -70,20 +53,12 @@ def independent(tokens: np.ndarray, n: int, rng: np.random.Generator) -> np.ndar
     return np.where(np.logical_or.accumulate(out == 0, axis=1), 0, out).astype(np.uint8)
 
 
-def generated_metrics(
-    made: Achieved,
-    sets: list[Window],
-    names: list[str],
-    options: dict,
-    rng: np.random.Generator,
-    left: list[tuple[str, str]],
-) -> tuple[dict[str, dict], pd.DataFrame]:
+def generated_metrics(ctx: Context, made: Achieved, sets: WindowSets) -> tuple[dict[str, dict], pd.DataFrame]:
     """`expression/*` and `extrapolation/shift`: what the oracle says of generated sequences, against the measured mean
     of the sets that they are generated for, and against what it says of these sets' real sequences."""
-    condition, value = np.array([w.condition for w in sets]), np.array([w.value for w in sets])
-    top = np.array([w.top for w in sets])
+    condition, rng = sets.condition, ctx.rng
     mean = {source: made.mean(source) for source in SOURCES}
-    repeats, n = options["bootstrap"], len(sets)
+    repeats, n = ctx.repeats, len(sets)
 
     def interval(statistic: Any, x: np.ndarray) -> tuple[float, float]:
         return bootstrap(lambda i: statistic(x[i], made.truth[i], condition[i]), n, rng, repeats=repeats)
@@ -102,23 +77,23 @@ def generated_metrics(
     }  # fmt: skip
     gap = {source: np.abs(mean[source] - mean["real"]) for source in SOURCES}
     typical = np.array([mean["real"][condition == c].mean() for c in condition])
-    again = [resampled(s, options["generated"], rng) for s in made.score["real"]]
+    again = [resampled(s, ctx.options["generated"], rng) for s in made.score["real"]]
     metrics["expression/error"] = record(
         gap["generated"].mean(), n=n, higher_is_better=False, ceiling=float(np.mean(again)),
-        ci=bootstrap(lambda i: gap["generated"][i].mean(), n, rng, repeats=repeats),
+        ci=mean_interval(gap["generated"], rng, repeats=repeats),
         baselines={
             "independent_letters": gap["independent_letters"].mean(),
             "mean_of_condition": np.abs(mean["real"] - typical).mean(),
         },
     )  # fmt: skip
-    if top.any():
-        metrics["extrapolation/shift"] = shift(mean, condition, value, top, options, rng)
+    if sets.top.any():
+        metrics["extrapolation/shift"] = shift(ctx, mean, sets)
     else:
-        left.append(("extrapolation/shift", "every place of the order trains"))
+        ctx.leave_out("extrapolation/shift", "every place of the order trains")
     rows = [
-        (names[w.condition], "held out whole" if w.top else "held out by sequence", source, w.value, made.truth[i],
+        (sets.label[i], sets.part[i], source, w.value, made.truth[i],
          mean[source][i], made.score[source][i].std(), len(made.score[source][i]))
-        for i, w in enumerate(sets) for source in SOURCES
+        for i, w in enumerate(sets.windows) for source in SOURCES
     ]  # fmt: skip
     columns = ["label", "part", "source", "place [1]", "measured [expression]", "oracle [expression]",
                "sd [expression]", "n_samples [1]"]  # fmt: skip
@@ -137,18 +112,15 @@ def resampled(score: np.ndarray, n: int, rng: np.random.Generator) -> float:
     return float(np.abs(rng.choice(score, (40, n)).mean(1) - score.mean()).mean())
 
 
-def shift(mean: dict, condition: np.ndarray, value: np.ndarray, top: np.ndarray, options: dict, rng: Any) -> dict:
+def shift(ctx: Context, mean: dict[str, np.ndarray], sets: WindowSets) -> dict[str, Any]:
     """How much higher the sequences of sets held out whole score than those of the highest that train: mean over them
     of the difference within their condition. The target is what the oracle says of the real ones."""
-    chosen = np.flatnonzero(top)
-    below = []
-    for i in chosen:
-        trained = np.flatnonzero((condition == condition[i]) & ~top)
-        below.append(trained[np.argsort(value[trained])[-BELOW:]])
+    chosen = np.flatnonzero(sets.top)
+    below = [sets.below(i, BELOW) for i in chosen]
     step = {source: np.array([x[i] - x[b].mean() for i, b in zip(chosen, below, strict=True)])
             for source, x in mean.items()}  # fmt: skip
     return record(
         step["generated"].mean(), n=len(chosen), target=step["real"].mean(), chance=0.0,
-        ci=bootstrap(lambda i: step["generated"][i].mean(), len(chosen), rng, repeats=options["bootstrap"]),
+        ci=mean_interval(step["generated"], ctx.rng, repeats=ctx.repeats),
         baselines={"independent_letters": step["independent_letters"].mean()},
     )  # fmt: skip

@@ -6,28 +6,27 @@ import numpy as np
 import pandas as pd
 
 from gde.evaluate.expression_generated import Achieved
-from gde.evaluate.kmers import kmer_counts, kmer_distance, nearest_identity
-from gde.evaluate.metrics import bootstrap, mean_interval, record
 from gde.evaluate.motifs import motif_hits, read_motifs
-from gde.evaluate.windows import Window, drawn
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.correlation import pearson
+from gde.evaluate.shared.kmers import kmer_counts, kmer_distance, nearest_identity
+from gde.evaluate.shared.metrics import bootstrap, mean_interval, record
+from gde.evaluate.shared.rows import drawn
+from gde.evaluate.windows import WindowSets
 
 NUCLEOTIDES = "ACGT"
 COMPARED = 500  # sequences of each source whose nearest training sequence is looked for
 N = 5  # the token
 
 
-def spectra(
-    made: Achieved,
-    sets: list[Window],
-    tokens: dict[str, list[np.ndarray]],
-    training: np.ndarray,
-    options: dict,
-    rng: np.random.Generator,
-    left: list[tuple[str, str]],
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+Parts = dict[str, list[np.ndarray]]  # by source, tokens (n, L) of each set
+
+
+def spectra(ctx: Context, made: Achieved, sets: WindowSets, training: np.ndarray) -> Results:
     """`kmers/distance`, `motifs/pearson`, `novelty/identity`, `letters/n_error`, over the sets that are held out by
     sequence: as many of each set from every source, so that sources are compared at equal noise."""
-    own = [i for i, w in enumerate(sets) if not w.top]
+    options, rng, tokens = ctx.options, ctx.rng, sets.tokens
+    own = np.flatnonzero(~sets.top)
     half = [min(len(tokens["test"][i]) // 2, options["generated"], len(tokens["train"][i])) or 1 for i in own]
     order = {i: rng.permutation(len(tokens["test"][i])) for i in own}
     sources = {"generated": made.tokens["generated"], "independent_letters": made.tokens["independent_letters"]}
@@ -35,15 +34,14 @@ def spectra(
     parts["training"] = [tokens["train"][i][rng.permutation(len(tokens["train"][i]))[:h]]
                          for i, h in zip(own, half, strict=True)]  # fmt: skip
     parts["real"] = [tokens["test"][i][order[i][-h:]] for i, h in zip(own, half, strict=True)]
-    repeats = options["bootstrap"]
     metrics, tables = words(parts, options["kmer"])
     if options["motifs"] is None:
-        left.append(("motifs", "evaluation.motifs names no file"))
+        ctx.leave_out("motifs", "evaluation.motifs names no file")
     else:
-        found, tables["motifs"] = motif_metric(parts, options["motifs"], repeats, rng)
+        found, tables["motifs"] = motif_metric(ctx, parts)
         metrics |= found
-    metrics |= novelty(parts, training, options["known"], repeats, rng)
-    metrics |= unknown_letters(parts, repeats, rng)
+    metrics |= novelty(ctx, parts, training)
+    metrics |= unknown_letters(ctx, parts)
     return metrics, tables
 
 
@@ -55,7 +53,7 @@ def jackknife(value: float, without: list[float]) -> tuple[float, float]:
     return max(0.0, value - error), min(1.0, value + error)
 
 
-def words(parts: dict[str, list[np.ndarray]], k: int) -> tuple[dict, dict[str, pd.DataFrame]]:
+def words(parts: Parts, k: int) -> tuple[dict, dict[str, pd.DataFrame]]:
     """`kmers/distance`: total variation between the spectra of generated and real sequences, all sets together."""
     counts = {name: np.array([kmer_counts(x, k, 4) for x in sets]) for name, sets in parts.items()}
 
@@ -76,23 +74,20 @@ def words(parts: dict[str, list[np.ndarray]], k: int) -> tuple[dict, dict[str, p
     return {"kmers/distance": metric}, {"words": table}
 
 
-def motif_metric(
-    parts: dict[str, list[np.ndarray]], file: str, repeats: int, rng: Any
-) -> tuple[dict[str, dict], pd.DataFrame]:
+def motif_metric(ctx: Context, parts: Parts) -> tuple[dict[str, dict], pd.DataFrame]:
     """`motifs/pearson`: over motifs, of the logarithms of hits per sequence in generated and in real sequences."""
-    motifs = read_motifs(file)
+    motifs = read_motifs(ctx.options["motifs"])
     joined = {name: np.concatenate(sets) for name, sets in parts.items()}
     hits = {name: np.array([motif_hits(m, x) for m in motifs]) / len(x) for name, x in joined.items()}
     floor = 1 / len(joined["real"])
     level = {name: np.log10(h + floor) for name, h in hits.items()}
 
     def r(name: str, index: Any = slice(None)) -> float:
-        a, b = level[name][index], level["real"][index]
-        return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 and a.std() > 0 and b.std() > 0 else 0.0
+        return pearson(level[name][index], level["real"][index])
 
     metric = record(
         r("generated"), n=len(motifs), higher_is_better=True, chance=0.0, ceiling=r("training"),
-        ci=bootstrap(lambda i: r("generated", i), len(motifs), rng, repeats=repeats),
+        ci=bootstrap(lambda i: r("generated", i), len(motifs), ctx.rng, repeats=ctx.repeats),
         baselines={"independent_letters": r("independent_letters")},
     )  # fmt: skip
     table = pd.DataFrame({"label": [m.name for m in motifs], "real [hits per sequence]": hits["real"],
@@ -100,23 +95,24 @@ def motif_metric(
     return {"motifs/pearson": metric}, table
 
 
-def novelty(parts: dict[str, list[np.ndarray]], training: np.ndarray, known: int, repeats: int, rng: Any) -> dict:
+def novelty(ctx: Context, parts: Parts, training: np.ndarray) -> dict[str, dict]:
     """`novelty/identity`: share of places at which a generated sequence agrees with the nearest that trains. The target
     is what real held-out sequences have: above it the generator copies."""
-    reference = training[drawn(np.arange(len(training)), known, rng)]
+    rng = ctx.rng
+    reference = training[drawn(np.arange(len(training)), ctx.options["known"], rng)]
     near = {}
     for name in ("generated", "real", "independent_letters"):
         x = np.concatenate(parts[name])
         near[name] = nearest_identity(x[drawn(np.arange(len(x)), COMPARED, rng)], reference, 5)
     metric = record(
         near["generated"].mean(), n=len(near["generated"]), target=near["real"].mean(),
-        ci=mean_interval(near["generated"], rng, repeats=repeats),
+        ci=mean_interval(near["generated"], rng, repeats=ctx.repeats),
         baselines={"independent_letters": near["independent_letters"].mean()},
     )  # fmt: skip
     return {"novelty/identity": metric}
 
 
-def unknown_letters(parts: dict[str, list[np.ndarray]], repeats: int, rng: Any) -> dict:
+def unknown_letters(ctx: Context, parts: Parts) -> dict[str, dict]:
     """`letters/n_error`: absolute difference of the share of N among the letters of generated and real sequences."""
     unknown = {name: np.array([[(x == N).sum(), (x > 0).sum()] for x in sets]) for name, sets in parts.items()}
 
@@ -127,7 +123,7 @@ def unknown_letters(parts: dict[str, list[np.ndarray]], repeats: int, rng: Any) 
     n = len(parts["real"])
     metric = record(
         gap("generated"), n=n, higher_is_better=False, ceiling=gap("training"),
-        ci=bootstrap(lambda i: gap("generated", i), n, rng, repeats=repeats),
+        ci=bootstrap(lambda i: gap("generated", i), n, ctx.rng, repeats=ctx.repeats),
         baselines={"independent_letters": gap("independent_letters")},
     )  # fmt: skip
     return {"letters/n_error": metric}

@@ -1,46 +1,41 @@
 """Evaluation on families of sequences: a family found again from a few of its members, and what is generated for it."""
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
-from gde.evaluate.kmers import kmer_profile, longest_words
-from gde.evaluate.lineage import left_out_table
-from gde.evaluate.retrieval import Sets, View, embedded, map_table, retrieval, searches, seen_by
-from gde.evaluate.sequence_scores import held_sets
+from gde.evaluate.retrieval import Sets, View, map_table, retrieval, searches, seen_by
 from gde.evaluate.sequences import generated
+from gde.evaluate.shared.columns import group_names
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.embedding import embed_sets
+from gde.evaluate.shared.held_sets import held_sets
+from gde.evaluate.shared.kmers import kmer_profile, longest_words
+from gde.evaluate.shared.tables import left_out_table
 from gde.sets.alphabet import Alphabet
-from gde.sets.random import seed_of
-
-Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
 
-def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Results:
+def evaluate(ctx: Context) -> Results:
     """Records and tables. What the data cannot tell stands in `left_out`.
 
     retrieval/* : a set of a held-out family is compared with what all held-out families are known by: sequences that
     trained where sequences are held out, else the first half of the family's own, with which nothing was trained.
     The others : as `gde.evaluate.sequences` has them.
     """
-    options = config["evaluation"]
-    rng = np.random.default_rng(seed_of(seed, "evaluate/families"))
-    names = store.groups["group"].astype(str).to_numpy()
-    left: list[tuple[str, str]] = []
-    search = searches(store, options, rng)
+    ctx = ctx.drawing("families")
+    model, store, options = ctx.model, ctx.store, ctx.options
+    search = searches(store, options, ctx.rng)
     k = longest_words(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
-    views = {"gde": (embedded(model, store, search.asked), embedded(model, store, search.known))}
+    views = {"gde": (embed_sets(model, store, search.asked), embed_sets(model, store, search.known))}
     for name, view in baselines(store.alphabet, k).items():
         views[name] = seen_by(view, store, search.asked), seen_by(view, store, search.known)
-    metrics, tables = retrieval(views, search.of, rng, options["bootstrap"], left)
-    own = names[[h.group for h in search.held]]
+    metrics, tables = retrieval(ctx, views, search.of)
+    own = group_names(store)[[h.group for h in search.held]]
     tables["embedding"] = map_table(views["gde"][0], search, own)
 
-    held, there = held_sets(store, options["most"], options["sets"], rng)
+    held, there = held_sets(store, options["most"], options["sets"], ctx.rng)
     if len(held) < there:
-        left.append(("kmers", f"{there - len(held)} of {there} held-out families, beyond evaluation.sets"))
-    found, more = generated(model, store, held, k, options, seed, rng)
-    tables["left_out"] = left_out_table(left)
+        ctx.leave_out("kmers", f"{there - len(held)} of {there} held-out families, beyond evaluation.sets")
+    found, more = generated(ctx, held, k)
+    tables["left_out"] = left_out_table(ctx.left)
     return metrics | found, tables | more
 
 

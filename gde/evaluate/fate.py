@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from gde.evaluate.metrics import bootstrap, mean_interval, record
-from gde.evaluate.regression import softmax
+from gde.evaluate.shared.metrics import bootstrap, mean_interval, record
+from gde.evaluate.shared.regression import softmax
 
 FEWEST = 10  # clones to fit on; tested ones: three
 

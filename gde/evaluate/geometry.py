@@ -9,9 +9,10 @@ import torch
 
 from gde.distances.exact import exact_w2
 from gde.evaluate.baselines import Anchors, Params, distances
-from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.sets import Sets, chunks, fresh_sets, read_sets
-from gde.evaluate.tables import DATA, LATENT
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.metrics import bootstrap, record
+from gde.evaluate.shared.tables import DATA, LATENT
 from gde.sets.random import ShardRandom
 
 NEAREST = 0.2
@@ -97,14 +98,13 @@ def pair_table(matrices: dict[str, np.ndarray], rng: np.random.Generator) -> pd.
     return pd.DataFrame({"set_1": i[shown], "set_2": j[shown]} | columns)
 
 
-def evaluate_geometry(
-    family: Any, store: Any, sets: Sets, *, seed: int, repeats: int, exact_sets: int, rng: np.random.Generator
-) -> tuple[dict[str, dict[str, Any]], dict[str, pd.DataFrame]]:
+def evaluate_geometry(ctx: Context, family: Any, sets: Sets, *, exact_sets: int) -> Results:
     """Correlation of latent distances with the family's W2 between the stored sets, all pairs and the nearest.
 
     exact_sets : for mixtures, whose W2 has no closed form, this many sets are also compared by exact optimal transport
     on EXACT_POINTS of their samples.
     """
+    store, seed, repeats, rng = ctx.store, ctx.seed, ctx.repeats, ctx.rng
     samples = (read_sets(store, sets.rows[part]) for part in chunks(len(sets.rows), sets.size))
     anchors = Anchors(family, sets.z.shape[1], seed=seed, device=sets.z.device)
     matrices = {
@@ -143,13 +143,12 @@ def centred(family: Any, params: Params) -> Params:
     return params | {"mean": params["mean"] + shift}
 
 
-def evaluate_equal_means(
-    model: Any, family: Any, sets: Sets, *, seed: int, repeats: int, rng: np.random.Generator
-) -> tuple[dict[str, Any], pd.DataFrame]:
+def evaluate_equal_means(ctx: Context, family: Any, sets: Sets) -> tuple[dict[str, Any], pd.DataFrame]:
     """Rank correlation between fresh distributions that differ in shape only: as many and as large as `sets`.
 
     Families with a `mean` parameter only. The anchors are fitted on distributions moved alike.
     """
+    model, seed, repeats, rng = ctx.model, ctx.seed, ctx.repeats, ctx.rng
     device = sets.z.device
     rng_params = ShardRandom(seed, 0, stream="evaluate/equal_means", device=device)
     params = centred(family, family.draw(len(sets.rows), rng_params))

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from gde.distances.gaussian import gaussian_ot_path, gaussian_w2
-from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.reconstruction import covariance_root, moments
 from gde.evaluate.sets import CHUNK, Sets
-from gde.evaluate.tables import DATA
-from gde.sets.random import ShardRandom, seed_of
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import bootstrap, record
+from gde.evaluate.shared.tables import DATA
+from gde.sets.random import ShardRandom
 
 SHOWN = 3
 POINTS, POINTS_MANY_FEATURES = 4000, 1000  # per step of a path: fewer have a floor near what is to be measured
@@ -37,19 +38,19 @@ def generate_path(model: Any, z1: Tensor, z2: Tensor, t: Tensor, n: int, draw: t
 
 
 def geodesic_deviation(
-    model: Any, family: Any, sets: Sets, *, pairs: int, steps: int, repeats: int, seed: int
+    ctx: Context, family: Any, sets: Sets, *, pairs: int
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     """W2 of what is generated along a latent line to the closed-form OT path, as a share of the end-to-end W2.
 
     Mean over pairs and times, divided by the mean end-to-end W2, so that no pair of near neighbours rules. For normal
-    families. `steps` times in [0, 1], ends included; normals are fitted to the generated points. Baselines:
-    `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines between
-    means and covariances, both exact. Ceiling: as many points of the true path, fitted alike.
+    families. evaluation.geodesic_steps times in [0, 1], ends included; normals are fitted to the generated points.
+    Baselines: `linear_mixture`, the moments of the mixture (1 - t) P + t Q, and `linear_moments`, straight lines
+    between means and covariances, both exact. Ceiling: as many points of the true path, fitted alike.
     Returns the metric, the deviations by pair and time, and the normals to draw.
     """
+    model, seed, repeats, steps = ctx.model, ctx.seed, ctx.repeats, ctx.options["geodesic_steps"]
     device = sets.z.device
-    rng = np.random.default_rng(seed_of(seed, "evaluate/geodesic"))
-    draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/geodesic/generate") % 2**63)
+    rng, draw = ctx.random("geodesic"), ctx.generator("geodesic/generate")
     chosen = choose_pairs(len(sets.rows), pairs, rng)
     first, second = sets.part(chosen[:, 0]), sets.part(chosen[:, 1])
     (m1, c1), (m2, c2) = ([v.double() for v in family.moments(s.params)] for s in (first, second))

@@ -8,8 +8,11 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
-from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pairs import Held
+from gde.evaluate.shared.columns import first_label
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.metrics import grouped_bootstrap, mean_interval, record
+from gde.evaluate.shared.pairs import Held
+from gde.evaluate.shared.tables import embedding_table
 from gde.sets.random import seed_of
 
 FOLDS = 5
@@ -48,11 +51,6 @@ def cut(held: Held, seed: int, *, repeats: int, set_size: int) -> SubSets:
     for i, part in enumerate(parts):
         x[i, : len(part)], mask[i, : len(part)] = part, True
     return SubSets(x, mask, np.array(group), np.array(target))
-
-
-def label_column(store: Any) -> str:
-    """The first column of dataset.labels, else `group`."""
-    return next(iter(store.meta.get("labels") or ()), "group")
 
 
 def labels_of(store: Any, held: Held, column: str) -> np.ndarray:
@@ -117,28 +115,28 @@ def silhouettes(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return silhouette_samples(features, labels)
 
 
-def evaluate_labels(
-    model: Any, store: Any, held: Held, *, seed: int, repeats: int, set_size: int, resamples: int
-) -> tuple[dict[str, dict], pd.DataFrame, pd.DataFrame]:
+def evaluate_labels(ctx: Context, held: Held) -> Results:
     """`labels/accuracy` (balanced) and `labels/silhouette`, the predictions, and the embeddings of all sub-sets.
 
     Baseline `pseudobulk_mean`: the same classifier on the means of the same sub-sets. Chance of the accuracy: one over
     the number of labels. Intervals resample groups.
     """
-    column = label_column(store)
-    labels = labels_of(store, held, column)
-    sets = cut(held, seed, repeats=repeats, set_size=set_size)
+    model = ctx.model
+    labels = labels_of(ctx.store, held, first_label(ctx.store) or "group")
+    sets = cut(held, ctx.seed, repeats=ctx.options["repeats"], set_size=ctx.config["training"]["set_size"])
     x, mask = torch.from_numpy(sets.x), torch.from_numpy(sets.mask)
     z = model.encode(x.to(model.device), mask=mask.to(model.device)).double().cpu().numpy()
     pseudobulk = sets.x.sum(1, dtype=float) / sets.mask.sum(1)[:, None]
-    own, rng = labels[sets.group], np.random.default_rng(seed_of(seed, "evaluate/labels"))
+    own, rng = labels[sets.group], ctx.random("labels")
 
     tested, predicted = predict(z, sets, labels)
     accuracy = record(
         balanced_accuracy(own[tested], predicted),
         n=len(tested),
         higher_is_better=True,
-        ci=_over_groups(sets.group[tested], lambda i: balanced_accuracy(own[tested][i], predicted[i]), rng, resamples),
+        ci=grouped_bootstrap(
+            lambda i: balanced_accuracy(own[tested][i], predicted[i]), sets.group[tested], rng, repeats=ctx.repeats
+        ),
         baselines={"pseudobulk_mean": balanced_accuracy(own[tested], predict(pseudobulk, sets, labels)[1])},
         chance=1 / len(np.unique(own[tested])),
     )
@@ -150,7 +148,7 @@ def evaluate_labels(
         means.mean(),
         n=len(target),
         higher_is_better=True,
-        ci=bootstrap(lambda i: means[i].mean(), len(means), rng, repeats=resamples),
+        ci=mean_interval(means, rng, repeats=ctx.repeats),
         baselines={"pseudobulk_mean": anchor.mean()},
         chance=0.0,
     )
@@ -159,14 +157,6 @@ def evaluate_labels(
         {"group": groups[sets.group[tested]], "label": own[tested], "predicted": predicted,
          "n_samples [1]": sets.mask.sum(1)[tested]}
     )  # fmt: skip
-    embedding = pd.DataFrame(z).assign(
-        group=groups[sets.group], label=own, part=np.where(sets.target, "target", "context"),
-        n_samples=sets.mask.sum(1),
-    )  # fmt: skip
-    return {"labels/accuracy": accuracy, "labels/silhouette": silhouette}, confusion, embedding
-
-
-def _over_groups(group: np.ndarray, statistic, rng: np.random.Generator, repeats: int) -> tuple[float, float]:
-    """Bootstrap interval of a statistic of sub-sets, drawing whole groups again."""
-    members = [np.flatnonzero(group == g) for g in np.unique(group)]
-    return bootstrap(lambda i: statistic(np.concatenate([members[k] for k in i])), len(members), rng, repeats=repeats)
+    part = np.where(sets.target, "target", "context")
+    embedding = embedding_table(z, group=groups[sets.group], label=own, part=part, sizes=sets.mask.sum(1))
+    return {"labels/accuracy": accuracy, "labels/silhouette": silhouette}, {"labels": confusion, "embedding": embedding}

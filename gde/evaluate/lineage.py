@@ -1,7 +1,5 @@
 """Evaluation on clones followed over days: information, fate and the days between, all on clones that were held out."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -11,85 +9,76 @@ from gde.evaluate.fate import FEWEST as FEWEST_FATES
 from gde.evaluate.fate import fate_table, half_shares, predict_fate
 from gde.evaluate.information import Information
 from gde.evaluate.lineage_information import by_dimension, by_size, compare, known
-from gde.evaluate.pairs import FEWEST as FEWEST_GROUPS
-from gde.evaluate.pairs import held_out_pairs, large_enough
-from gde.evaluate.pca import two_components
-from gde.evaluate.samples import reconstruct
-from gde.evaluate.tables import DATA, principal_columns
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.pairs import FEWEST as FEWEST_GROUPS
+from gde.evaluate.shared.pairs import held_out_pairs, large_enough
+from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.reconstruction import COLUMNS, reconstruct
+from gde.evaluate.shared.tables import embedding_table, left_out_table, principal_columns
 from gde.sets.annotations import codes, has
-from gde.sets.random import seed_of
 
 SPRING = ("spring_x", "spring_y")
 SHOWN = 20_000  # cells in the picture
 
 
-def evaluate(
-    model: Any, store: Any, config: dict[str, Any], seed: int
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def evaluate(ctx: Context) -> Results:
     """Records and tables; what the data cannot tell (too few clones, no wells, no cell types) stands in `left_out`.
 
     A clone's early side is all its cells of the days `evaluation.early`, its late side those of `evaluation.late`.
     Baselines under the same treatment: pseudobulk means, and compositions where cells have types.
     """
-    options = config["evaluation"]
+    store, options = ctx.store, ctx.options
     clones = clones_of(store, options["early"], options["late"])
-    left: list[tuple[str, str]] = []
-    views = views_of(model, store, clones)
+    views = views_of(ctx, clones)
     types = None
     if has(store, CELL_TYPE):
         code, types = codes(store, CELL_TYPE)
         early, late = (shares(side, code, len(types)) for side in (clones.early, clones.late))
         views["composition"] = View(early, late, clones.tested)
-    metrics, tables, own = information(views, options, seed, left)
+    metrics, tables, own = information(ctx, views)
     if "embedding_all" in own:
-        tables["spring"] = spring_table(store, clones, own, seed)
-    metrics |= sisters(model, store, options, seed, left)
+        tables["spring"] = spring_table(ctx, clones, own)
+    metrics |= sisters(ctx)
     if types is None:
-        left.append(("fate", f"samples have no {CELL_TYPE}"))
+        ctx.leave_out("fate", f"samples have no {CELL_TYPE}")
     else:
-        found, table = fate(views, clones, code, types, seed, options["bootstrap"], left)
+        found, table = fate(ctx, views, clones, code, types)
         metrics, tables = metrics | found, tables | table
-    found, table = evaluate_days(model, store, options["interpolate"], seed=seed, repeats=options["bootstrap"])
+    found, table = evaluate_days(ctx)
     metrics |= found
     if table.empty:
-        left.append(("days", "no pool of held-out clones with enough cells on each of the three days"))
+        ctx.leave_out("days", "no pool of held-out clones with enough cells on each of the three days")
     else:
-        units = {"w2": f"w2 {DATA}", "mmd": "mmd [1]", "energy": f"energy {DATA}", "n": "n_samples [1]"}
-        tables["days"] = table.rename(columns={**units, "pool": "pool [1]"})
+        tables["days"] = table.rename(columns=COLUMNS | {"pool": "pool [1]"})
     if large_enough(store) >= FEWEST_GROUPS:
-        found, table = reconstruct(model, store, held_out_pairs(store, seed), options, seed)
+        found, table = reconstruct(ctx, held_out_pairs(store, ctx.seed))
         metrics, tables = metrics | found, tables | table
     else:
-        left.append(("reconstruction", "fewer than two held-out groups of four cells"))
-    tables["embedding"] = embedding_table(views["gde"], clones)
-    tables["left_out"] = left_out_table(left)
+        ctx.leave_out("reconstruction", "fewer than two held-out groups of four cells")
+    tables["embedding"] = clone_map(views["gde"], clones)
+    tables["left_out"] = left_out_table(ctx.left)
     return metrics, tables
 
 
-def left_out_table(left: list[tuple[str, str]]) -> pd.DataFrame:
-    """What was not evaluated and why; one row saying so where all was."""
-    return pd.DataFrame(left or [("none", "everything was evaluated")], columns=["group", "status"])
-
-
-def views_of(model: Any, store: Any, clones: Clones) -> dict[str, View]:
+def views_of(ctx: Context, clones: Clones) -> dict[str, View]:
     """Embeddings and pseudobulk means of both sides."""
     sides = (clones.early, clones.late)
     return {
-        "gde": View(*(embedded(model, store, side) for side in sides), clones.tested),
-        "pseudobulk_mean": View(*(pseudobulk(store, side) for side in sides), clones.tested),
+        "gde": View(*(embedded(ctx.model, ctx.store, side) for side in sides), clones.tested),
+        "pseudobulk_mean": View(*(pseudobulk(ctx.store, side) for side in sides), clones.tested),
     }
 
 
 def information(
-    views: dict[str, View], options: dict, seed: int, left: list
+    ctx: Context, views: dict[str, View]
 ) -> tuple[dict[str, dict], dict[str, pd.DataFrame], dict[str, Information]]:
     """Everything about mutual information between early and late sides."""
-    rng = np.random.default_rng(seed_of(seed, "evaluate/information"))
+    rng, options = ctx.random("information"), ctx.options
     k = options["neighbours"]
     metrics, table, own = compare(views, rng, dim=options["dim"], k=k, permutations=options["permutations"])
     for name in ("embedding", "pca", "projection", "embedding_all"):
         if name not in own:
-            left.append((f"information/{name}", "too few clones with early and late cells"))
+            ctx.leave_out(f"information/{name}", "too few clones with early and late cells")
     tables = {} if table.empty else {"information": table}
     if own:
         best = own.get("projection") or own.get("embedding") or own["embedding_all"]
@@ -103,42 +92,43 @@ def information(
     return metrics, tables, own
 
 
-def sisters(model: Any, store: Any, options: dict, seed: int, left: list) -> dict[str, dict]:
+def sisters(ctx: Context) -> dict[str, dict]:
     """`information/sisters`: between late cells of a clone in one well and its cells in other wells, projected."""
+    store, options = ctx.store, ctx.options
     if not has(store, WELL):
-        left.append(("information/sisters", f"samples have no {WELL}"))
+        ctx.leave_out("information/sisters", f"samples have no {WELL}")
         return {}
     clones = sisters_of(store, options["late"], codes(store, WELL)[0])
-    rng = np.random.default_rng(seed_of(seed, "evaluate/sisters"))
+    rng = ctx.random("sisters")
     if len(clones) > 0:
-        views = views_of(model, store, clones)
+        views = views_of(ctx, clones)
         found = compare(views, rng, dim=options["dim"], k=options["neighbours"], permutations=options["permutations"])
         if "information/projection" in found[0]:
             return {"information/sisters": found[0]["information/projection"]}
-    left.append(("information/sisters", f"too few clones in two wells ({len(clones)})"))
+    ctx.leave_out("information/sisters", f"too few clones in two wells ({len(clones)})")
     return {}
 
 
-def fate(views, clones: Clones, code, types, seed, repeats, left) -> tuple[dict, dict[str, pd.DataFrame]]:
-    """Records and table of the fate of tested clones whose late cells have types."""
+def fate(ctx: Context, views: dict[str, View], clones: Clones, code: np.ndarray, types: list[str]) -> Results:
+    """Records and table of the fate of tested clones whose late cells have types; code (rows,) of the type of each."""
     typed = views["composition"].late.sum(1) > 0
     tested = clones.tested[typed]
     if (~tested).sum() < FEWEST_FATES or tested.sum() < 3:
-        left.append(("fate", f"{(~tested).sum()} clones to fit on and {tested.sum()} to test"))
+        ctx.leave_out("fate", f"{(~tested).sum()} clones to fit on and {tested.sum()} to test")
         return {}, {}
-    rng = np.random.default_rng(seed_of(seed, "evaluate/fate"))
+    rng = ctx.random("fate")
     late = views["composition"].late[typed]
     sets = [clones.late[i] for i in np.flatnonzero(typed & clones.tested)]
     early = {name: view.early[typed] for name, view in views.items()}
     halves = half_shares(sets, code, len(types), rng)
-    metrics, predicted = predict_fate(early, late, tested, rng, halves=halves, repeats=repeats)
+    metrics, predicted = predict_fate(early, late, tested, rng, halves=halves, repeats=ctx.repeats)
     return metrics, {"fate": fate_table(clones.names[typed & clones.tested], types, late[tested], predicted)}
 
 
-def spring_table(store: Any, clones: Clones, own: dict[str, Information], seed: int) -> pd.DataFrame:
+def spring_table(ctx: Context, clones: Clones, own: dict[str, Information]) -> pd.DataFrame:
     """Cells of clones with both sides where they lie in the published map, or on two principal components without one,
     and their clone's pointwise information: of all clones, and of the held-out ones ('part')."""
-    rng = np.random.default_rng(seed_of(seed, "evaluate/spring"))
+    store, rng = ctx.store, ctx.random("spring")
     parts = [("all", np.arange(len(clones)), own["embedding_all"].pointwise)]
     if "projection" in own:
         parts.append(("held out", np.flatnonzero(clones.tested), own["projection"].pointwise))
@@ -162,13 +152,12 @@ def spring_table(store: Any, clones: Clones, own: dict[str, Information], seed: 
     return table
 
 
-def embedding_table(view: View, clones: Clones) -> pd.DataFrame:
+def clone_map(view: View, clones: Clones) -> pd.DataFrame:
     """Two principal components of all clones' embeddings, with clone, side and whether the clone was held out."""
-    z = np.concatenate([view.early, view.late])
-    centre, directions, share = two_components(z)
-    table = pd.DataFrame((z - centre) @ directions, columns=principal_columns("pc", "latent units", share))
-    table["group"] = np.tile(clones.names, 2)
-    table["label"] = np.repeat(["early", "late"], len(clones))
-    table["part"] = np.tile(np.where(clones.tested, "target", "context"), 2)
-    table["n_samples [1]"] = [len(rows) for side in (clones.early, clones.late) for rows in side]
-    return table
+    return embedding_table(
+        np.concatenate([view.early, view.late]),
+        group=np.tile(clones.names, 2),
+        label=np.repeat(["early", "late"], len(clones)),
+        part=np.tile(np.where(clones.tested, "target", "context"), 2),
+        sizes=[len(rows) for side in (clones.early, clones.late) for rows in side],
+    )

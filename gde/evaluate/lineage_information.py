@@ -8,8 +8,8 @@ import pandas as pd
 
 from gde.evaluate.clones import View
 from gde.evaluate.information import FEWEST, Information, estimate, ksg, most, recovered
-from gde.evaluate.metrics import record
 from gde.evaluate.projection import components, cross_projection
+from gde.evaluate.shared.metrics import record
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 DRAWS = 4  # sub-samples of each size below the whole

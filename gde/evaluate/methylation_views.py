@@ -6,19 +6,20 @@ import numpy as np
 
 from gde.embed import embed_store
 from gde.evaluate.methylation_reads import add_profile, chunks
-from gde.evaluate.pieces import Pieces, embed_pieces
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.held_out_labels import View
+from gde.evaluate.shared.pieces import Pieces, embed_pieces
 
 COMPONENTS = 32  # of the mean profile
 
 
-def views(
-    model: Any, store: Any, groups: np.ndarray, pieces: Pieces, regions: int, fit: np.ndarray
-) -> dict[str, tuple]:
+def views(ctx: Context, groups: np.ndarray, pieces: Pieces, fit: np.ndarray) -> dict[str, View]:
     """Name -> vectors of whole groups (g, p) and of the pieces (s, p).
 
     gde : the embedding.   mean_methylation : the share of methylated CpGs.   mean_profile : that share by region, in
     principal components; regions that the groups `fit` (g,) bool cover, others' values filled with their mean.
     """
+    model, store, regions = ctx.model, ctx.store, ctx.options["regions"]
     whole = embed_store(model, store, groups, se=False)[0].astype(float)
     profiles = np.stack([group_profile(store, g, regions) for g in groups])
     parts = np.stack([piece_profile(store, rows, regions) for rows in pieces.rows])

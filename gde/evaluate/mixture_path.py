@@ -15,8 +15,9 @@ from gde.distances.gaussian import gaussian_ot_path, gaussian_w2_matrix
 from gde.evaluate.interpolation import SHOWN, choose_pairs, deviation, generate_path, path_table
 from gde.evaluate.reconstruction import COMPARED
 from gde.evaluate.sets import Sets
-from gde.evaluate.tables import DATA
-from gde.sets.random import ShardRandom, seed_of
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.tables import DATA
+from gde.sets.random import ShardRandom
 
 CLOUD = 250
 CLOUD_TIMES = 6
@@ -37,19 +38,17 @@ def mw2_path(sets: Sets, first: int, second: int, t: Tensor) -> dict[str, Tensor
     return {name: v.float().to(sets.z.device) for name, v in path.items()}
 
 
-def mixture_deviation(
-    model: Any, family: Any, sets: Sets, *, pairs: int, steps: int, repeats: int, seed: int
-) -> tuple[dict[str, Any], pd.DataFrame]:
+def mixture_deviation(ctx: Context, family: Any, sets: Sets) -> tuple[dict[str, Any], pd.DataFrame]:
     """W2 between what is generated along a latent line and the MW2 path, as a share of the end-to-end MW2.
 
-    Both are COMPARED points at each of `steps` times in [0, 1], compared by exact optimal transport: two draws of one
-    distribution are some way apart too. Ceiling: that floor, a second draw of the true path. Baseline
+    Both are COMPARED points at each of evaluation.geodesic_steps times in [0, 1], compared by exact optimal transport:
+    two draws of one distribution are some way apart too. Ceiling: that floor, a second draw of the true path. Baseline
     `linear_mixture`: draws of (1 - t) P + t Q, along which nothing moves.
     """
+    model, seed, repeats, steps = ctx.model, ctx.seed, ctx.repeats, ctx.options["geodesic_steps"]
     device = sets.z.device
-    rng = np.random.default_rng(seed_of(seed, "evaluate/geodesic"))
-    draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/geodesic/generate") % 2**63)
-    chosen = choose_pairs(len(sets.rows), pairs, rng)
+    rng, draw = ctx.random("geodesic"), ctx.generator("geodesic/generate")
+    chosen = choose_pairs(len(sets.rows), ctx.options["geodesic_pairs"], rng)
     t = torch.linspace(0, 1, steps, device=device)
     first, second = sets.part(chosen[:, 0]), sets.part(chosen[:, 1])
     found = torch.cat([x for _, x in generate_path(model, first.z, second.z, t, COMPARED, draw)])  # (p, steps, n, d)
@@ -72,11 +71,10 @@ def mixture_deviation(
     return deviation(stacked, length, t.cpu().numpy(), rng, repeats=repeats)
 
 
-def mixture_tables(model: Any, sets: Sets, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def mixture_tables(ctx: Context, sets: Sets) -> tuple[pd.DataFrame, pd.DataFrame]:
     """To draw: components of the MW2 path of a few pairs, and clouds of generated points at a few times."""
-    device = sets.z.device
-    rng = np.random.default_rng(seed_of(seed, "evaluate/geodesic"))
-    draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/geodesic/shown") % 2**63)
+    model, device = ctx.model, sets.z.device
+    rng, draw = ctx.random("geodesic"), ctx.generator("geodesic/shown")
     chosen = choose_pairs(len(sets.rows), SHOWN, rng)
     first, second = sets.part(chosen[:, 0]), sets.part(chosen[:, 1])
     t = torch.linspace(0, 1, CLOUD_TIMES, device=device)

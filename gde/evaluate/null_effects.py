@@ -7,19 +7,10 @@ import numpy as np
 from gde.embed import embed_store, encode_sets, standard_error
 from gde.errors import bad
 from gde.evaluate.effects import CONTROL_CELLS, Controls, Effects
-from gde.evaluate.metrics import bootstrap, record
+from gde.evaluate.shared.classification import auc
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import bootstrap, record
 from gde.sets.annotations import rows_of
-
-
-def auc(score: np.ndarray, positive: np.ndarray) -> float:
-    """Probability that a positive one has the greater score, ties half; score (n,), positive (n,) bool."""
-    from scipy.stats import rankdata
-
-    n = int(positive.sum())
-    other = len(positive) - n
-    if n == 0 or other == 0:
-        raise ValueError(f"auc: found {n} positive and {other} other scores, expected both")
-    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * other))
 
 
 def strength(gap: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -31,20 +22,14 @@ def strength(gap: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return (np.square(gap) / np.maximum(variance, max(floor, 1e-12))).mean(1)
 
 
-def null_auc(
-    model: Any,
-    store: Any,
-    effects: Effects,
-    controls: dict[str, Controls],
-    column: str,
-    rng: np.random.Generator,
-    repeats: int,
-) -> dict[str, Any]:
+def null_auc(ctx: Context, effects: Effects, controls: dict[str, Controls]) -> dict[str, Any]:
     """Record of the AUC by which the embeddings' distance from the controls', in standard errors, tells held-out
-    perturbations from those that `column` of the groups marks as doing nothing. Baseline: the same with means.
+    perturbations from those that the column `evaluation.null` of the groups marks as doing nothing. Baseline: the same
+    with means.
 
     GdeError for a column that the groups lack or where all are alike.
     """
+    model, store, column, rng = ctx.model, ctx.store, ctx.options["null"], ctx.rng
     if column not in store.groups:
         raise bad("evaluation.null", repr(column), f"one of {', '.join(store.groups.columns)}", "correct it")
     test = np.flatnonzero(effects.split == "test")
@@ -73,7 +58,7 @@ def null_auc(
         auc(score, positive),
         n=len(test),
         higher_is_better=True,
-        ci=bootstrap(resampled, len(test), rng, repeats=repeats),
+        ci=bootstrap(resampled, len(test), rng, repeats=ctx.repeats),
         baselines={"pseudobulk_mean": auc(means, positive)},
         chance=0.5,
     )

@@ -150,7 +150,7 @@ def copy_of(model: nn.Module) -> dict[str, Tensor]:
 def kmer_regression(train: Measured, validation: Measured, test: Measured, k: int, letters: int) -> np.ndarray:
     """Expression (m,) of `test` by ridge regression on k-mer counts, a model for each condition; the penalty that
     validates best. The plain rival of the oracle."""
-    from gde.evaluate.kmers import kmer_codes
+    from gde.evaluate.shared.kmers import kmer_codes
 
     def counts(part: Measured) -> np.ndarray:
         code = kmer_codes(part.tokens, k, letters)

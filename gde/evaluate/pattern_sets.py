@@ -7,8 +7,10 @@ import numpy as np
 
 from gde.distances.exact import solve_ot
 from gde.errors import bad
-from gde.evaluate.kmers import kmer_profile
-from gde.evaluate.sequences import embed_rows
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.embedding import embed_rows
+from gde.evaluate.shared.kmers import kmer_profile
+from gde.evaluate.shared.rows import tokens_of
 from gde.evaluate.simplex import STEPS, simplex_grid
 from gde.sets.motifs import Motifs
 from gde.sets.patterns import Patterns
@@ -55,14 +57,13 @@ def cases_of(store: Any, patterns: Law, mixtures: int, rng: np.random.Generator)
     return Cases(np.stack(share), group)
 
 
-def sets_of(
-    model: Any, store: Any, patterns: Law, cases: Cases, points: int, scored: int, rng: np.random.Generator
-) -> tuple[np.ndarray, dict[str, np.ndarray], list[np.ndarray]]:
-    """Embeddings (c, l) of `points` sequences of each mixture, trivial embeddings (c, ·) of the same, and `scored`
-    further sequences of each.
+def sets_of(ctx: Context, patterns: Law, cases: Cases) -> tuple[np.ndarray, dict[str, np.ndarray], list[np.ndarray]]:
+    """Embeddings (c, l) of evaluation.points sequences of each mixture, trivial embeddings (c, ·) of the same, and
+    evaluation.scored further sequences of each.
 
     No sequence is twice in a mixture. GdeError where a word has too few.
     """
+    store, rng, points, scored = ctx.store, ctx.rng, ctx.options["points"], ctx.options["scored"]
     z, kmers, letters, rest = [], [], [], []
     for share in cases.share:
         drawn = np.zeros(len(share), np.int64)
@@ -80,22 +81,12 @@ def sets_of(
             own.append(rows[: drawn[w]])
             others.append(rows[drawn[w] :])
         chosen = np.concatenate(own)
-        x, _ = store.gather(chosen[None])
-        z.append(embed_rows(model, store, chosen))
-        kmers.append(kmer_profile(x[0].numpy(), patterns.kmer, patterns.letters))
-        letters.append((x[0].numpy()[:, :, None] == np.arange(1, patterns.letters + 1)).mean(0).ravel())
-        rest.append(store.gather(np.concatenate(others)[None])[0][0].numpy())
+        x = tokens_of(store, chosen)
+        z.append(embed_rows(ctx.model, store, chosen))
+        kmers.append(kmer_profile(x, patterns.kmer, patterns.letters))
+        letters.append((x[:, :, None] == np.arange(1, patterns.letters + 1)).mean(0).ravel())
+        rest.append(tokens_of(store, np.concatenate(others)))
     return np.stack(z), {"kmer_mean": np.stack(kmers), "one_hot_mean": np.stack(letters)}, rest
-
-
-def draw_tokens(store: Any, split: str, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most `most` sequences of a split (m, L), at random over all of its groups."""
-    groups = store.select(split=split)
-    stops = np.cumsum(store.sizes[groups])
-    chosen = np.sort(rng.permutation(int(stops[-1]))[:most])
-    of = np.searchsorted(stops, chosen, side="right")
-    rows = store.starts[groups][of] + chosen - (stops[of] - store.sizes[groups][of])
-    return store.gather(rows[None])[0][0].numpy()
 
 
 def transport(share: np.ndarray, cost: np.ndarray) -> np.ndarray:

@@ -8,15 +8,15 @@ import torch
 
 from gde.evaluate.baselines import distances
 from gde.evaluate.geometry import correlation, pair_table, pearson, spearman
-from gde.evaluate.likelihood import Scored, another, letter_likelihood
-from gde.evaluate.markov import Markov
-from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pattern_sets import Cases, Law, cases_of, draw_tokens, law_of, sets_of, transport
-from gde.evaluate.pca import two_components
+from gde.evaluate.pattern_sets import Cases, Law, cases_of, law_of, sets_of, transport
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.markov import Markov
+from gde.evaluate.shared.metrics import mean_interval, record
+from gde.evaluate.shared.rows import draw_tokens
+from gde.evaluate.shared.tables import LATENT, embedding_table
 from gde.evaluate.simplex import CENTRE, STEPS
-from gde.evaluate.tables import LATENT, principal_columns
 from gde.sets.families.multinomial import Multinomial
-from gde.sets.random import seed_of
 
 ORDER = 7  # letters that the Markov baseline depends on, at most
 COUNTS = 1 << 22  # numbers that it counts, at most
@@ -24,9 +24,7 @@ TRAINED = 20_000  # sequences of each split that it is fitted on or chosen with
 STATISTICS = {"pearson": pearson, "spearman": spearman}
 
 
-def evaluate(
-    model: Any, store: Any, config: dict[str, Any], seed: int
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def evaluate(ctx: Context) -> Results:
     """Records and tables of mixtures of held-out sequences: with three words the 55 points of a grid of the simplex,
     else each held-out word and random mixtures of three of them.
 
@@ -36,11 +34,11 @@ def evaluate(
 
     Baselines, of the same sets: mean frequencies of words (4-mers of DNA, 2-mers of peptides), and of letters by place.
     """
+    ctx = ctx.drawing("patterns")
+    store, options, repeats, rng = ctx.store, ctx.options, ctx.repeats, ctx.rng
     patterns = law_of(store)
-    options, repeats = config["evaluation"], config["evaluation"]["bootstrap"]
-    rng = np.random.default_rng(seed_of(seed, "evaluate/patterns"))
     cases = cases_of(store, patterns, options["mixtures"], rng)
-    z, anchors, scored = sets_of(model, store, patterns, cases, options["points"], options["scored"], rng)
+    z, anchors, scored = sets_of(ctx, patterns, cases)
     matrices = {"latent_distance": distances(z), **{name: distances(x) for name, x in anchors.items()}}
 
     exact = matrices | {"w2": transport(cases.share, patterns.cost)}
@@ -52,7 +50,7 @@ def evaluate(
     if len(patterns) == 3:
         found, tables["simplex"] = simplex(cases, matrices, rng, repeats)
         metrics = found | metrics
-    made = generate(model, z, options["generated"], seed)
+    made = generated(ctx, z)
     found, tables["patterns"] = composition(patterns, store, cases, made, rng, repeats)
     metrics |= found
     markov = Markov(longest_order(store.alphabet.size), store.alphabet.size).fit(
@@ -61,8 +59,14 @@ def evaluate(
     order = markov.best_order(draw_tokens(store, "validation", TRAINED, rng))
     ceiling = np.mean([patterns.best_likelihood(p, x) for p, x in zip(cases.share, scored, strict=True)])
     sets = [Scored(one, tokens) for one, tokens in zip(z, scored, strict=True)]
-    metrics["likelihood/letter"], _ = letter_likelihood(model, sets, markov, order, rng, repeats, ceiling=ceiling)
-    tables["embedding"] = embedding_table(z, cases, patterns.names, options["points"])
+    metrics["likelihood/letter"], _ = letter_likelihood(ctx, sets, markov, order, ceiling=ceiling)
+    tables["embedding"] = embedding_table(
+        z,
+        group=[f"mixture {i + 1}" for i in range(len(z))],
+        label=[patterns.names[w] for w in cases.share.argmax(1)],  # the commonest word
+        part="target",
+        sizes=options["points"],
+    )
     return metrics, tables
 
 
@@ -84,11 +88,11 @@ def simplex(cases: Cases, matrices: dict[str, np.ndarray], rng, repeats: int) ->
     return metrics, table
 
 
-def generate(model: Any, z: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
-    """n sequences (n, L) generated from each embedding (c, l)."""
-    draw = torch.Generator(model.device).manual_seed(seed_of(seed, "evaluate/patterns/generated") % 2**63)
-    points = torch.from_numpy(z).float().to(model.device)
-    return list(model.sample(points, n, generator=draw).cpu().numpy())
+def generated(ctx: Context, z: np.ndarray) -> list[np.ndarray]:
+    """evaluation.generated sequences (n, L) from each embedding (c, l), from all of them together."""
+    points = torch.from_numpy(z).float().to(ctx.device)
+    draw = ctx.generator("patterns/generated")
+    return list(ctx.model.sample(points, ctx.options["generated"], generator=draw).cpu().numpy())
 
 
 def composition(
@@ -115,7 +119,7 @@ def composition(
             error.mean(),
             n=len(error),
             higher_is_better=False,
-            ci=bootstrap(lambda i: error[i].mean(), len(error), rng, repeats=repeats),
+            ci=mean_interval(error, rng, repeats=repeats),
             baselines={
                 "training_mean": _variation(trained / trained.sum(), cases.share).mean(),
                 "other_set": _variation(share[other], cases.share).mean(),
@@ -126,7 +130,7 @@ def composition(
             rate.mean(),
             n=len(rate),
             target=patterns.substitutions,
-            ci=bootstrap(lambda i: rate[i].mean(), len(rate), rng, repeats=repeats),
+            ci=mean_interval(rate, rng, repeats=repeats),
             ceiling=np.mean([d.mean() / patterns.compared for _, d in real]),
             chance=patterns.nearest(random_letters(patterns, rng))[1].mean() / patterns.compared,
         ),
@@ -156,17 +160,3 @@ def random_letters(patterns: Law, rng: np.random.Generator) -> np.ndarray:
 def longest_order(letters: int) -> int:
     """Letters that the Markov baseline depends on at most: ORDER, or what its counts leave of it."""
     return max(0, min(ORDER, int(np.log(COUNTS) / np.log(letters + 1)) - 1))
-
-
-def embedding_table(z: np.ndarray, cases: Cases, words: list[str], points: int) -> pd.DataFrame:
-    """Two principal components of the embeddings; a mixture's label is its commonest word."""
-    centre, directions, share = two_components(z)
-    table = pd.DataFrame((z - centre) @ directions, columns=principal_columns("pc", "latent units", share))
-    return table.assign(
-        **{
-            "group": [f"mixture {i + 1}" for i in range(len(z))],
-            "label": [words[w] for w in cases.share.argmax(1)],
-            "part": "target",
-            "n_samples [1]": points,
-        }
-    )

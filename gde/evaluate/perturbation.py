@@ -11,82 +11,84 @@ from gde.errors import bad
 from gde.evaluate.clones import embedded, samples
 from gde.evaluate.effect_baselines import baselines
 from gde.evaluate.effect_tables import cells_table, gene_table, rank_table, shift_table
-from gde.evaluate.effects import CONTROL_CELLS, Controls, Effects, batches_of, matched_rows, to_genes, true_effects
-from gde.evaluate.lineage import left_out_table
+from gde.evaluate.effects import (
+    CONTROL_CELLS,
+    Controls,
+    Effects,
+    Genes,
+    batches_of,
+    genes_of,
+    matched_rows,
+    true_effects,
+)
 from gde.evaluate.null_effects import null_auc
 from gde.evaluate.perturbation_records import Sources, records
-from gde.evaluate.samples import generator
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.tables import left_out_table
 from gde.sets.annotations import has, rows_of
-from gde.sets.random import seed_of
-from gde.sets.vectors import load_vectors
+from gde.sets.vectors import Vectors, load_vectors
 
 MATCHED = 1000  # controls that a prediction starts from
 COMPARED = 300  # cells of a perturbation in the energy distance
 
 
-def evaluate(
-    model: Any, store: Any, config: dict[str, Any], seed: int
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def evaluate(ctx: Context) -> Results:
     """Records and tables of the held-out perturbations, each protocol apart.
 
     zero_shot : the condition trains in no context; transfer : it trains in other contexts (cell lines).
     Shifts are compared in units of expression (log1p) where the model knows its preprocessing.
     """
-    options, objective = config["evaluation"], config["objective"]
-    rng = np.random.default_rng(seed_of(seed, "evaluate/effects"))
+    ctx = ctx.drawing("effects")
+    store, options, rng = ctx.store, ctx.options, ctx.rng
     batches = batches_of(store, options["batch"])
-    effects, controls = true_effects(store, objective, batches, rng)
-    genes, names = to_genes(model)
-    vectors = load_vectors(store)
-    left: list[tuple[str, str]] = []
+    effects, controls = true_effects(store, ctx.config["objective"], batches, rng)
+    genes, vectors = genes_of(ctx.model), load_vectors(store)
     if options["batch"] is None or not has(store, options["batch"]):
-        left.append(("matched shifts", f"samples have no {options['batch']}: shifts are against all controls"))
-    known = set(model.heads["perturbation"].conditions.names)
+        ctx.leave_out("matched shifts", f"samples have no {options['batch']}: shifts are against all controls")
+    known = set(ctx.model.heads["perturbation"].conditions.names)
     metrics: dict[str, dict] = {}
     parts = []
     for protocol in ("zero_shot", "transfer"):
         every = np.flatnonzero(effects.protocol == protocol)
         test = np.array([i for i in every if effects.condition[i] in known], dtype=int)
         if len(every) > len(test):
-            left.append(
-                (protocol, f"{len(every) - len(test)} of {len(every)} groups: the model knows no vector of them")
-            )
+            without = f"{len(every) - len(test)} of {len(every)} groups"
+            ctx.leave_out(protocol, f"{without}: the model knows no vector of them")
         if len(test) < 2:
-            left.append((protocol, f"{len(test)} groups to predict"))
+            ctx.leave_out(protocol, f"{len(test)} groups to predict")
             continue
         matched = [
             matched_rows(controls[effects.context[i]], batches, batches[rows_of(store, effects.rows[i])], MATCHED, rng)
             for i in test
         ]
-        sources = predict(model, store, effects, matched, test, vectors, options, seed, rng)
-        found, scores = records(
-            protocol, effects.where(test), sources, genes, names, spread(model, store, controls, genes), options, rng
-        )
+        sources = predict(ctx, effects, matched, test, vectors)
+        found, scores = records(ctx, protocol, effects.where(test), sources, genes, spread(store, controls, genes))
         metrics |= found
         parts.append((protocol, effects.where(test), sources, scores))
     if not metrics:
-        raise bad(store.path, "; ".join(f"{a}: {b}" for a, b in left), "held-out perturbations to predict",
+        raise bad(store.path, "; ".join(f"{a}: {b}" for a, b in ctx.left), "held-out perturbations to predict",
                   "set objective.conditions: vectors to predict conditions that never train")  # fmt: skip
     if options["null"] is not None:
-        metrics["effect/null_auc"] = null_auc(
-            model, store, effects, controls, options["null"], rng, options["bootstrap"]
-        )
+        metrics["effect/null_auc"] = null_auc(ctx, effects, controls)
     tables = {
-        "perturbations": gene_table(store, parts, genes, names),
-        "shifts": shift_table(parts, genes, names, options["shown"]),
+        "perturbations": gene_table(store, parts, genes),
+        "shifts": shift_table(parts, genes, options["shown"]),
         "ranks": rank_table(parts),
-        "cells": cells_table(store, controls, parts, options["shown"], rng),
-        "left_out": left_out_table(left),
+        "cells": cells_table(ctx, controls, parts),
+        "left_out": left_out_table(ctx.left),
     }
     return metrics, tables
 
 
-def predict(model, store, effects: Effects, matched: list, test, vectors, options, seed, rng) -> Sources:
+def predict(
+    ctx: Context, effects: Effects, matched: list[np.ndarray], test: np.ndarray, vectors: Vectors | None
+) -> Sources:
     """Predictions for the groups at `test`: of the model, of the model given another condition, of the baselines; and
     the energy distances of cells.
 
     matched : rows of the controls that each group starts from, of the batches that its cells are from.
     """
+    model, store, rng = ctx.model, ctx.store, ctx.rng
     z = torch.from_numpy(embedded(model, store, matched)).float().to(model.device)
     condition = effects.condition[test].tolist()
     moved = model.predict_perturbed(z, condition)
@@ -97,8 +99,8 @@ def predict(model, store, effects: Effects, matched: list, test, vectors, option
     before = model.predict_mean(z)
     shifts = {"model": model.predict_mean(moved) - before, "shuffled_conditions": model.predict_mean(wrong) - before}
     shifts = {name: s.double().cpu().numpy() for name, s in shifts.items()}
-    draw = generator(model, seed, "perturbed")
-    n, generated, cells, energies = options["generated"], [], [], []
+    draw = ctx.generator("perturbed")
+    n, generated, cells, energies = ctx.options["generated"], [], [], []
     shifts |= baselines(effects, test, vectors, rng)
     for j, i in enumerate(test):
         made, plain = (model.sample(e[j : j + 1], n, generator=draw)[0].cpu() for e in (moved, z))
@@ -129,7 +131,7 @@ def energy(store, group: int, matched: np.ndarray, made: torch.Tensor, shifts: d
     return out
 
 
-def spread(model: Any, store: Any, controls: dict[str, Controls], genes) -> dict[str, np.ndarray]:
+def spread(store: Any, controls: dict[str, Controls], genes: Genes) -> dict[str, np.ndarray]:
     """Standard deviation (genes,) of expression among the controls of each context, floored at its tenth percentile."""
     out = {}
     for context, of in controls.items():

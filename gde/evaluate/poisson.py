@@ -7,9 +7,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gde.evaluate.metrics import bootstrap, record
 from gde.evaluate.sets import chunks
-from gde.sets.random import ShardRandom, seed_of
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import bootstrap, record
+from gde.sets.random import ShardRandom
 
 SIZES = (10, 100, 1000, 10000)
 NODES = 256  # of the quadrature
@@ -65,20 +66,20 @@ def generated_zeros(model: Any, z: Tensor, blocks: np.ndarray, block: int, draw:
     return np.bincount(which, np.concatenate(zeros), len(z)) / (blocks * block)
 
 
-def evaluate_poisson(
-    model: Any, family: Any, rate: Tensor, *, draws: int, replicates: int, repeats: int, seed: int
-) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+def evaluate_poisson(ctx: Context, family: Any, rate: Tensor) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """Mean squared error of the share of zeros among generated samples, given sets of SIZES samples of rates (s, 1).
 
-    draws : mean number of points generated per set, at most PER_SAMPLE n; most where the truth is hardest to count.
+    evaluation.poisson_draws : mean number of points generated per set, at most PER_SAMPLE n; most where the truth is
+    hardest to count.   evaluation.poisson_replicates : sets of each size and rate.
     Counting adds p (1 - p) / draws to the squared error, whose unbiased estimate is taken off: the value is that of an
     endless draw, from far fewer points. Baselines on the same sets: `naive`, `rao_blackwell` and `bayes`, the posterior
     mean under the training law. No estimator has a lower expected error under that law than the last: it is the
     ceiling. Intervals resample rates.
     """
+    model, seed, repeats = ctx.model, ctx.seed, ctx.repeats
+    draws, replicates = ctx.options["poisson_draws"], ctx.options["poisson_replicates"]
     s, device = len(rate), rate.device
-    draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/poisson/generate") % 2**63)
-    rng = np.random.default_rng(seed_of(seed, "evaluate/poisson"))
+    draw, rng = ctx.generator("poisson/generate"), ctx.random("poisson")
     truth = np.repeat(np.exp(-rate[:, 0].double().cpu().numpy()), replicates)
     repeated = rate.repeat_interleave(replicates, 0)
     metrics, rows = {}, []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gde.evaluate.regression import folds
+from gde.evaluate.shared.regression import folds
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 MOST = 3  # dimensions of each side: the estimator is nearly unbiased up to about six together

@@ -13,8 +13,9 @@ from gde.distances.gaussian import bures2
 from gde.distances.mixture import mw2
 from gde.distances.mmd import mmd
 from gde.errors import bad
-from gde.evaluate.metrics import mean_interval, record
 from gde.evaluate.sets import CHUNK, Sets, form
+from gde.evaluate.shared.bandwidth import median_distance
+from gde.evaluate.shared.metrics import mean_interval, record
 from gde.sets.random import ShardRandom, seed_of
 
 COMPARED = 300  # points per set for exact OT and MMD, which cost their cube and their square
@@ -116,18 +117,6 @@ def moments(points: Tensor) -> tuple[Tensor, Tensor]:
     mean = points.mean(1)
     centred = points - mean[:, None]
     return mean, centred.mT @ centred / max(1, points.shape[1] - 1)
-
-
-def median_distance(points: Tensor, at_most: int = 200) -> Tensor:
-    """Median distance between the points of each set (b, n, d) -> (b,): the kernel width every source is judged by.
-
-    Where most points are equal (counts), the mean distance instead, and 1 where all are.
-    """
-    x = points[:, :at_most]
-    i, j = torch.triu_indices(x.shape[1], x.shape[1], 1, device=x.device)
-    distance = torch.cdist(x, x)[:, i, j]
-    median, mean = distance.median(-1).values, distance.mean(-1)
-    return torch.where(median > 0, median, torch.where(mean > 0, mean, 1.0))
 
 
 def average_covariance(family: Any, seed: int, device: torch.device) -> Tensor:

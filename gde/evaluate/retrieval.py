@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pca import two_components
-from gde.evaluate.sequence_scores import Held, held_sets, read_rows
-from gde.evaluate.sequences import embed_rows
-from gde.evaluate.tables import principal_columns
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.held_sets import Held, held_sets
+from gde.evaluate.shared.metrics import mean_interval, record
+from gde.evaluate.shared.rows import tokens_of
+from gde.evaluate.shared.tables import embedding_table
 
 SHOWN = 12  # groups in the map of embeddings
 CURVE = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)  # places of the curve of recall
@@ -49,14 +49,9 @@ def searches(store: Any, options: dict, rng: np.random.Generator) -> Search:
     return Search(held, [h.context for h in held], asked, np.array(of))
 
 
-def embedded(model: Any, store: Any, rows: Sets) -> np.ndarray:
-    """Embeddings (sets, l) of sets of rows of the store."""
-    return np.stack([embed_rows(model, store, own) for own in rows])
-
-
 def seen_by(view: View, store: Any, rows: Sets) -> np.ndarray:
-    """Vectors (sets, p) of the same sets under a plain view."""
-    return view([read_rows(store, own)[0] for own in rows])
+    """Vectors (sets, p) of sets of rows of the store under a plain view."""
+    return view([tokens_of(store, own) for own in rows])
 
 
 def similarity(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -99,13 +94,7 @@ def purities(asked: np.ndarray, of: np.ndarray) -> np.ndarray:
     return np.where(size > 1, hits / np.maximum(size - 1, 1), np.nan)
 
 
-def retrieval(
-    views: dict[str, tuple[np.ndarray, np.ndarray]],
-    of: np.ndarray,
-    rng: np.random.Generator,
-    repeats: int,
-    left: list[tuple[str, str]],
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def retrieval(ctx: Context, views: dict[str, tuple[np.ndarray, np.ndarray]], of: np.ndarray) -> Results:
     """Records and table. views : name -> vectors of the sets that are searched with (q, p) and of the known groups
     (g, p); the first is ours, the others are baselines.
 
@@ -118,7 +107,7 @@ def retrieval(
     scores: dict[str, tuple[dict[str, np.ndarray], float]] = {}
     for k in (1, 10):
         if k >= groups:  # every group is among as many
-            left.append((f"retrieval/recall_{k}", f"{groups} held-out groups, all of them among the first {k}"))
+            ctx.leave_out(f"retrieval/recall_{k}", f"{groups} held-out groups, all of them among the first {k}")
             continue
         per_group = {name: by_group((p <= k).astype(float), of) for name, p in place.items()}
         scores[f"recall_{k}"] = per_group, k / groups
@@ -131,7 +120,7 @@ def retrieval(
     size = np.bincount(of)
     several = np.flatnonzero(size > 1)
     if len(several) < 2:
-        left.append(("retrieval/purity", "fewer than two held-out groups with two sets"))
+        ctx.leave_out("retrieval/purity", "fewer than two held-out groups with two sets")
     else:
         pure = {name: by_group(purities(asked, of), of)[several] for name, (asked, _) in views.items()}
         scores["purity"] = pure, float((size[several] - 1).mean() / (len(of) - 1))
@@ -143,7 +132,7 @@ def retrieval(
             higher_is_better=True,
             chance=chance,
             ceiling=1.0,
-            ci=bootstrap(lambda i, v=values[ours]: v[i].mean(), len(values[ours]), rng, repeats=repeats),
+            ci=mean_interval(values[ours], ctx.rng, repeats=ctx.repeats),
             baselines={other: values[other].mean() for other in others},
         )
         for name, (values, chance) in scores.items()
@@ -167,8 +156,5 @@ def map_table(z: np.ndarray, search: Search, names: np.ndarray) -> pd.DataFrame:
     size = np.bincount(search.of)
     shown = np.sort(np.argsort(-size, kind="stable")[:SHOWN])
     own = np.flatnonzero(np.isin(search.of, shown))
-    centre, directions, share = two_components(z[own])
-    table = pd.DataFrame((z[own] - centre) @ directions, columns=principal_columns("pc", "latent units", share))
-    label = names[search.of[own]]
-    sizes = [len(search.asked[i]) for i in own]
-    return table.assign(**{"group": label, "label": label, "part": "target", "n_samples [1]": sizes})
+    label, sizes = names[search.of[own]], [len(search.asked[i]) for i in own]
+    return embedding_table(z[own], group=label, label=label, part="target", sizes=sizes)

@@ -1,86 +1,13 @@
-"""What can be compared of two sets of sequences without an alignment, for every held-out set of a store."""
+"""What can be compared of two sets of sequences without an alignment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from gde.evaluate.kmers import gc_content, kmer_counts
+from gde.evaluate.shared.kmers import gc_content, kmer_counts
+from gde.evaluate.shared.rows import Chunk
 from gde.sets.alphabet import Alphabet, lengths
-
-ROWS = 65_536  # sequences read together
-
-
-@dataclass(frozen=True)
-class Held:
-    """A held-out set: its row in the store's groups, and numbers of rows of the store, disjoint: `context`, what it is
-    embedded from, and `target`, what is compared and scored."""
-
-    group: int
-    context: np.ndarray
-    target: np.ndarray
-
-
-def held_sets(store: Any, most: int, sets: int, rng: np.random.Generator) -> tuple[list[Held], int]:
-    """At most `sets` held-out sets, at random, and how many there are. Context and target have at most `most` rows."""
-    trained, found = training_groups(store), []
-    for g in np.flatnonzero(store.groups["split"] == "test"):
-        context, rows = apart(store, int(g), trained)
-        if len(context):
-            found.append(Held(int(g), context[:most], rows[:most]))
-    chosen = np.sort(rng.permutation(len(found))[:sets])
-    return [found[i] for i in chosen], len(found)
-
-
-def training_groups(store: Any) -> dict[str, int]:
-    """From the name of a group to the number of its training part, of those that have one."""
-    return {store.groups["group"][g]: int(g) for g in store.select(split="train")}
-
-
-def apart(store: Any, g: int, trained: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that a held-out group g is embedded from, and those that it is compared with.
-
-    The first are the group's training sequences, where it has some (sequences are held out), else the first half of the
-    held-out ones: a store keeps the sequences of a group in random order.
-    """
-    rows, source = rows_of(store, g), trained.get(store.groups["group"][g])
-    return (rows[: len(rows) // 2], rows[len(rows) // 2 :]) if source is None else (rows_of(store, source), rows)
-
-
-def rows_of(store: Any, g: int) -> np.ndarray:
-    return np.arange(store.starts[g], store.starts[g] + store.sizes[g])
-
-
-def drawn_rows(store: Any, split: str, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows (n,) of the store, drawn with replacement from all of a split."""
-    groups = store.select(split=split)
-    stops = np.cumsum(store.sizes[groups])
-    drawn = rng.integers(stops[-1], size=n)
-    of = np.searchsorted(stops, drawn, side="right")
-    return store.starts[groups][of] + drawn - (stops[of] - store.sizes[groups][of])
-
-
-def read_rows(store: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Tokens (n, L) at rows (n,) of the store, and their weights (n,) or None."""
-    weight = store.weights(rows[None])
-    return store.gather(rows[None])[0][0].numpy(), None if weight is None else weight[0].numpy()
-
-
-def read_split(store: Any, split: str, most: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Chunks of tokens and weights of all sequences of a split; of about `most` of them, of each group by its size and
-    at least one."""
-    groups = store.select(split=split)
-    yield from read_groups(store, groups, 1.0 if most is None else min(1.0, most / store.sizes[groups].sum()))
-
-
-def read_groups(store: Any, groups: np.ndarray, share: float) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Chunks of tokens and weights of this share of each of the groups."""
-    for g in groups:
-        size = int(np.ceil(store.sizes[g] * share))
-        for start in range(0, size, ROWS):
-            part = slice(start, min(start + ROWS, size))
-            yield store.read(g, part), store.read_weights(g, part)
 
 
 @dataclass(frozen=True)
@@ -94,7 +21,7 @@ class Summary:
     lengths: np.ndarray
 
 
-def summarise(parts: Iterator[tuple[np.ndarray, np.ndarray | None]], alphabet: Alphabet, k: int) -> Summary:
+def summarise(parts: Iterable[Chunk], alphabet: Alphabet, k: int) -> Summary:
     """Of all chunks of tokens (n, L) and weights (n,) or None together."""
     kmers, gc, total, letters, unknown, by_length = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for tokens, weight in parts:

@@ -1,99 +1,79 @@
 """Evaluation on sequences: labels of held-out sets, and what is generated for them against their own sequences."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from gde.embed import Chunk, default_rows, embed_store, stream
-from gde.evaluate.donors import column_of, embedding_table
-from gde.evaluate.held_out_labels import label_metrics
-from gde.evaluate.kmers import kmer_profile, longest_words, nearest_identity
-from gde.evaluate.likelihood import Scored, another, letter_likelihood
-from gde.evaluate.lineage import left_out_table
-from gde.evaluate.markov import Markov
-from gde.evaluate.metrics import bootstrap, record
-from gde.evaluate.pieces import cut, embed_pieces
-from gde.evaluate.sequence_scores import (
-    ROWS,
-    Held,
-    Summary,
-    drawn_rows,
-    gaps,
-    held_sets,
-    read_rows,
-    read_split,
-    summarise,
-)
+from gde.embed import embed_store
+from gde.evaluate.sequence_scores import Summary, gaps, summarise
+from gde.evaluate.shared.columns import Labelled, column_of, first_label, group_names, tested_groups
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.embedding import embed_sets
+from gde.evaluate.shared.generation import generate
+from gde.evaluate.shared.held_out_labels import label_metrics
+from gde.evaluate.shared.held_sets import Held, held_sets
+from gde.evaluate.shared.kmers import kmer_profile, longest_words, nearest_identity
+from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.markov import Markov
+from gde.evaluate.shared.metrics import interval_of_several, record
+from gde.evaluate.shared.pieces import cut, embed_pieces
+from gde.evaluate.shared.rows import draw_weighted, drawn_rows, read_groups, read_rows, read_split
+from gde.evaluate.shared.tables import embedding_table, left_out_table
 from gde.sets.alphabet import Alphabet
-from gde.sets.random import seed_of
 
 SCORES = ("kmers/distance", "letters/gc_error", "letters/n_error", "lengths/error")
 CONTEXTS = 1 << 21  # whose next letter the Markov baseline counts: all of eight letters of DNA, four of proteins
 VALIDATED = 20_000  # sequences that the order of the Markov baseline is chosen with
 NOVEL = 2000  # sequences, generated and held out, whose novelty is taken
-Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
 
-def evaluate(model: Any, store: Any, config: dict[str, Any], seed: int) -> Results:
+def evaluate(ctx: Context) -> Results:
     """Records and tables. What the data cannot tell stands in `left_out`.
 
     labels/* : classifier fitted on sets that train or validate, tested on those held out.
     kmers/*, lengths/*, novelty/*, likelihood/* : a held-out set is embedded from some of its sequences (of the training
     ones, where sequences are held out), and what is generated from that compared with others of them.
     """
-    options = config["evaluation"]
-    rng = np.random.default_rng(seed_of(seed, "evaluate/sequences"))
-    label = options["label"] or next(iter(store.meta.get("labels") or ()), "group")
-    names, unit = column_of(store, label, "evaluation.label"), store.groups["group"].astype(str).to_numpy()
-    tested = (store.groups["split"] == "test").to_numpy()
+    ctx, store, options = ctx.drawing("sequences"), ctx.store, ctx.options
+    names = column_of(store, options["label"] or first_label(store) or "group", "evaluation.label")
+    labels = Labelled(names, group_names(store), tested_groups(store))
     k = longest_words(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
-    left: list[tuple[str, str]] = []
-    whole = embed_store(model, store, se=False)[0].astype(float)
-    metrics, tables = labels_of(model, store, whole, k, names, unit, tested, options, rng, left)
+    whole = embed_store(ctx.model, store, se=False)[0].astype(float)
+    metrics, tables = labels_of(ctx, whole, k, labels)
 
-    held, there = held_sets(store, options["most"], options["sets"], rng)
+    held, there = held_sets(store, options["most"], options["sets"], ctx.rng)
     if len(held) < there:
-        left.append(("kmers", f"{there - len(held)} of {there} held-out sets, beyond evaluation.sets"))
+        ctx.leave_out("kmers", f"{there - len(held)} of {there} held-out sets, beyond evaluation.sets")
     if not held:
-        left.append(("kmers", "no held-out set of two sequences or more"))
+        ctx.leave_out("kmers", "no held-out set of two sequences or more")
     else:
-        found, more = generated(model, store, held, k, options, seed, rng)
+        found, more = generated(ctx, held, k)
         metrics, tables = metrics | found, tables | more
-    tables["embedding"] = embedding_table(whole, unit, names, tested, store)
-    tables["left_out"] = left_out_table(left)
+    part = np.where(labels.tested, "target", "context")
+    tables["embedding"] = embedding_table(whole, group=labels.unit, label=names, part=part, sizes=store.sizes)
+    tables["left_out"] = left_out_table(ctx.left)
     return metrics, tables
 
 
-def labels_of(model, store, whole, k, names, unit, tested, options, rng, left) -> Results:
+def labels_of(ctx: Context, whole: np.ndarray, k: int, labels: Labelled) -> Results:
     """Accuracy and macro-F1 of the labels of held-out sets, beside the same classifier on the sets' k-mer spectra."""
-    known, there = set(names[~tested]), set(names[tested])
+    known, there = set(labels.names[~labels.tested]), set(labels.names[labels.tested])
     if len(known) < 2 or len(there & known) < 2:
-        left.append(("labels", f"{len(there & known)} labels both of held-out and of other sets, two are needed"))
+        ctx.leave_out("labels", f"{len(there & known)} labels both of held-out and of other sets, two are needed")
         return {}, {}
-    everywhere = np.arange(len(store))
-    pieces = cut(store, everywhere, ~tested, repeats=options["repeats"], most=options["most"], rng=rng)
+    store, options, everywhere = ctx.store, ctx.options, np.arange(len(ctx.store))
+    pieces = cut(store, everywhere, ~labels.tested, repeats=options["repeats"], most=options["most"], rng=ctx.rng)
     size = store.alphabet.known
-    spectra = [
-        summarise(_group(store, g), store.alphabet, k).kmers for g in range(len(store))
-    ]  # of all sequences, whatever their number
+    # of all sequences, whatever their number
+    spectra = [summarise(read_groups(store, [g]), store.alphabet, k).kmers for g in everywhere]
     parts = [kmer_profile(x, k, size, w) for x, w in (read_rows(store, rows) for rows in pieces.rows)]
     views = {
-        "gde": (whole, embed_pieces(model, store, pieces)),
+        "gde": (whole, embed_pieces(ctx.model, store, pieces)),
         "kmers": (np.stack([s / max(s.sum(), 1e-300) for s in spectra]), np.stack(parts)),
     }
-    found, own = label_metrics(views, pieces, names, unit, tested, rng, options["bootstrap"])
-    table = pd.DataFrame(
-        {
-            "group": own.unit,
-            "label": own.truth,
-            "predicted": own.predicted,
-            "probability [1]": own.probability.max(1),
-        }
-    )
-    return {f"labels/{name}": value for name, value in found.items()}, {"labels": table}
+    found, own = label_metrics(ctx, views, pieces, labels)
+    return {f"labels/{name}": value for name, value in found.items()}, {"labels": own.table()}
 
 
 def scores_of(alphabet: Alphabet) -> list[str]:
@@ -103,25 +83,20 @@ def scores_of(alphabet: Alphabet) -> list[str]:
     return [score for score in SCORES if score not in without]
 
 
-def _group(store: Any, g: int):
-    for start in range(0, int(store.sizes[g]), ROWS):
-        part = slice(start, start + ROWS)
-        yield store.read(g, part), store.read_weights(g, part)
-
-
-def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: int, rng) -> Results:
+def generated(ctx: Context, held: list[Held], k: int) -> Results:
     """Records and tables of what is generated for held-out sets.
 
     Baselines of the errors, of as many sequences: training ones, `training_mean`; those generated for another set,
     `other_set`. Ceiling: as many real sequences of the context.
     """
-    alphabet, n, repeats = store.alphabet, options["generated"], options["bootstrap"]
+    store, options, rng = ctx.store, ctx.options, ctx.rng
+    alphabet, n, draw = store.alphabet, options["generated"], ctx.generator("sequences/generated")
     truth = [read_rows(store, h.target) for h in held]
-    z = np.stack([embed_rows(model, store, h.context) for h in held])
-    made = generate(model, z, n, seed)
+    z = embed_sets(ctx.model, store, [h.context for h in held])
+    made = [generate(ctx.model, one, n, draw) for one in z]
     real = [summarise([t], alphabet, k) for t in truth]
     ours = [summarise([(x, None)], alphabet, k) for x in made]
-    again = [summarise([_drawn(store, h.context, n, rng)], alphabet, k) for h in held]
+    again = [summarise([(draw_weighted(store, h.context, n, rng), None)], alphabet, k) for h in held]
     trained = [summarise([read_rows(store, drawn_rows(store, "train", n, rng))], alphabet, k) for _ in held]
     gap = {"own": [gaps(a, b) for a, b in zip(ours, real, strict=True)]}
     gap["ceiling"] = [gaps(a, b) for a, b in zip(again, real, strict=True)]
@@ -136,19 +111,17 @@ def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: i
             own.mean(),
             n=len(own),
             higher_is_better=False,
-            ci=_interval(own, rng, repeats),
+            ci=interval_of_several(own, rng, repeats=ctx.repeats),
             baselines={who: means[who][score].mean() for who in ("training_mean", "other_set") if who in means},
             ceiling=means["ceiling"][score].mean(),
         )
-    metrics["novelty/identity"] = novelty(store, truth, made, options["known"], rng, repeats)
+    metrics["novelty/identity"] = novelty(ctx, truth, made)
     order = longest_words(options["markov"], alphabet.size + 1, CONTEXTS) if options["markov"] else 0
     markov = Markov(order, alphabet.size).fit(read_split(store, "train"))
     validation = np.concatenate([x for x, _ in read_split(store, "validation", VALIDATED)])
     sets = [Scored(one, *both) for one, both in zip(z, truth, strict=True)]
-    metrics["likelihood/letter"], likely = letter_likelihood(
-        model, sets, markov, markov.best_order(validation), rng, repeats
-    )
-    names = store.groups["group"].astype(str).to_numpy()[[h.group for h in held]]
+    metrics["likelihood/letter"], likely = letter_likelihood(ctx, sets, markov, markov.best_order(validation))
+    names = group_names(store)[[h.group for h in held]]
     tables = {"words": word_table(real, ours, k, alphabet), "lengths": length_table(real, ours)}
     tables["sequence_scores"] = pd.DataFrame(
         {
@@ -166,50 +139,13 @@ def generated(model: Any, store: Any, held: list[Held], k: int, options, seed: i
     return metrics, tables
 
 
-def _interval(values: np.ndarray, rng, repeats: int) -> tuple[float, float] | None:
-    """Bootstrap over sets; None of a single one."""
-    return bootstrap(lambda i: values[i].mean(), len(values), rng, repeats=repeats) if len(values) > 1 else None
-
-
-def embed_rows(model: Any, store: Any, rows: np.ndarray) -> np.ndarray:
-    """Embedding (l,) float64 of the sequences at rows (n,) of the store, exact and in constant memory."""
-    step = default_rows(model)
-
-    def chunks() -> Iterator[Chunk]:
-        for start in range(0, len(rows), step):
-            tokens, weight = read_rows(store, rows[start : start + step])
-            x = torch.from_numpy(tokens).to(model.device)
-            yield x, torch.zeros(len(x), dtype=torch.int64), None if weight is None else torch.from_numpy(weight)
-
-    if len(rows) > step:
-        return stream(model, chunks, [len(rows)])[0].double().cpu().numpy()
-    x, _, weight = next(chunks())
-    weight = None if weight is None else weight[None].to(x.device)
-    with torch.no_grad():
-        return model.encode(x[None], weight=weight)[0].double().cpu().numpy()
-
-
-def generate(model: Any, z: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
-    """n sequences (n, L) generated from each embedding (s, l)."""
-    draw = torch.Generator(model.device).manual_seed(seed_of(seed, "evaluate/sequences/generated") % 2**63)
-    points = torch.from_numpy(z).float().to(model.device)
-    return [model.sample(one[None], n, generator=draw)[0].cpu().numpy() for one in points]
-
-
-def _drawn(store: Any, rows: np.ndarray, n: int, rng) -> tuple[np.ndarray, None]:
-    """n sequences drawn from those at `rows` by their weights."""
-    tokens, weight = read_rows(store, rows)
-    share = None if weight is None else weight.astype(float) / weight.sum(dtype=float)
-    return tokens[rng.choice(len(tokens), n, p=share)], None
-
-
-def novelty(store: Any, truth: list, made: list[np.ndarray], known: int, rng, repeats: int) -> dict[str, Any]:
-    """Mean share of places at which a sequence agrees with the closest of at most about `known` training sequences.
+def novelty(ctx: Context, truth: list, made: list[np.ndarray]) -> dict[str, Any]:
+    """Mean share of places at which a sequence agrees with the closest of at most about evaluation.known training ones.
 
     To come close to: that of held-out sequences. Baseline: held-out ones with their letters shuffled. 1 = copies.
     """
-    size = store.alphabet.size
-    training = [x for x, _ in read_split(store, "train", known)]
+    size, rng = ctx.store.alphabet.size, ctx.rng
+    training = [x for x, _ in read_split(ctx.store, "train", ctx.options["known"])]
     each = max(1, NOVEL // len(made))
     ours = [nearest_identity(x[:each], iter(training), size).mean() for x in made]
     real = [nearest_identity(x[:each], iter(training), size).mean() for x, _ in truth]
@@ -218,7 +154,7 @@ def novelty(store: Any, truth: list, made: list[np.ndarray], known: int, rng, re
         np.mean(ours),
         n=len(ours),
         target=np.mean(real),
-        ci=_interval(np.array(ours), rng, repeats),
+        ci=interval_of_several(np.array(ours), rng, repeats=ctx.repeats),
         baselines={"shuffled": np.mean(mixed)},
     )
 

@@ -9,7 +9,8 @@ import torch
 from gde.evaluate.baselines import Anchors, distances
 from gde.evaluate.geometry import correlation, pearson, spearman
 from gde.evaluate.sets import fresh_sets
-from gde.evaluate.tables import DATA, LATENT
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.tables import DATA, LATENT
 
 STEPS = 9  # 55 points
 CENTRE = (3, 3, 3)
@@ -20,19 +21,18 @@ def simplex_grid() -> np.ndarray:
     return np.array([(i, j, STEPS - i - j) for i in range(STEPS + 1) for j in range(STEPS + 1 - i)])
 
 
-def evaluate_simplex(
-    model: Any, family: Any, length: int, *, points: int, seed: int, repeats: int, rng: np.random.Generator
-) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+def evaluate_simplex(ctx: Context, family: Any, length: int) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """Correlation of latent distances with W2 (normal approximation) between the points of the grid, each embedded from
-    `points` samples; and distances from the centre, to draw.
+    evaluation.simplex_points samples; and distances from the centre, to draw.
 
     length : of an embedding.   The published protocol: Pearson, the zero diagonal left out.
     """
+    model, seed, repeats, rng = ctx.model, ctx.seed, ctx.repeats, ctx.rng
     grid = simplex_grid()
     params = {"probability": torch.from_numpy(grid / STEPS).float().to(model.device)}
     anchors = Anchors(family, length, seed=seed, device=model.device)
     z, parts = [], []
-    for x in fresh_sets(family, params, points, seed=seed, stream="simplex"):
+    for x in fresh_sets(family, params, ctx.options["simplex_points"], seed=seed, stream="simplex"):
         z.append(model.encode(x))
         parts.append(anchors.embed(x))
     matrices = {

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gde.evaluate.likelihood import another
-from gde.evaluate.metrics import bootstrap, record
+from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.likelihood import another
+from gde.evaluate.shared.metrics import mean_interval, record
 from gde.sets.alphabet import ALPHABETS
 
 FEATURES = 30_000  # n-grams of letters at most
@@ -38,9 +39,7 @@ class TopicClassifier:
         return self.law.predict(self.vectors.transform(TEXT.decode(tokens)))
 
 
-def topic_metrics(
-    made: list[np.ndarray], truth: list[np.ndarray], names: np.ndarray, rng, repeats: int, left: list[tuple[str, str]]
-) -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+def topic_metrics(ctx: Context, made: list[np.ndarray], truth: list[np.ndarray], names: np.ndarray) -> Results:
     """Records and table of held topics, `made` (n, L) being what was generated for each and `truth` its held-out
     documents; of topics with two of these or more.
 
@@ -52,7 +51,8 @@ def topic_metrics(
     several = [i for i, x in enumerate(truth) if len(x) > 1]
     if len(several) < len(truth):
         why = f"{len(several)} of {len(truth)} topics with two held-out documents, a classifier needs two such topics"
-        left += [("topics/classifier", why), ("topics/generated", why)]
+        ctx.leave_out("topics/classifier", why)
+        ctx.leave_out("topics/generated", why)
     if len(several) < 2:
         return {}, {}
     made, truth, names = [made[i] for i in several], [truth[i] for i in several], names[several]
@@ -68,12 +68,12 @@ def topic_metrics(
         who: np.array([(p == i).mean() for i, p in enumerate(said)]) for who, said in (("real", real), ("ours", ours))
     }
     commonest = int(np.argmax([len(x) for x in truth]))
-    other = another(len(truth), rng)
+    other = another(len(truth), ctx.rng)
     for_another = np.mean([(ours[o] == i).mean() for i, o in enumerate(other)])
     chance = 1 / len(truth)
 
     def interval(values: np.ndarray) -> tuple[float, float]:
-        return bootstrap(lambda i: values[i].mean(), len(values), rng, repeats=repeats)
+        return mean_interval(values, ctx.rng, repeats=ctx.repeats)
 
     metrics = {
         "topics/classifier": record(

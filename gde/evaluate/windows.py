@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gde.errors import bad
+from gde.evaluate.shared.rows import drawn, rows_in
 from gde.sets.columns import numbers
 
 COLUMNS = ("quantile", "bin")  # that order groups, where evaluation.along names none
@@ -25,6 +26,52 @@ class Window:
     top: bool
     train: np.ndarray
     test: np.ndarray
+
+
+@dataclass(frozen=True)
+class WindowSets:
+    """Windows (s,) with what is known of each: of its training and its held-out sequences, `train` and `test`, the
+    tokens (n, L) and the embedding (s, l), NaN of empty ones; the mean measured value (s,) of the held-out ones; and
+    the names of the conditions."""
+
+    windows: list[Window]
+    tokens: dict[str, list[np.ndarray]]
+    z: dict[str, np.ndarray]
+    truth: np.ndarray
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @property
+    def condition(self) -> np.ndarray:
+        """Number (s,) of each set's condition."""
+        return np.array([w.condition for w in self.windows])
+
+    @property
+    def value(self) -> np.ndarray:
+        """Mean place (s,) along the order."""
+        return np.array([w.value for w in self.windows])
+
+    @property
+    def top(self) -> np.ndarray:
+        """Whether (s,) a set is held out whole."""
+        return np.array([w.top for w in self.windows])
+
+    @property
+    def label(self) -> list[str]:
+        """Name of each set's condition."""
+        return [self.names[w.condition] for w in self.windows]
+
+    @property
+    def part(self) -> np.ndarray:
+        """How each set (s,) is held out."""
+        return np.where(self.top, "held out whole", "held out by sequence")
+
+    def below(self, i: int, most: int) -> np.ndarray:
+        """The highest sets that train, at most `most`, of the condition of set i."""
+        trained = np.flatnonzero((self.condition == self.condition[i]) & ~self.top)
+        return trained[np.argsort(self.value[trained])[-most:]]
 
 
 def order_of(store: Any, along: str | None) -> np.ndarray:
@@ -72,20 +119,3 @@ def windows(
                 kept = {part: drawn(r, most, rng) for part, r in rows.items()}
                 out.append(Window(int(c), float(place), top, kept["train"], kept["test"]))
     return out, small
-
-
-def rows_in(store: Any, wanted: np.ndarray) -> np.ndarray:
-    """Rows of the store, sorted, of the groups (g,) bool that are wanted."""
-    chosen = np.flatnonzero(wanted)
-    ranges = [np.arange(store.starts[g], store.starts[g] + store.sizes[g]) for g in chosen]
-    return np.concatenate([np.zeros(0, np.int64), *ranges])
-
-
-def drawn(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """All rows, or a random `most` of them, sorted."""
-    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
-
-
-def tokens_of(store: Any, rows: np.ndarray) -> np.ndarray:
-    """Tokens (n, L) uint8 at rows (n,)."""
-    return store.gather(rows[None])[0][0].numpy()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gde.evaluate.shared.context import Context
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
 from gde.sets.store import SetStore
@@ -58,6 +59,11 @@ class ReplayModel(MomentModel):
 
     def sample(self, z, n, *, generator=None):
         return self.last[torch.randint(len(self.last), (len(z), n), generator=generator)]
+
+
+def context(options: dict, *, model=None, store=None, seed: int = 0) -> Context:
+    """Of a part of an evaluation that reads these options and nothing else of the config."""
+    return Context(model, store, {"evaluation": options}, seed)
 
 
 def family_store(path, kind="mvn", *, sets=24, size=400, paper=False, seed=0, **params) -> SetStore:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fakes import context
 from texts import LENGTH, TEXT, BlindModel, TopicModel, abstract_store, config
 
 from gde.config.language_data import Pubmed
@@ -10,9 +11,11 @@ from gde.config.language_evaluation import METRICS
 from gde.errors import GdeError
 from gde.evaluate.copies import copied_shares, run_hashes
 from gde.evaluate.documents import evaluate, length_errors, shown, spectrum_errors
-from gde.evaluate.metrics import check
-from gde.evaluate.sequence_scores import held_sets, read_rows
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.held_sets import held_sets
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.rows import read_rows
+from gde.evaluate.shared.tables import write_tables
 from gde.evaluate.text_views import TextViews
 from gde.evaluate.topics import topic_metrics
 from gde.prepare.pubmed import prepare
@@ -26,12 +29,12 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def good(made):
-    return evaluate(TopicModel(made[1]), made[0], config(), 0)
+    return evaluate(Context(TopicModel(made[1]), made[0], config(), 0))
 
 
 @pytest.fixture(scope="module")
 def blind(made):
-    return evaluate(BlindModel(made[1]), made[0], config(), 0)
+    return evaluate(Context(BlindModel(made[1]), made[0], config(), 0))
 
 
 def test_every_metric_is_there_with_its_baselines(good, tmp_path):
@@ -72,7 +75,9 @@ def test_generated_documents_are_judged_by_a_classifier_of_real_ones(good, blind
 
 def test_the_ceiling_and_the_baseline_are_of_as_many_documents(made):
     """Few documents are far from the truth, whoever wrote them."""
-    few, many = (evaluate(TopicModel(made[1]), made[0], config(generated=n), 0)[0]["ngrams/distance"] for n in (3, 24))
+    few, many = (
+        evaluate(Context(TopicModel(made[1]), made[0], config(generated=n), 0))[0]["ngrams/distance"] for n in (3, 24)
+    )
     for side in (lambda m: m["ceiling"], lambda m: m["baselines"]["training_mean"]):
         assert side(few) > 1.15 * side(many)
 
@@ -87,7 +92,7 @@ def test_what_the_embedding_saw_is_no_easier_to_recognise(made):
     noise = np.random.default_rng(0)
     blurred = [np.where(noise.random(x.shape) < 0.55, noise.integers(97, 123, x.shape), x) for x in [*seen, *truth]]
     seen, truth = blurred[: len(seen)], blurred[len(seen) :]
-    metrics, _ = topic_metrics(seen, truth, np.array([str(i) for i in range(6)]), noise, 20, [])
+    metrics, _ = topic_metrics(context({"bootstrap": 20}), seen, truth, np.array([str(i) for i in range(6)]))
     recognised = metrics["topics/generated"]
     assert recognised["chance"] + 0.1 < recognised["ceiling"] < 0.9
     assert recognised["value"] == pytest.approx(recognised["ceiling"], abs=0.12)
@@ -104,7 +109,7 @@ def test_a_model_that_copies_is_found_out(made):
 
     few = config(known=30)  # whatever training documents the other metrics look at
     assert store.sizes[store.select(split="train")].sum() > 10 * 30
-    copied = evaluate(Copying(words), store, few, 0)[0]["novelty/copied"]
+    copied = evaluate(Context(Copying(words), store, few, 0))[0]["novelty/copied"]
     assert copied["value"] == 1.0 and copied["target"] < 0.1
 
 
@@ -113,7 +118,7 @@ def test_the_few_documents_of_the_excerpt_are_enough(tmp_path, excerpt, made):
     cfg = {"kind": "pubmed", "files": [str(excerpt("pubmed") / "*.xml.gz")], "min_docs": 2, "length": LENGTH}
     cfg["split"] = {"fractions": [0.5, 0.1, 0.4]}
     prepare(Pubmed.model_validate(cfg).model_dump(), tmp_path / "sets", name="pubmed", seed=0)
-    metrics, tables = evaluate(BlindModel(made[1]), SetStore.open(tmp_path / "sets"), config(set_size=2), 0)
+    metrics, tables = evaluate(Context(BlindModel(made[1]), SetStore.open(tmp_path / "sets"), config(set_size=2), 0))
     check(metrics)
     missing = set(METRICS["documents"]) - set(metrics)
     assert missing <= {
@@ -129,7 +134,7 @@ def test_other_stores_are_refused(made):
     store = made[0]
     store = type(store)(store.path, store.groups, store.meta | {"alphabet": "dna"}, store.fields, store.digest)
     with pytest.raises(GdeError, match="one of texts"):
-        evaluate(None, store, config(), 0)
+        evaluate(Context(None, store, config(), 0))
 
 
 def test_runs_are_found_wherever_they_stand():

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 from cells import DONORS, HashModel, MeanModel, config, donors
+from fakes import context
 
 from gde.errors import GdeError
 from gde.evaluate import donors as evaluation
-from gde.evaluate.donor_labels import Classified, correct, cross_validated
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import check_table
+from gde.evaluate.donor_labels import correct, cross_validated
+from gde.evaluate.shared.classification import Classified
+from gde.evaluate.shared.columns import Labelled
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,7 @@ def no_transport(monkeypatch):
 
 
 def test_planted_labels_batches_replicates_and_order(store):
-    metrics, tables = evaluation.evaluate(MeanModel(5), store, config(DONORS), 0)
+    metrics, tables = evaluation.evaluate(Context(MeanModel(5), store, config(DONORS), 0))
     check(metrics)
     for name, table in tables.items():
         check_table(name, table)
@@ -41,7 +45,9 @@ def test_planted_labels_batches_replicates_and_order(store):
 
 def test_permuted_labels_give_chance(tmp_path):
     found = [
-        evaluation.evaluate(MeanModel(5), donors(tmp_path / str(s), seed=s, shuffle=True), config(DONORS), s)[0]
+        evaluation.evaluate(Context(MeanModel(5), donors(tmp_path / str(s), seed=s, shuffle=True), config(DONORS), s))[
+            0
+        ]
         for s in range(3)
     ]
     for name in ("labels/auc_cv", "labels/corrected_auc"):
@@ -49,7 +55,7 @@ def test_permuted_labels_give_chance(tmp_path):
 
 
 def test_a_model_that_reads_nothing_scores_at_chance(store):
-    metrics, _ = evaluation.evaluate(HashModel(5), store, config(DONORS), 0)
+    metrics, _ = evaluation.evaluate(Context(HashModel(5), store, config(DONORS), 0))
     assert abs(metrics["labels/auc_cv"]["value"] - 0.5) < 0.25
     assert metrics["replicates/nearest"]["value"] < 0.4
 
@@ -74,12 +80,13 @@ def test_the_order_is_read_with_whole_donors_left_out(monkeypatch):
     monkeypatch.setattr(
         evaluation, "ridge", lambda *a, **o: penalties.append((model := true(*a, **o)).penalty) or model
     )
-    left = []
-    assert "trajectory/spearman" in evaluation.trajectory({"gde": x}, values, unit, tested, 5, rng, left)
+    ctx = context({"bootstrap": 5})
+    assert "trajectory/spearman" in evaluation.trajectory(ctx, {"gde": x}, Labelled(unit, unit, tested), values)
     assert penalties[0] >= 10.0
     few = np.concatenate([np.repeat(np.arange(4), 2), np.arange(4, 10)]).astype(str)
-    assert evaluation.trajectory({"gde": x[:14]}, values[:14], few, np.arange(14) >= 8, 5, rng, left) == {}
-    assert left == [("trajectory", "4 donors to fit on and 6 to test")]
+    labels = Labelled(few, few, np.arange(14) >= 8)
+    assert evaluation.trajectory(ctx, {"gde": x[:14]}, labels, values[:14]) == {}
+    assert ctx.left == [("trajectory", "4 donors to fit on and 6 to test")]
 
 
 def test_a_batch_is_removed_and_a_label_that_it_goes_with_is_kept():
@@ -106,6 +113,6 @@ def test_the_accuracy_of_the_commonest_label_is_drawn_as_chance():
 
 def test_wrong_columns_are_named(store):
     with pytest.raises(GdeError, match=r"evaluation\.label: found 'diseas', expected one of group"):
-        evaluation.evaluate(MeanModel(5), store, config(DONORS | {"label": "diseas"}), 0)
+        evaluation.evaluate(Context(MeanModel(5), store, config(DONORS | {"label": "diseas"}), 0))
     with pytest.raises(GdeError, match=r"evaluation\.order: found 'disease' with value 'well'"):
-        evaluation.evaluate(MeanModel(5), store, config(DONORS | {"order": "disease"}), 0)
+        evaluation.evaluate(Context(MeanModel(5), store, config(DONORS | {"order": "disease"}), 0))

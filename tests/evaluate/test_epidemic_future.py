@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fakes import context
 
 from gde.evaluate.epidemic_future import PERSISTENCE, Line, Months, chosen_line, extrapolation
 from gde.evaluate.epidemic_sets import Keys
@@ -45,21 +46,21 @@ def test_intervals_hold_the_future_about_as_often_as_they_say():
         z = np.repeat(steps, groups, 0) + rng.normal(0, 0.3, (months * groups, 3))
         part = np.where(month >= months - 4, "future", "train").astype(object)
         names = np.array([f"g{i}" for i in range(len(month))])
-        left = []
-        metrics, tables = extrapolation(z, Keys(names, names, month, part), rng, 100, left)
+        ctx = context({"bootstrap": 100}, seed=seed)
+        metrics, tables = extrapolation(ctx, z, Keys(names, names, month, part))
         coverage.append(metrics["extrapolation/coverage"]["value"])
         distance = metrics["extrapolation/distance"]
-        assert not left and distance["value"] < distance["baselines"]["mean_of_past"]
+        assert not ctx.left and distance["value"] < distance["baselines"]["mean_of_past"]
         assert set(tables["future"]["source"]) == {"past", "true", "predicted", "persistence"}
     assert np.mean(coverage) == pytest.approx(0.95, abs=0.07)
 
 
 def test_without_months_held_out_there_is_no_extrapolation():
     names = np.array(list("abc"))
-    left = []
+    ctx = context({"bootstrap": 10})
     keys = Keys(names, names, np.arange(3.0), np.array(["train"] * 3, object))
-    assert extrapolation(np.zeros((3, 2)), keys, np.random.default_rng(0), 10, left) == ({}, {})
-    assert left == [("extrapolation", "no month is held out whole")]
+    assert extrapolation(ctx, np.zeros((3, 2)), keys) == ({}, {})
+    assert ctx.left == [("extrapolation", "no month is held out whole")]
 
 
 def test_months_count_alike_however_many_sequences_they_have():

@@ -8,6 +8,7 @@ from epidemics import epidemic_store
 
 from gde.config import resolve
 from gde.evaluate.epidemic import evaluate
+from gde.evaluate.shared.context import Context
 from gde.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ def test_sweeps_and_months_are_learned(tmp_path):
     torch.manual_seed(0)
     model, _ = train(config, store, tmp_path / "run", device=torch.device("cpu"))
     with torch.no_grad():
-        metrics, _ = evaluate(model.eval(), store, config, 0)
+        metrics, _ = evaluate(Context(model.eval(), store, config, 0))
     sweeps = metrics["sweeps/error"]  # of halves of 24 sequences: the largest one is mostly chance
     assert sweeps["value"] < 0.5 * min(sweeps["baselines"].values())
     assert metrics["sweeps/pearson"]["value"] > 0.9

@@ -18,6 +18,7 @@ from epidemics import (
     sequences,
     share,
 )
+from fakes import context
 
 from gde.config.evaluation import METRICS
 from gde.errors import GdeError
@@ -28,8 +29,9 @@ from gde.evaluate.epidemic_generated import copies, nearest
 from gde.evaluate.epidemic_population import population, shared_out
 from gde.evaluate.epidemic_readout import readouts, reduced
 from gde.evaluate.epidemic_sets import Keys, Sets, cut_sets, keys_of, views_of
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 from gde.model import GDE
 
 
@@ -42,7 +44,7 @@ def store(tmp_path_factory):
 def found(store):
     """Metrics and tables of the model that sees all sites, and of the blind one."""
     with torch.no_grad():
-        return [evaluate(model, store, config(), 0) for model in (SiteModel(), BlindModel())]
+        return [evaluate(Context(model, store, config(), 0)) for model in (SiteModel(), BlindModel())]
 
 
 def frame():
@@ -96,12 +98,9 @@ def test_held_out_groups_are_compared_with_sequences_that_were_not_embedded(stor
     """But where all groups are looked at: most of them trained."""
     keys, made = keys_of(store), {}
     for which in ("held_out", "all"):
-        options = config(keys=which)["evaluation"]
+        ctx = Context(SiteModel(), store, config(keys=which), 0)
         with torch.no_grad():
-            made[which], _ = population(
-                SiteModel(), store, keys, np.zeros((len(store), SiteModel.latent_dim)), frame(), options, 0,
-                np.random.default_rng(0),
-            )  # fmt: skip
+            made[which] = population(ctx, keys, np.zeros((len(store), SiteModel.latent_dim)), frame())
     apart, same = made["held_out"], made["all"]
     for i, g in enumerate(apart.group):
         both = np.concatenate([apart.tokens["embedded"][i], apart.tokens["real"][i]])
@@ -128,7 +127,7 @@ def test_the_mean_of_a_language_model_is_a_baseline(store, tmp_path, monkeypatch
     views = views_of(model, store, sets, keys, frame(), 2)
     first = [published.esm_mean(esm, text) for text in PROTEIN.decode(store.gather(sets.rows[0][None])[0][0].numpy())]
     np.testing.assert_allclose(views["lm_mean"][0], torch.stack(first).mean(0), rtol=1e-4, atol=1e-4)
-    metrics, _ = readouts(views, sets, keys, rng, 20, [])
+    metrics, _ = readouts(context({"bootstrap": 20}), views, sets, keys)
     assert set(metrics["month/mae"]["baselines"]) == {"single_sequence", "lm_mean", "kmers", "sites", "median"}
 
 
@@ -164,14 +163,14 @@ def test_sequences_without_the_sites_are_no_success(store, letter):
             return out
 
     with torch.no_grad():
-        metrics, _ = evaluate(Nothing(), store, config(), 0)
+        metrics, _ = evaluate(Context(Nothing(), store, config(), 0))
     check(metrics)
     assert metrics["sweeps/named_error"]["value"] > 0.9 and metrics["sweeps/error"]["value"] > 0.2
 
 
 def test_all_keys_where_few_are_held_out(store):
     with torch.no_grad():
-        metrics, tables = evaluate(SiteModel(), store, config(keys="all", least=48), 0)
+        metrics, tables = evaluate(Context(SiteModel(), store, config(keys="all", least=48), 0))
     for name in ("sweeps/error", "sites/pearson", "novelty/identity", "likelihood/letter", "perplexity/model"):
         assert metrics[name]["protocol"] == "all_keys", name
     assert tables["sweeps"]["month [months]"].nunique() == MONTHS
@@ -179,7 +178,7 @@ def test_all_keys_where_few_are_held_out(store):
 
 def test_months_without_sequences_are_left_out_and_named(store):
     with torch.no_grad():
-        metrics, tables = evaluate(SiteModel(), store, config(least=500), 0)
+        metrics, tables = evaluate(Context(SiteModel(), store, config(least=500), 0))
     assert not any(name.startswith(("sweeps", "sites", "novelty", "perplexity")) for name in metrics)
     assert "month/mae" in metrics and tables["left_out"]["status"].str.contains("fewer than evaluation.least").any()
 
@@ -189,7 +188,7 @@ def test_another_kind_of_store_is_refused(tmp_path):
 
     dna = store_of(numbered(8), np.arange(8) % 2, tmp_path / "dna")
     with pytest.raises(GdeError, match="expected one of protein sequences by country and month"):
-        evaluate(SiteModel(), dna, config(), 0)
+        evaluate(Context(SiteModel(), dna, config(), 0))
 
 
 def test_a_store_without_months_is_refused(tmp_path):
@@ -267,7 +266,7 @@ def test_rows_of_a_group_are_left_out_together(monkeypatch):
 
     for kind in ("ridge", "softmax"):
         monkeypatch.setattr(epidemic_readout, kind, fitted(kind))
-    epidemic_readout.readouts(views, sets, keys, rng, 5, [])
+    epidemic_readout.readouts(context({"bootstrap": 5}), views, sets, keys)
     assert len(found) == 4
     assert all((groups[:n] == groups[n:]).all() and len(set(groups)) == n for groups in seen)
     assert min(found[:2]) >= 10.0

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 from epidemics import ANCESTOR, LENGTH, PROTEIN, SiteModel, config, epidemic_store
+from fakes import context
 
-from gde.evaluate import sequences as sequence_metrics
 from gde.evaluate.epidemic import training_counts
 from gde.evaluate.epidemic_frame import Frame, site_counts
 from gde.evaluate.epidemic_generated import both_sides, likelihoods, novelty
 from gde.evaluate.epidemic_population import Population
 from gde.evaluate.epidemic_sets import Keys, keys_of
 from gde.evaluate.epidemic_sweeps import Shares, average, interval, month_before, sites
-from gde.evaluate.sequence_scores import read_rows
+from gde.evaluate.shared import embedding
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.rows import read_rows
 from gde.model import GDE
 
 FRAME = Frame(ANCESTOR, PROTEIN)
@@ -52,8 +54,7 @@ def test_a_month_of_many_sequences_weighs_as_much_on_both_sides(store):
     found = population_of(
         [drawn(s, n, rng) for s, n in zip(share, sizes, strict=True)], [drawn(s, 60, rng) for s in share], [0, 1, 2]
     )
-    options = config()["evaluation"]
-    metrics = novelty(found, store, keys_for(found), FRAME, options, rng, [])
+    metrics = novelty(Context(None, store, config(), 0), found, keys_for(found), FRAME)
     identity = metrics["novelty/identity"]
     assert identity["value"] == pytest.approx(identity["target"], abs=0.01)
     assert identity["value"] < 0.97  # of all real sequences together it were .99
@@ -68,13 +69,13 @@ def test_copies_are_looked_for_among_sequences_without_a_missing_letter(store):
     blurred = copies.copy()
     blurred[:, 3] = unknown
     found = population_of([np.concatenate([copies, blurred])], [copies], [0])
-    options, left, rng = config()["evaluation"], [], np.random.default_rng(0)
-    metric = novelty(found, store, keys_for(found), FRAME, options, rng, left)["novelty/copies"]
-    assert metric["value"] == metric["target"] == 1 and not left
+    ctx = Context(None, store, config(), 0)
+    metric = novelty(ctx, found, keys_for(found), FRAME)["novelty/copies"]
+    assert metric["value"] == metric["target"] == 1 and not ctx.left
     for real, made in ((blurred, copies), (copies, blurred)):
         found = population_of([real], [made], [0])
-        assert "novelty/copies" not in novelty(found, store, keys_for(found), FRAME, options, rng, left)
-    assert [name for name, _ in left] == ["novelty/copies"] * 2
+        assert "novelty/copies" not in novelty(ctx, found, keys_for(found), FRAME)
+    assert [name for name, _ in ctx.left] == ["novelty/copies"] * 2
 
 
 def test_groups_of_which_nothing_is_generated_are_left_out(store):
@@ -83,10 +84,10 @@ def test_groups_of_which_nothing_is_generated_are_left_out(store):
     found = population_of(real, [drawn(0.5, 10, rng), drawn(0.5, 0, rng), drawn(0.5, 10, rng)], [0, 0, 1])
     assert both_sides(found, keys_for(found)).tolist() == [0, 2]
     assert both_sides(found, keys_for(found, "train")).tolist() == []
-    options, left = config()["evaluation"], []
+    ctx = Context(SiteModel(), store, config(scored=1), 0)
     with torch.no_grad():
-        metrics = likelihoods(SiteModel(), store, found, keys_for(found), options | {"scored": 1}, rng, left)
-    assert metrics["perplexity/model"]["n"] == 1 and metrics["perplexity/model"]["ci"] is None and not left
+        metrics = likelihoods(ctx, found, keys_for(found))
+    assert metrics["perplexity/model"]["n"] == 1 and metrics["perplexity/model"]["ci"] is None and not ctx.left
 
 
 def test_the_month_before_is_no_earlier_one():
@@ -106,9 +107,10 @@ def test_an_interval_draws_the_groups_of_its_months():
         return average(made[shares.months == 6], truth[shares.months == 6])
 
     value = score(shares.by_month("generated"), shares.by_month("real"))
-    low, high = interval(shares, score, value, np.array([6.0]), (0.0, 1.0), rng, 100)
+    ctx = context({"bootstrap": 100})
+    low, high = interval(ctx, shares, score, value, np.array([6.0]), (0.0, 1.0))
     assert 0.5 * value < low <= value <= high
-    assert interval(shares, score, value, np.array([1.0]), (0.0, 1.0), rng, 100) is None
+    assert interval(ctx, shares, score, value, np.array([1.0]), (0.0, 1.0)) is None
 
 
 def test_the_baseline_of_sites_counts_months_alike(store):
@@ -117,7 +119,7 @@ def test_the_baseline_of_sites_counts_months_alike(store):
     real = [drawn(share, 300, rng) for share in (0.0, 1.0)]
     found = population_of(real, real, [0, 1])
     many = np.stack([40 * found.counts["real"][0], found.counts["real"][1]])
-    metrics, _ = sites(found, FRAME, many, np.array([0.0, 1.0]), config(keys="all")["evaluation"], rng)
+    metrics, _ = sites(Context(None, store, config(keys="all"), 0), found, FRAME, many, np.array([0.0, 1.0]))
     assert metrics["sites/pearson"]["baselines"]["training"] == pytest.approx(1.0)
     assert metrics["sites/pearson"]["protocol"] == "all_keys"
     months, counts = training_counts(store, keys_of(store), FRAME, 10**6)
@@ -134,14 +136,14 @@ def test_a_large_group_is_embedded_in_parts_and_alike(store, monkeypatch):
     }
     model = GDE(built, mean=[0.0] * LENGTH, scale=[1.0] * LENGTH).eval()
     rows = np.arange(40)
-    whole, sizes = sequence_metrics.embed_rows(model, store, rows), []
+    whole, sizes = embedding.embed_rows(model, store, rows), []
 
     def read(store, rows):
         sizes.append(len(rows))
         return read_rows(store, rows)
 
-    monkeypatch.setattr(sequence_metrics, "default_rows", lambda model: 16)
-    monkeypatch.setattr(sequence_metrics, "read_rows", read)
-    parts = sequence_metrics.embed_rows(model, store, rows)
+    monkeypatch.setattr(embedding, "default_rows", lambda model: 16)
+    monkeypatch.setattr(embedding, "read_rows", read)
+    parts = embedding.embed_rows(model, store, rows)
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
     assert max(sizes) == 16 and np.abs(whole).max() > 1e-3

@@ -10,9 +10,10 @@ from gde.config.evaluation import METRICS
 from gde.errors import GdeError
 from gde.evaluate.expression import evaluate
 from gde.evaluate.expression_generated import independent
-from gde.evaluate.metrics import check
 from gde.evaluate.motifs import motif_hits, read_motifs
 from gde.evaluate.oracle import Measured, fit_oracle
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import check
 from gde.evaluate.windows import conditions_of, order_of, windows
 
 
@@ -36,7 +37,7 @@ def found(store, tmp_path_factory):
     """Metrics and tables of the model that knows the words, and of the blind one."""
     file = meme(tmp_path_factory.mktemp("motifs") / "motifs.meme", [w.decode() for w in WORDS])
     with torch.no_grad():
-        return [evaluate(m, store, config(motifs=str(file)), 0) for m in (WordModel(), BlindModel())]
+        return [evaluate(Context(m, store, config(motifs=str(file)), 0)) for m in (WordModel(), BlindModel())]
 
 
 def value(found, which: int, metric: str) -> float:
@@ -84,7 +85,7 @@ def test_spectra_and_novelty_tell_copies_from_others(store, found):
             return torch.from_numpy(rows)[chosen]
 
     with torch.no_grad():
-        metrics, _ = evaluate(Copies(), store, config(known=20_000), 0)
+        metrics, _ = evaluate(Context(Copies(), store, config(known=20_000), 0))
     assert metrics["novelty/identity"]["value"] == 1.0 > metrics["novelty/identity"]["target"]
     # flanks apart, the others' letters are random: they agree with no training sequence in particular
     assert value(found, 0, "novelty/identity") < metrics["novelty/identity"]["target"]
@@ -106,9 +107,9 @@ def test_sets_do_not_share_sequences_and_the_top_is_apart(store):
 
 def test_other_stores_are_refused(cells_store, store):
     with pytest.raises(GdeError, match="one of sequences with their expression"):
-        evaluate(WordModel(), cells_store, config(), 0)
+        evaluate(Context(WordModel(), cells_store, config(), 0))
     with pytest.raises(GdeError, match=r"evaluation\.along"):
-        evaluate(WordModel(), store, config(along="condition"), 0)
+        evaluate(Context(WordModel(), store, config(along="condition"), 0))
 
 
 def test_independent_letters_keep_shares_and_ends():

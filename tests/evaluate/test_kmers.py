@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gde.evaluate.kmers import (
+from gde.evaluate.shared.kmers import (
     gc_content,
     kmer_codes,
     kmer_counts,

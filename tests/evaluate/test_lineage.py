@@ -8,8 +8,9 @@ from gde.errors import GdeError
 from gde.evaluate import lineage
 from gde.evaluate.clones import clones_of, sisters_of
 from gde.evaluate.fate import js
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(world):
-    return lineage.evaluate(MeanModel(5), world[0], config(LINEAGE), 0)
+    return lineage.evaluate(Context(MeanModel(5), world[0], config(LINEAGE), 0))
 
 
 def test_planted_information_is_found_on_clones_held_out(found, world):
@@ -57,7 +58,7 @@ def test_the_day_between_lies_between(found):
 
 
 def test_a_model_that_reads_nothing_knows_nothing(world):
-    metrics, tables = lineage.evaluate(HashModel(5), world[0], config(LINEAGE), 0)
+    metrics, tables = lineage.evaluate(Context(HashModel(5), world[0], config(LINEAGE), 0))
     for name in ("information/projection", "information/embedding", "fate/r2"):
         assert metrics[name]["ci"][0] < 0.15, name
     assert metrics["information/projection"]["value"] < 0.2
@@ -67,7 +68,7 @@ def test_a_model_that_reads_nothing_knows_nothing(world):
 
 def test_what_cannot_be_told_is_left_out_with_the_reason(tmp_path):
     store, _ = clones(tmp_path / "few", n=30, cells=6, wells=False, types=False)
-    metrics, tables = lineage.evaluate(MeanModel(5), store, config(LINEAGE), 0)
+    metrics, tables = lineage.evaluate(Context(MeanModel(5), store, config(LINEAGE), 0))
     left = tables["left_out"].set_index("group")["status"]
     assert "samples have no cell_type" in left["fate"] and "no well" in left["information/sisters"]
     assert "information/projection" in left and "information/projection" not in metrics

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gde.evaluate.markov import Markov, symbols
+from gde.evaluate.shared.markov import Markov, symbols
 from gde.sets.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]

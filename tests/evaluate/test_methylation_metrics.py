@@ -6,11 +6,12 @@ import torch
 from methylated import CONTEXT, CPGS, DNA, RateModel, config, embed_whole, store_of
 
 from gde.evaluate import methylation
-from gde.evaluate.held_out_labels import mean_f1
 from gde.evaluate.methylation_reads import add_profile, patterns
 from gde.evaluate.methylation_tissues import replicates
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.held_out_labels import mean_f1
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import write_tables
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ def test_a_profile_counts_every_cpg_in_its_region():
 
 
 def test_a_model_that_knows_is_near_the_truth(tmp_path):
-    metrics, tables = methylation.evaluate(RateModel(), store_of(tmp_path / "s"), config(), 0)
+    metrics, tables = methylation.evaluate(Context(RateModel(), store_of(tmp_path / "s"), config(), 0))
     check(metrics)
     (tmp_path / "tables").mkdir()
     write_tables(tmp_path / "tables", tables)
@@ -65,7 +66,7 @@ def test_a_model_that_knows_is_near_the_truth(tmp_path):
 
 
 def test_a_model_that_is_blind_is_at_chance(tmp_path):
-    metrics, _ = methylation.evaluate(RateModel(blind=True), store_of(tmp_path / "s", samples=8), config(), 0)
+    metrics, _ = methylation.evaluate(Context(RateModel(blind=True), store_of(tmp_path / "s", samples=8), config(), 0))
     tissue, chance = metrics["tissue/accuracy"], metrics["tissue/accuracy"]["chance"]
     assert abs(tissue["value"] - chance) < 4 * np.sqrt(chance * (1 - chance) / tissue["n"])
     assert tissue["baselines"]["mean_methylation"] == 1.0  # the answer was there
@@ -75,13 +76,15 @@ def test_a_model_that_is_blind_is_at_chance(tmp_path):
 
 def test_a_profile_tells_what_the_mean_does_not(tmp_path):
     store = store_of(tmp_path / "s", regional=True, samples=8, n=400)
-    metrics, _ = methylation.evaluate(RateModel(), store, config(), 0)
+    metrics, _ = methylation.evaluate(Context(RateModel(), store, config(), 0))
     found = metrics["tissue/accuracy"]["baselines"]
     assert found["mean_profile"] == 1.0 and found["mean_methylation"] < 0.8
 
 
 def test_reads_held_out_are_told_apart_from_samples_held_out(tmp_path):
-    metrics, tables = methylation.evaluate(RateModel(), store_of(tmp_path / "s", by="sample", samples=2), config(), 0)
+    metrics, tables = methylation.evaluate(
+        Context(RateModel(), store_of(tmp_path / "s", by="sample", samples=2), config(), 0)
+    )
     assert "tissue/held_out" in set(tables["left_out"]["group"]) and metrics["tissue/accuracy"]["n"] == 8
 
 
@@ -97,7 +100,7 @@ class HalfModel(RateModel):
 
 
 def test_what_is_no_read_counts_in_no_score(tmp_path):
-    metrics, _ = methylation.evaluate(HalfModel(), store_of(tmp_path / "s"), config(), 0)
+    metrics, _ = methylation.evaluate(Context(HalfModel(), store_of(tmp_path / "s"), config(), 0))
     assert metrics["methylation/valid"]["value"] == pytest.approx(0.5, abs=0.01)
     assert metrics["methylation/rate_error"]["value"] < 0.05
 
@@ -105,7 +108,7 @@ def test_what_is_no_read_counts_in_no_score(tmp_path):
 def test_a_model_without_a_read_is_wholly_wrong(tmp_path):
     model = RateModel()
     model.sample = lambda z, n, generator=None, given=None: torch.ones(1, n, CONTEXT + CPGS, dtype=torch.uint8)  # all A
-    metrics, tables = methylation.evaluate(model, store_of(tmp_path / "s"), config(), 0)
+    metrics, tables = methylation.evaluate(Context(model, store_of(tmp_path / "s"), config(), 0))
     assert metrics["methylation/valid"]["value"] == 0.0 and metrics["methylation/rate_error"]["value"] == 1.0
     assert not {"methylation", "sites"} & set(tables)
     assert {"methylation", "sites"} <= set(tables["left_out"]["group"])
@@ -128,7 +131,7 @@ class SiteModel(RateModel):
 def test_sites_are_those_of_the_samples_own_reads(tmp_path):
     store = store_of(tmp_path / "s")
     a = DNA.encode("A")[0]
-    metrics, tables = methylation.evaluate(SiteModel(), store, config(generated=2000), 0)
+    metrics, tables = methylation.evaluate(Context(SiteModel(), store, config(generated=2000), 0))
     found = tables["sites"].query("quantity.str.startswith('rate')").set_index("label")["generated [1]"]
     for tissue in found.index:
         rows = np.flatnonzero((store.groups["tissue"] == tissue) & (store.groups["split"] == "test"))
@@ -141,13 +144,15 @@ def test_sites_are_those_of_the_samples_own_reads(tmp_path):
 def test_a_generator_that_cannot_begin_leaves_sites_out(tmp_path):
     model = RateModel()
     model.begins = False
-    metrics, tables = methylation.evaluate(model, store_of(tmp_path / "s"), config(), 0)
+    metrics, tables = methylation.evaluate(Context(model, store_of(tmp_path / "s"), config(), 0))
     assert not [name for name in metrics if name.startswith("sites/")] and "sites" not in tables
     assert "sites" in set(tables["left_out"]["group"])
 
 
 def test_a_single_tissue_leaves_tissues_out(tmp_path):
-    metrics, tables = methylation.evaluate(RateModel(), store_of(tmp_path / "s", rates={"Blood-NK": 0.3}), config(), 0)
+    metrics, tables = methylation.evaluate(
+        Context(RateModel(), store_of(tmp_path / "s", rates={"Blood-NK": 0.3}), config(), 0)
+    )
     assert not [name for name in metrics if name.startswith("tissue/")]
     assert {"tissue/accuracy", "tissue/accuracy_coarse", "replicates"} == set(tables["left_out"]["group"])
     assert metrics["methylation/rate_error"]["value"] < 0.05

@@ -15,9 +15,9 @@ import gde.model
 from gde import evaluate
 from gde.errors import GdeError
 from gde.evaluate.geometry import pearson, spearman
-from gde.evaluate.metrics import check, mean_interval, published, record
-from gde.evaluate.pca import two_components
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.metrics import check, mean_interval, published, record
+from gde.evaluate.shared.pca import two_components
+from gde.evaluate.shared.tables import check_table
 from gde.io import write_json, write_sums
 
 

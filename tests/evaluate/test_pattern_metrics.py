@@ -5,15 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from fakes import context
 
 from gde.config.sequence_data import DnaMultinomial
 from gde.distances.exact import solve_ot
-from gde.evaluate.likelihood import Scored, another, letter_likelihood
-from gde.evaluate.markov import Markov
 from gde.evaluate.pattern_sets import Cases, cases_of, transport
 from gde.evaluate.patterns import composition, simplex
-from gde.evaluate.sequence_scores import gaps, held_sets, summarise
+from gde.evaluate.sequence_scores import gaps, summarise
 from gde.evaluate.sequences import shuffled
+from gde.evaluate.shared.held_sets import held_sets
+from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.markov import Markov
 from gde.evaluate.simplex import STEPS, simplex_grid
 from gde.prepare.synthetic_dna import prepare
 from gde.sets.alphabet import ALPHABETS
@@ -129,7 +131,7 @@ def test_the_true_law_reaches_the_ceiling_of_the_likelihood(patterns):
     mixed = [-(p[p > 0] * np.log(p[p > 0])).sum() for p in share]
     ceiling = -(patterns.entropy + np.mean(mixed) / patterns.length)
     model = SimpleNamespace(generator=Truth(patterns), device="cpu")
-    found, own = letter_likelihood(model, sets, markov, 5, rng, 20, ceiling=ceiling)
+    found, own = letter_likelihood(context({"bootstrap": 20}, model=model), sets, markov, 5, ceiling=ceiling)
     assert found["value"] == pytest.approx(ceiling, abs=0.01) and found["value"] == pytest.approx(own.mean())
     assert found["baselines"]["markov"] < found["value"] - 0.05
     assert found["baselines"]["other_set"] < found["value"] and found["baselines"]["uniform"] == -np.log(6)

@@ -9,9 +9,10 @@ from gde.errors import GdeError
 from gde.evaluate import perturbation
 from gde.evaluate.effect_scores import correlation, discrimination, mse, pearson2, r2, recall, reliability, slope
 from gde.evaluate.effects import batches_of, matched_rows, true_effects
-from gde.evaluate.metrics import check
 from gde.evaluate.null_effects import auc, strength
-from gde.evaluate.tables import check_table
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import check_table
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def run(store, effect, monkeypatch, **options):
 
     monkeypatch.setattr(null_effects, "standard_error", errors)
     monkeypatch.setattr(null_effects, "embed_store", embedded)
-    return perturbation.evaluate(model, store, cfg, 0)
+    return perturbation.evaluate(Context(model, store, cfg, 0))
 
 
 def test_a_model_that_knows_the_shifts_scores_like_the_ceiling(world, monkeypatch):

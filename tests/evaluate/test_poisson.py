@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fakes import context
 
 from gde.evaluate.poisson import SIZES, blocks_of, evaluate_poisson, naive, posterior_mean, rao_blackwell
 from gde.sets.families import build
@@ -67,7 +68,8 @@ def test_the_noise_of_counting_is_taken_off():
     """The plug-in model's error is known without counting: that of exp(-mean)."""
     family = build("poisson")
     rate = family.draw(300, ShardRandom(0, 0))["rate"]
-    metrics, table = evaluate_poisson(PlugIn(), family, rate, draws=1000, replicates=2, repeats=50, seed=0)
+    options = {"poisson_draws": 1000, "poisson_replicates": 2, "bootstrap": 50}
+    metrics, table = evaluate_poisson(context(options, model=PlugIn()), family, rate)
     p = np.exp(-rate[:, 0].double().numpy())
     for n in SIZES:
         metric = metrics[f"poisson/mse_n{n}"]

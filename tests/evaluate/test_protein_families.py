@@ -8,9 +8,10 @@ from simulators.families import simulate_families
 from gde.config.language_data import Pfam
 from gde.config.language_evaluation import METRICS, Families
 from gde.evaluate.families import evaluate
-from gde.evaluate.kmers import kmer_profile
-from gde.evaluate.metrics import check
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.kmers import kmer_profile
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.tables import write_tables
 from gde.prepare.pfam import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore
@@ -55,7 +56,7 @@ def found(request, tmp_path_factory):
     options = {"kind": "families", "bootstrap": 20, "sets": 3, "generated": 10, "set_size": 4, "known": 300}
     config = {"evaluation": Families.model_validate(options).model_dump()}
     store = SetStore.open(root / "sets")
-    return [evaluate(model(), store, config, 0) for model in (KmerModel, BlindModel)]
+    return [evaluate(Context(model(), store, config, 0)) for model in (KmerModel, BlindModel)]
 
 
 def test_every_metric_is_there(found, tmp_path):

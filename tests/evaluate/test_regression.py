@@ -5,7 +5,7 @@ import pytest
 
 from gde.evaluate.information import ksg
 from gde.evaluate.projection import components, cross_projection
-from gde.evaluate.regression import ridge, softmax
+from gde.evaluate.shared.regression import ridge, softmax
 
 
 def test_ridge_is_the_closed_form_of_its_penalty():

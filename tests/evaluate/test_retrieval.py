@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fakes import context
 from tokens import sequences, store_of
 
 from gde.config.language_evaluation import RETRIEVAL
@@ -34,9 +35,9 @@ def test_perfect_and_blind_embeddings():
     of = np.repeat(np.arange(groups), sets)
     perfect = centre[of] + 0.01 * RNG.normal(size=(len(of), dim)), centre
     blind = RNG.normal(size=(len(of), dim)), RNG.normal(size=(groups, dim))
-    left = []
-    metrics, tables = retrieval({"gde": perfect, "blind": blind}, of, RNG, 50, left)
-    assert left == [] and set(metrics) == set(RETRIEVAL)
+    ctx = context({"bootstrap": 50})
+    metrics, tables = retrieval(ctx, {"gde": perfect, "blind": blind}, of)
+    assert ctx.left == [] and set(metrics) == set(RETRIEVAL)
     for metric in metrics.values():
         assert metric["value"] == pytest.approx(1) and metric["ceiling"] == 1.0 and metric["n"] == groups
         assert metric["baselines"]["blind"] == pytest.approx(metric["chance"], abs=0.08)
@@ -49,11 +50,11 @@ def test_perfect_and_blind_embeddings():
 def test_what_is_so_by_construction_is_left_out(groups, there):
     """Among ten groups each is among the first ten."""
     blind = RNG.normal(size=(2 * groups, 5)), RNG.normal(size=(groups, 5))
-    left = []
-    metrics, tables = retrieval({"gde": blind}, np.repeat(np.arange(groups), 2), RNG, 5, left)
+    ctx = context({"bootstrap": 5})
+    metrics, tables = retrieval(ctx, {"gde": blind}, np.repeat(np.arange(groups), 2))
     assert ("retrieval/recall_10" in metrics) == there and "retrieval/recall_1" in metrics
-    assert left == [] if there else [name for name, _ in left] == ["retrieval/recall_10"]
-    assert there or left[0][1] == "10 held-out groups, all of them among the first 10"
+    assert ctx.left == [] if there else [name for name, _ in ctx.left] == ["retrieval/recall_10"]
+    assert there or ctx.left[0][1] == "10 held-out groups, all of them among the first 10"
     assert tables["retrieval"]["recall [1]"].iloc[-1] == 1  # the curve goes to the end
 
 
@@ -65,7 +66,7 @@ def test_whitening_finds_what_one_long_direction_hides():
         """The first direction says nothing of the group, and is ten times as long as the others."""
         return np.hstack([10 * RNG.normal(size=(len(points), 1)), points + 0.05 * RNG.normal(size=points.shape)])
 
-    metrics, _ = retrieval({"gde": (told(centre[of]), told(centre))}, of, RNG, 5, [])
+    metrics, _ = retrieval(context({"bootstrap": 5}), {"gde": (told(centre[of]), told(centre))}, of)
     assert metrics["retrieval/recall_1"]["value"] < 0.5 < 0.7 < metrics["retrieval/whitened"]["value"]
 
 

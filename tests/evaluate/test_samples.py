@@ -7,8 +7,9 @@ from fakes import BlindModel, MomentModel, ReplayModel, config, sample_store
 from gde.errors import GdeError
 from gde.evaluate import samples
 from gde.evaluate.labels import SubSets, balanced_accuracy, predict
-from gde.evaluate.metrics import check
-from gde.evaluate.pairs import held_out_pairs
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import check
+from gde.evaluate.shared.pairs import held_out_pairs
 
 
 def blobs(groups: int, n: int, d: int = 5, spread: float = 3.0, seed: int = 0):
@@ -33,7 +34,7 @@ def test_context_and_target_never_share_a_sample(tmp_path, by):
 def test_replaying_the_context_scores_at_the_ceiling(tmp_path):
     x, group = blobs(8, 100)
     store = sample_store(tmp_path / "store", x, group)
-    metrics, tables = samples.evaluate(ReplayModel(5), store, config("samples"), 0)
+    metrics, tables = samples.evaluate(Context(ReplayModel(5), store, config("samples"), 0))
     check(metrics)
     w2 = metrics["reconstruction/w2"]
     assert w2["value"] < 1.15 * w2["ceiling"] and w2["value"] < 0.5 * w2["baselines"]["other_group"]
@@ -50,7 +51,7 @@ def test_replaying_the_context_scores_at_the_ceiling(tmp_path):
 def test_a_blind_model_is_worse_than_another_group_and_reads_no_label(tmp_path):
     x, group = blobs(8, 100)
     store = sample_store(tmp_path / "store", x, group)
-    metrics, _ = samples.evaluate(BlindModel(5), store, config("samples"), 0)
+    metrics, _ = samples.evaluate(Context(BlindModel(5), store, config("samples"), 0))
     for name in ("w2", "energy"):
         metric = metrics[f"reconstruction/{name}"]
         assert metric["value"] > metric["baselines"]["other_group"], name
@@ -64,7 +65,7 @@ def test_shuffled_labels_give_chance(tmp_path):
     labels = np.repeat(["a", "b"], groups // 2)[rng.permutation(groups)]
     x, group = blobs(groups, 24)
     store = sample_store(tmp_path / "store", x, group, labels={"kind": labels})
-    metrics, _ = samples.evaluate(ReplayModel(5), store, config("samples"), 0)
+    metrics, _ = samples.evaluate(Context(ReplayModel(5), store, config("samples"), 0))
     accuracy = metrics["labels/accuracy"]
     assert accuracy["chance"] == 0.5
     assert abs(accuracy["value"] - 0.5) < 0.15
@@ -75,7 +76,7 @@ def test_a_label_that_groups_share_is_read_from_unseen_groups(tmp_path):
     labels = np.array(["a", "b"])[np.arange(20) % 2]
     x[:, 0] += np.where(labels[group] == "a", 12, -12)
     store = sample_store(tmp_path / "store", x, group, labels={"kind": labels})
-    metrics, tables = samples.evaluate(ReplayModel(5), store, config("samples"), 0)
+    metrics, tables = samples.evaluate(Context(ReplayModel(5), store, config("samples"), 0))
     assert metrics["labels/accuracy"]["value"] > 0.9
     assert set(tables["labels"]["label"]) == {"a", "b"}
 
@@ -96,7 +97,7 @@ def test_groups_with_too_few_samples_are_left_out_and_counted(tmp_path):
     x, group = blobs(5, 40)
     keep = (group < 4) | (np.arange(len(x)) >= len(x) - 3)  # the last group keeps three samples
     store = sample_store(tmp_path / "store", x[keep], group[keep])
-    metrics, tables = samples.evaluate(ReplayModel(5), store, config("samples"), 0)
+    metrics, tables = samples.evaluate(Context(ReplayModel(5), store, config("samples"), 0))
     assert metrics["reconstruction/w2"]["n"] == 4
     assert tables["groups"]["status"].str.startswith("left out").sum() == 1
 
@@ -105,11 +106,11 @@ def test_one_group_to_test_is_refused_with_the_remedy(tmp_path):
     x, group = blobs(3, 40)
     store = sample_store(tmp_path / "store", x, group, by="group")
     with pytest.raises(GdeError, match=r"1 test groups.*split: \{by: sample\}"):
-        samples.evaluate(MomentModel(5), store, config("samples"), 0)
+        samples.evaluate(Context(MomentModel(5), store, config("samples"), 0))
 
 
 def test_images_become_a_table_of_pixels(tmp_path):
     x, group = blobs(4, 40, d=6)
     store = sample_store(tmp_path / "store", x, group, image_shape=[2, 3])
-    _, tables = samples.evaluate(ReplayModel(6), store, config("samples"), 0)
+    _, tables = samples.evaluate(Context(ReplayModel(6), store, config("samples"), 0))
     assert tables["images"].filter(like="p_").shape[1] == 6

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from fakes import BlindModel, MomentModel, config, family_store
+from fakes import BlindModel, MomentModel, config, context, family_store
 
 from gde.evaluate import family
+from gde.evaluate.shared.context import Context
 from gde.evaluate.simplex import evaluate_simplex, simplex_grid
 from gde.sets.families import build
 
 
 def simplex(model):
-    rng = np.random.default_rng(0)
-    return evaluate_simplex(model, build("multinomial"), 4, points=300, seed=0, repeats=30, rng=rng)
+    options = {"simplex_points": 300, "bootstrap": 30}
+    return evaluate_simplex(context(options, model=model), build("multinomial"), 4)
 
 
 def test_the_grid_is_every_way_to_share_nine():
@@ -42,6 +43,6 @@ def test_a_blind_embedding_does_not():
 def test_other_numbers_of_categories_have_no_simplex_metric(tmp_path):
     store = family_store(tmp_path / "store", "multinomial", sets=6, size=60, categories=4, alpha=1.0)
     with torch.no_grad():
-        metrics, tables = family.evaluate(MomentModel(4), store, config("family", clt=False), 0)
+        metrics, tables = family.evaluate(Context(MomentModel(4), store, config("family", clt=False), 0))
     assert "geometry/simplex_pearson" not in metrics
     assert "simplex" not in tables

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gde import figures
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.tables import write_tables
 from gde.figures.style import style
 from gde.integrity import check_seal, read_sealed_json, write_sealed_json
 from gde.io import write_sums

@@ -8,8 +8,8 @@ import pytest
 from drawing import check_drawn_twice, drawn, notes, write_results
 
 from gde import figures
-from gde.evaluate.metrics import record
-from gde.evaluate.tables import write_tables
+from gde.evaluate.shared.metrics import record
+from gde.evaluate.shared.tables import write_tables
 from gde.figures.style import style
 
 NAMES = ("epidemic_map", "epidemic_months", "epidemic_sweeps", "epidemic_sites")

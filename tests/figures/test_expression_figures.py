@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from drawing import check_drawn_twice, drawn, write_results
 
-from gde.evaluate.metrics import record
+from gde.evaluate.shared.metrics import record
 
 NAMES = ("expression_axis", "expression", "words")
 

@@ -15,6 +15,7 @@ from drawing import check_drawn_twice, check_labels, drawn, write_results
 from gde import figures
 from gde.errors import GdeError
 from gde.evaluate import family, samples
+from gde.evaluate.shared.context import Context
 from gde.figures.style import new, save, style
 from gde.integrity import read_sealed_json, write_sealed_json
 from gde.io import write_sums
@@ -33,11 +34,11 @@ def results(tmp_path_factory):
         if kind == "family":
             store = fakes.family_store(here / "store", name, sets=8, size=100)
             options = {"clt": name == "mvn", "coverage_replicates": 2}
-            metrics, tables = family.evaluate(fakes.MomentModel(dim), store, fakes.config(kind, **options), 0)
+            metrics, tables = family.evaluate(Context(fakes.MomentModel(dim), store, fakes.config(kind, **options), 0))
         else:
             extra = {"image_shape": [2, 3]} if name == "images" else {}
             store = fakes.sample_store(here / "store", x, group, **extra)
-            metrics, tables = samples.evaluate(fakes.ReplayModel(dim), store, fakes.config(kind), 0)
+            metrics, tables = samples.evaluate(Context(fakes.ReplayModel(dim), store, fakes.config(kind), 0))
         out[name] = write_results(here, metrics, tables, name=name, data=store.meta["data"])
     return out
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from drawing import check_drawn_twice, drawn, write_results
 
-from gde.evaluate.metrics import record
 from gde.evaluate.retrieval import retrieval
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import record
 
 NAMES = ("retrieval", "topics", "ngrams")
 
@@ -21,7 +22,7 @@ def results(request, tmp_path_factory):
     views = {
         name: (known[of] + sd * rng.normal(size=(len(of), 6)), known) for name, sd in (("gde", 0.2), ("tf_idf", 1))
     }
-    metrics, tables = retrieval(views, of, rng, 10, [])
+    metrics, tables = retrieval(Context(None, None, {"evaluation": {"bootstrap": 10}}, 0), views, of)
     names = [f"Topic {i}, of a name that is longer than others" for i in range(topics)]
     right = rng.random((2, topics))
     tables["topics"] = pd.DataFrame(

@@ -6,6 +6,7 @@ from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 
 from gde import figures
 from gde.evaluate import methylation
+from gde.evaluate.shared.context import Context
 
 NAMES = figures.OF_KIND["methylation"]
 
@@ -17,7 +18,7 @@ def results(tmp_path_factory):
         patch.setattr("gde.evaluate.methylation_views.embed_store", methylated.embed_whole)
         for name, rates in (("all", methylated.RATES), ("one", {"Blood-NK": 0.3})):
             store = methylated.store_of(root / f"{name}-sets", rates=rates)
-            metrics, tables = methylation.evaluate(methylated.RateModel(), store, methylated.config(), 0)
+            metrics, tables = methylation.evaluate(Context(methylated.RateModel(), store, methylated.config(), 0))
             out[name] = write_results(root / name, metrics, tables)
     return out
 

@@ -7,6 +7,7 @@ from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 from gde import figures
 from gde.evaluate import donors as donor_evaluation
 from gde.evaluate import lineage, perturbation
+from gde.evaluate.shared.context import Context
 
 
 @pytest.fixture(scope="module")
@@ -14,17 +15,21 @@ def results(tmp_path_factory):
     root, out = tmp_path_factory.mktemp("drawn"), {}
     store, _ = cells.clones(root / "clones", n=90, cells=12)
     model = cells.MeanModel(5)
-    out["lineage"] = write_results(root / "lineage", *lineage.evaluate(model, store, cells.config(cells.LINEAGE), 0))
+    out["lineage"] = write_results(
+        root / "lineage", *lineage.evaluate(Context(model, store, cells.config(cells.LINEAGE), 0))
+    )
     few, _ = cells.clones(root / "few", n=12, cells=3, wells=False, types=False)
-    out["gaps"] = write_results(root / "gaps", *lineage.evaluate(model, few, cells.config(cells.LINEAGE), 0))
+    out["gaps"] = write_results(root / "gaps", *lineage.evaluate(Context(model, few, cells.config(cells.LINEAGE), 0)))
     store, effect = cells.screen(root / "screen", genes=30, cells=24)
     options = cells.PERTURBATION | {"null": None}
     config = cells.config(options, objective=cells.SCREEN)
     out["perturbation"] = write_results(
-        root / "perturbation", *perturbation.evaluate(cells.ShiftModel(20, effect, 0.5), store, config, 0)
+        root / "perturbation", *perturbation.evaluate(Context(cells.ShiftModel(20, effect, 0.5), store, config, 0))
     )
     store = cells.donors(root / "donors", cells=12)
-    out["donors"] = write_results(root / "d", *donor_evaluation.evaluate(model, store, cells.config(cells.DONORS), 0))
+    out["donors"] = write_results(
+        root / "d", *donor_evaluation.evaluate(Context(model, store, cells.config(cells.DONORS), 0))
+    )
     return out
 
 

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
 from gde.errors import GdeError
-from gde.evaluate.likelihood import Scored, beginnings
-from gde.evaluate.markov import symbols
+from gde.evaluate.shared.likelihood import Scored, beginnings
+from gde.evaluate.shared.markov import symbols
 from gde.generators.gpt2 import Gpt2
 from gde.generators.gpt2_words import LETTERS, BytePairs
 from gde.model import GDE

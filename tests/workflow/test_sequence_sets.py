@@ -93,7 +93,7 @@ def test_samples_are_sequences_with_their_set(results):
 
 def test_a_published_number_needs_the_published_settings(project):
     from gde.config import resolve
-    from gde.evaluate.metrics import published
+    from gde.evaluate.shared.metrics import published
 
     resolved = resolve("dna_multinomial", {"preset": "laptop"}, project)
     assert published(resolved, "geometry/simplex_pearson") == 0.947

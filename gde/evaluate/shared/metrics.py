@@ -91,6 +91,14 @@ def centred_bootstrap(
     return float(np.clip(low, *bounds)), float(np.clip(high, *bounds))
 
 
+def grouped_bootstrap(
+    statistic: Callable[[np.ndarray], float], group: np.ndarray, rng: np.random.Generator, *, repeats: int
+) -> tuple[float, float]:
+    """`bootstrap` of `statistic(indices)` of samples of groups (n,): groups are drawn again, with all their samples."""
+    members = [np.flatnonzero(group == g) for g in np.unique(group)]
+    return bootstrap(lambda i: statistic(np.concatenate([members[k] for k in i])), len(members), rng, repeats=repeats)
+
+
 def mean_interval_of_groups(
     values: np.ndarray, group: np.ndarray, rng: np.random.Generator, *, repeats: int
 ) -> tuple[float, float] | None:
@@ -106,6 +114,13 @@ def mean_interval(values: np.ndarray, rng: np.random.Generator, *, repeats: int 
     """`bootstrap` of the mean of one value per set, (n,)."""
     values = np.asarray(values, dtype=float)
     return bootstrap(lambda i: values[i].mean(), len(values), rng, repeats=repeats)
+
+
+def interval_of_several(
+    values: np.ndarray, rng: np.random.Generator, *, repeats: int = 200
+) -> tuple[float, float] | None:
+    """`mean_interval`; None, and nothing drawn, for fewer than two values."""
+    return mean_interval(values, rng, repeats=repeats) if len(values) > 1 else None
 
 
 def published(resolved: dict[str, Any], metric: str) -> float | None:

@@ -1,6 +1,6 @@
 """Ridge and softmax regression with the penalty chosen by cross-validation inside the training rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,16 @@ def folds(n: int, rng: np.random.Generator, parts: int = FOLDS) -> list[np.ndarr
     return [part for part in np.array_split(rng.permutation(n), parts) if len(part)]
 
 
+def _inner_folds(what: str, n: int, groups: np.ndarray | None, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Masks (n,) of the rows tested in each fold, groups (n,) being whole in one; each row is its own by default."""
+    groups = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = int(groups.max()) + 1 if n else 0
+    if units < 3:
+        raise ValueError(f"{what}: found {units} rows{' or groups' if units < n else ''}, expected three or more")
+    for part in folds(units, rng, min(FOLDS, units)):
+        yield np.isin(groups, part)
+
+
 def ridge(
     x: np.ndarray,
     y: np.ndarray,
@@ -42,15 +52,9 @@ def ridge(
     Solved in the space of rows, so that p may be thousands. ValueError for fewer than three rows or groups.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    groups = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    units = int(groups.max()) + 1 if len(x) else 0
-    if units < 3:
-        raise ValueError(f"ridge: found {units} rows{' or groups' if units < len(x) else ''}, expected three or more")
     errors = np.zeros(len(penalties))
-    for part in folds(units, rng, min(FOLDS, units)):
-        test = np.flatnonzero(np.isin(groups, part))
-        train = np.setdiff1d(np.arange(len(x)), test)
-        for i, model in enumerate(_ridges(x[train], y[train], penalties)):
+    for test in _inner_folds("ridge", len(x), groups, rng):
+        for i, model in enumerate(_ridges(x[~test], y[~test], penalties)):
             errors[i] += np.square(model(x[test]) - y[test]).sum()
     return next(_ridges(x, y, [penalties[int(errors.argmin())]]))
 
@@ -102,13 +106,8 @@ def softmax(
     """
     x, shares = np.asarray(x, dtype=float), np.asarray(shares, dtype=float)
     weight = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=float)
-    groups = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    units = int(groups.max()) + 1 if len(x) else 0
-    if units < 3:
-        raise ValueError(f"softmax: found {units} rows or groups, expected three or more")
     losses = np.zeros(len(penalties))
-    for part in folds(units, rng, min(FOLDS, units)):
-        test = np.isin(groups, part)
+    for test in _inner_folds("softmax", len(x), groups, rng):
         start = None
         for i, penalty in sorted(enumerate(penalties), key=lambda p: -p[1]):  # strongest first: each starts the next
             model, start = _fit(x[~test], shares[~test], weight[~test], penalty, start)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from gde.evaluate.markov import Markov, symbols
-from gde.evaluate.metrics import bootstrap, record
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.markov import Markov, symbols
+from gde.evaluate.shared.metrics import interval_of_several, record
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,7 @@ def beginnings(model: Any, one: Scored) -> Scored:
 
 
 def letter_likelihood(
-    model: Any,
-    sets: list[Scored],
-    markov: Markov,
-    order: int,
-    rng: np.random.Generator,
-    repeats: int,
-    *,
-    ceiling: float | None = None,
+    ctx: Context, sets: list[Scored], markov: Markov, order: int, *, ceiling: float | None = None
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Record of the log-likelihood of held-out letters in nats per letter, mean over sets; and each set's (s,).
 
@@ -85,6 +79,7 @@ def letter_likelihood(
     `uniform`, all letters and the end alike.   ceiling : that of the true law, where it is known. Of sequences with
     more units than a generator has places, the beginnings are scored, without an end, also by the baselines.
     """
+    model, rng = ctx.model, ctx.rng
     sets = [beginnings(model, one) for one in sets]
     own = np.array([s.per_symbol(log_prob(model, s.z, s.tokens)) for s in sets])
     baselines = {"markov": np.mean([s.per_symbol(s.under(markov, order)) for s in sets])}
@@ -95,7 +90,7 @@ def letter_likelihood(
         )
     known = letters_known(model)
     baselines["uniform"] = -np.log(markov.base if known is None else known + 1)
-    ci = bootstrap(lambda i: own[i].mean(), len(own), rng, repeats=repeats) if len(own) > 1 else None
+    ci = interval_of_several(own, rng, repeats=ctx.repeats)
     found = record(own.mean(), n=len(own), higher_is_better=True, ci=ci, baselines=baselines, ceiling=ceiling)
     return found, own
 

@@ -3,19 +3,24 @@
 import numpy as np
 import pandas as pd
 
-from gde.evaluate.donor_labels import Classified, prior
-from gde.evaluate.metrics import record
-from gde.evaluate.pieces import Pieces
-from gde.evaluate.regression import softmax
+from gde.evaluate.shared.classification import Classified, prior
+from gde.evaluate.shared.columns import Labelled
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.metrics import record
+from gde.evaluate.shared.pieces import Pieces
+from gde.evaluate.shared.regression import softmax
+
+View = tuple[np.ndarray, np.ndarray]  # vectors of groups (g, p), and of pieces of those that are not tested (s, p)
 
 
-def classified(view: tuple, pieces: Pieces, names: np.ndarray, unit: np.ndarray, tested: np.ndarray, rng) -> Classified:
-    """Softmax regression on the groups that are not `tested`, whole and in pieces, applied to those that are.
+def classified(view: View, pieces: Pieces, labels: Labelled, rng: np.random.Generator) -> Classified:
+    """Softmax regression on the groups that are not tested, whole and in pieces, applied to those that are.
 
-    view : vectors of groups and pieces; names, unit (g,) : label of each group and what it is a part of. Every
-    label weighs alike. The penalty is chosen on whole units, or on pieces where a label has but one unit to fit on.
+    Every label weighs alike. The penalty is chosen on whole units, or on pieces where a label has but one unit to fit
+    on.
     """
     whole, parts = view
+    names, unit, tested = labels.names, labels.unit, labels.tested
     fit = np.r_[np.flatnonzero(~tested), pieces.group]
     x, own = np.concatenate([whole[~tested], parts]), names[fit]
     classes = np.unique(own)
@@ -39,10 +44,10 @@ def mean_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def label_metrics(
-    views: dict[str, tuple], pieces: Pieces, names: np.ndarray, unit: np.ndarray, tested: np.ndarray, rng, repeats: int
+    ctx: Context, views: dict[str, View], pieces: Pieces, labels: Labelled
 ) -> tuple[dict[str, dict], Classified]:
     """`accuracy` and `macro_f1` of the labels of tested groups. Chance is always saying the commonest."""
-    found = {name: classified(view, pieces, names, unit, tested, rng) for name, view in views.items()}
+    found = {name: classified(view, pieces, labels, ctx.rng) for name, view in views.items()}
     own = found["gde"]
     commonest = pd.Series(own.truth).mode()[0]
     f1_of_prior = mean_f1(own.truth, np.full(len(own.truth), commonest, dtype=own.truth.dtype))
@@ -50,7 +55,7 @@ def label_metrics(
     for metric, score, chance in (("accuracy", Classified.accuracy, own.prior), ("macro_f1", macro_f1, f1_of_prior)):
         metrics[metric] = record(
             score(own), n=len(np.unique(own.unit)), higher_is_better=True, chance=chance, ceiling=1.0,
-            ci=own.interval(score, rng, repeats),
+            ci=own.interval(score, ctx.rng, ctx.repeats),
             baselines={name: score(f) for name, f in found.items() if name != "gde"},
         )  # fmt: skip
     return metrics, own

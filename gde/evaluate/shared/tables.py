@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from gde.errors import bad
+from gde.evaluate.shared.pca import two_components
 
 LATENT, DATA = "[latent units]", "[data units]"
 
@@ -30,3 +32,20 @@ def check_table(where: Path, table: pd.DataFrame) -> None:
 def principal_columns(prefix: str, unit: str, share) -> list[str]:
     """Column names of two principal components with their share of the variance, e.g. 'pc_1 [latent units, 63 %]'."""
     return [f"{prefix}_{i + 1} [{unit}, {100 * s:.0f} % of variance]" for i, s in enumerate(share)]
+
+
+def principal_table(z: np.ndarray, fit: np.ndarray | slice = slice(None)) -> pd.DataFrame:
+    """Embeddings (n, l) in the two principal components of those at `fit`."""
+    centre, directions, share = two_components(z[fit])
+    return pd.DataFrame((z - centre) @ directions, columns=principal_columns("pc", "latent units", share))
+
+
+def embedding_table(z: np.ndarray, *, group, label, part, sizes) -> pd.DataFrame:
+    """Two principal components of embeddings (n, l), with the group, label, part and number of samples (n,) of each."""
+    about = {"group": group, "label": label, "part": part, "n_samples [1]": sizes}
+    return principal_table(z).assign(**about)
+
+
+def left_out_table(left: list[tuple[str, str]]) -> pd.DataFrame:
+    """What was not evaluated and why; one row saying so where all was."""
+    return pd.DataFrame(left or [("none", "everything was evaluated")], columns=["group", "status"])

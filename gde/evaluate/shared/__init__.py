@@ -1,0 +1,1 @@
+"""What the subjects of evaluation share: context of one evaluation, records, tables, held-out sets, baselines."""
