@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gde import generators
 from gde.encoders.dna_conv import DnaConv
 from gde.generators.autoregressive import Autoregressive
-from gde.model import n_parameters
+from gde.models.base import n_parameters
 from gde.nets.drawing import draw
 from gde.nets.letters import possible
 from gde.nets.registry import build

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from gde import encoders, generators
-from gde.model import n_parameters
+from gde.models.base import n_parameters
 from gde.nets.registry import build
 from gde.optim import build_optimizer
 from gde.sets.families import build as build_family

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gde.embed import embed_anndata
-from gde.model import GDE
+from gde.embed import embed_data
+from gde.models.base import Model
 from gde.prepare.query import group_cells
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def embed_cells(
-    model: GDE,
+    model: Model,
     data: "anndata.AnnData | str | Path",
     groupby: str | list[str] | None = None,
     *,
@@ -25,13 +25,13 @@ def embed_cells(
 
     obs : the columns of `groupby`, `set` (the group's name) and n_samples (its cells). obsm['X_gde'] (n, l) : the
     embedding; obsm['X_gde_se'] : its standard error. No expression: it stays in the file it came from, to which
-    `adata.obsm["X_gde"] = cells.obsm["X_gde"]` adds the embedding. Errors as `gde.embed.anndata_store`.
+    `adata.obsm["X_gde"] = cells.obsm["X_gde"]` adds the embedding. Errors as `gde.prepare.query.cell_store`.
     """
     import anndata
 
     options = {"layer": layer, "use_raw": use_raw}
     table, code, names, _, cells = group_cells(model, data, groupby, **options)
-    sets = embed_anndata(model, data, groupby, **options)  # a row for each name, in the same order
+    sets = embed_data(model, data, groupby, **options)[names]
     obs = table.assign(set=np.asarray(names, dtype=object)[code], n_samples=sets.obs["n_samples"].to_numpy()[code])
     obs.index = cells.astype(str)
     obsm = {"X_gde": np.asarray(sets.X)[code], "X_gde_se": np.asarray(sets.layers["se"])[code]}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gde.errors import GdeError, bad
 from gde.io import atomic_dir, read_json, verify_sums, write_json
-from gde.model import load_tensors
+from gde.models.base import load_tensors
 from gde.temporary import temporary_name
 
 log = logging.getLogger(__name__)

@@ -46,11 +46,11 @@ def compare_runs(args: argparse.Namespace) -> None:
 
 def load_model(word: str) -> Any:
     """The model in a directory, or of an experiment or run."""
-    from gde.model import GDE, not_a_model
+    from gde.models.base import Model, not_a_model
     from gde.run_table import find_run
 
     if os.path.isdir(word):
-        return GDE.load(word)
+        return Model.load(word)
     try:
         run = find_run(RESULTS, word)
     except GdeError:
@@ -60,45 +60,38 @@ def load_model(word: str) -> Any:
     if run.model is None:
         found, remedy = "no model: training has not finished", "finish it, or name another"
         raise bad(f"run {run.id}", found, "a finished run", remedy)
-    return GDE.load(run.path / "model")
-
-
-CELL_OPTIONS = ("layer", "use_raw", "cells")
-SEQUENCE_OPTIONS = ("fields", "sequence", "weight", "too_long", "other_letters")
+    return Model.load(run.path / "model")
 
 
 def options_for(model: Any, args: argparse.Namespace) -> dict[str, Any]:
-    """The options of the command line that are for a model's kind of data; GdeError for one of the other kind."""
-    sequences = model.alphabet is not None
-    for name in CELL_OPTIONS if sequences else SEQUENCE_OPTIONS:
-        if getattr(args, name, None):
-            kind, data = ("sequences", "an .h5ad") if sequences else ("vectors", "a file of sequences")
-            option = "--" + name.replace("_", "-")
-            raise bad(option, f"a model of {kind}", f"{data}, with a model of its kind", "leave it out")
-    if sequences:
-        return {name: getattr(args, name) for name in SEQUENCE_OPTIONS}
-    return {"layer": args.layer, "use_raw": args.use_raw}
+    """The options of the command line that are for a model's kind of samples; GdeError for one of another kind."""
+    from gde.sets.types import all_types
+
+    own = model.sample_type
+    for other in all_types():
+        for name in other.OPTIONS:
+            if name not in own.OPTIONS and getattr(args, name, None):
+                option = "--" + name.replace("_", "-")
+                expected = f"{other.FILE}, with a model of its kind"
+                raise bad(option, f"a model of {own.described}", expected, "leave it out")
+    return {name: getattr(args, name) for name in own.OPTIONS if hasattr(args, name)}
 
 
 def embed(args: argparse.Namespace) -> None:
     from gde.anndata_io import write_anndata
-    from gde.embed import embed_anndata
 
     model = load_model(args.model)
     options = options_for(model, args)
-    if model.alphabet is not None:
-        from gde.embed_sequences import embed_sequences
-
-        result = embed_sequences(model, args.data, args.groupby, **options)
-    elif args.cells:
+    if options.pop("cells", False):
         from gde.cell_export import embed_cells
 
         result = embed_cells(model, args.data, args.groupby, **options)
         write_anndata(result, args.out)
         print(f"{args.out}: {result.n_obs} cells with the embedding of their group in obsm['X_gde']")
         return
-    else:
-        result = embed_anndata(model, args.data, args.groupby, **options)
+    from gde.embed import embed_data
+
+    result = embed_data(model, args.data, args.groupby, **options)
     write_anndata(result, args.out)
     print(f"{args.out}: {result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']")
 
@@ -107,7 +100,7 @@ def compare_two(args: argparse.Namespace) -> None:
     from contextlib import nullcontext
 
     from gde.compare import compare_groups
-    from gde.embed import anndata_store
+    from gde.embed import open_data
     from gde.io import write_json
     from gde.sets.store import SetStore
 
@@ -119,12 +112,8 @@ def compare_two(args: argparse.Namespace) -> None:
         source = nullcontext(SetStore.open(args.data))
     elif not args.groupby:
         raise bad("--groupby", "nothing", "obs columns that make a group", "name them: --groupby donor")
-    elif model.alphabet is not None:
-        from gde.embed_sequences import sequence_store
-
-        source = sequence_store(model, args.data, args.groupby, **options)
     else:
-        source = anndata_store(model, args.data, args.groupby, **options)
+        source = open_data(model, args.data, args.groupby, **options)
     with source as store:
         result = compare_groups(
             model,

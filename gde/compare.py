@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gde.embed import as_samples, default_rows, read_set
+from gde.embed import default_rows, read_set
 from gde.errors import bad
 from gde.sets.layout import SPLITS
 from gde.sets.store import SetStore
@@ -59,7 +59,7 @@ def compare(
     if min(len(a), len(b)) < 2 or a.ndim != 2 or a.shape[1:] != b.shape[1:]:
         found = f"shapes {a.shape} and {b.shape}"
         raise ValueError(f"compare: found {found}, expected (n, d) and (m, d) with n, m >= 2; give two sets of samples")
-    pool = as_samples(model, np.concatenate([a, b])).to(model.device)
+    pool = model.sample_type.tensor(np.concatenate([a, b])).to(model.device)
     weight = None if weights is None else torch.from_numpy(np.concatenate(weights).astype(np.float32)).to(model.device)
     rng, n = np.random.default_rng(seed), len(pool)
     difference = []
@@ -128,10 +128,9 @@ def compare_groups(
     """
     if first == second:
         raise bad(f"group {first!r}", "the same group twice", "two groups", "name another")
-    shape = tuple(store.meta["sample_shape"])
-    if shape != (model.dim,) or store.alphabet != model.alphabet:
-        kind, own = ("vectors" if a is None else f"sequences ({a.name})" for a in (store.alphabet, model.alphabet))
-        found, expected = f"samples of shape {shape}, {kind}", f"({model.dim},), {own}, the model's"
+    kind, own = store.sample_type, model.sample_type
+    if kind != own:
+        found, expected = f"samples of shape {kind.shape}, {kind.described}", f"{own.shape}, {own.described}, the model's"
         raise bad(store.path, found, expected, "give the model that was trained on this data")
     rng, sets, weights, groups = np.random.default_rng(seed), [], [], {}
     for name in (first, second):

@@ -3,11 +3,12 @@
 import math
 import re
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gde.config.datasets import FAMILIES, SEQUENCES, alphabet_of
+from gde.config.datasets import FAMILIES, sample_type_of
 from gde.io import canonical_json, read_json
 from gde.prepare.inputs import input_files
 
@@ -31,7 +32,7 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
     rows, features = shape(resolved, store)
     data = resolved["dataset"]
     if rows is not None and features is not None:
-        values = rows * features * (1 if data["kind"] in SEQUENCES else FLOAT)
+        values = rows * features * sample_type_of(data).itemsize
     else:
         files = [Path(file) for file in input_files(data).values()]
         values = sum(f.stat().st_size for f in files) if files and all(f.is_file() for f in files) else None
@@ -94,9 +95,8 @@ def h5ad_shape(data: dict[str, Any]) -> tuple[int | None, int | None]:
 
 def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:
     """The part of an experiment that its number of parameters depends on, but for what only the data tell."""
-    alphabet = alphabet_of(resolved["dataset"])
-    tokens = {} if alphabet is None else {"tokens": {"alphabet": alphabet, "length": features}}
-    return {key: resolved[key] for key in ("encoder", "generator", "latent_dim")} | tokens
+    own = replace(sample_type_of(resolved["dataset"]), shape=(features,)).section
+    return {key: resolved[key] for key in ("encoder", "generator", "latent_dim")} | own | {k: resolved[k] for k in ("model",) if k in resolved}
 
 
 @cache
@@ -108,14 +108,14 @@ def n_parameters(model: str, features: int) -> int | None:
     import torch
 
     from gde.errors import GdeError
-    from gde.model import GDE
-    from gde.model import n_parameters as count
+    from gde.models import model_class
+    from gde.models.base import n_parameters as count
 
     config = json.loads(model)
     published = any(config[part].get("weights") for part in ("encoder", "generator"))
     try:
         with torch.device("meta"):
-            return count(GDE(config, mean=[0.0] * features, scale=[1.0] * features))
+            return count(model_class(config)(config, mean=[0.0] * features, scale=[1.0] * features))
     except GdeError:
         if not published:
             raise

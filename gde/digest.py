@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent
 TOP = PACKAGE.name
 # Imports inside their functions are services to some callers (embedding, reading raw data, exact distances) and nothing
 # to the others: who uses one names it among the roots. Otherwise an edit of `gde.embed` would retrain everything.
-SERVICES = ("gde.model", "gde.objectives", "gde.sets.families", "gde.sets.source")
+SERVICES = ("gde.model", "gde.models", "gde.objectives", "gde.sets.families", "gde.sets.source")
 # Lists of kinds, left out: a new kind changes no other, and which class one names is given by the roots.
 REGISTRIES = ("REGISTRY", "TOKEN_KINDS", "ALPHABET_OF", "PUBLISHED_FOR")
 # What records where a result came from, or only refuses files, never changes its numbers, and is in no digest.
@@ -166,6 +166,19 @@ def _family(resolved: Mapping[str, Any]) -> list[str]:
     return [registry("gde.sets.families")[kind]] if kind in registry("gde.sets.families") else []
 
 
+def _model(resolved: Mapping[str, Any], *, trains: bool = False) -> list[str]:
+    """The class of a kind of model, of its samples and of its parts; with `trains` also what it is trained by."""
+    from gde.config.datasets import sample_type_of
+    from gde.config.models import KINDS
+    from gde.models import kind_of_model
+
+    kind = kind_of_model(resolved)
+    sections = KINDS[kind].PARTS | (KINDS[kind].TRAINED_BY if trains else {})
+    parts = [registered(package, resolved[section]["kind"]) for section, package in sections.items()]
+    samples = registered("gde.sets.types", sample_type_of(resolved["dataset"]).name)
+    return [registered("gde.models", kind), samples, *parts]
+
+
 def _behind(resolved: Mapping[str, Any]) -> list[str]:
     """The set encoder behind a language model, where there is one."""
     then = resolved["encoder"].get("then")
@@ -184,9 +197,7 @@ def _distances(family: list[str]) -> list[str]:
 
 def training_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What a run's weights depend on."""
-    kinds = {"gde.encoders": "encoder", "gde.generators": "generator", "gde.objectives": "objective"}
-    parts = [registered(package, resolved[section]["kind"]) for package, section in kinds.items()]
-    parts += _behind(resolved)
+    parts = [*_model(resolved, trains=True), *_behind(resolved)]
     distances = []
     if resolved["objective"]["isometry"]:  # the family's closed form is then part of the loss
         distances = ["gde.objectives.isometry", *_distances(_family(resolved))]
@@ -202,14 +213,14 @@ def prepare_modules(resolved: Mapping[str, Any]) -> list[str]:
 
 def model_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What embeds with a trained model, and generates with it."""
-    kinds = {"gde.encoders": "encoder", "gde.generators": "generator"}
-    parts = [registered(package, resolved[section]["kind"]) for package, section in kinds.items()]
-    return ["gde.embed", *parts, *_behind(resolved)]
+    return ["gde.embed", *_model(resolved), *_behind(resolved)]
 
 
 def sample_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What writes samples of embeddings."""
-    return ["gde.samples", *model_modules(resolved)]
+    from gde.config.datasets import sample_type_of
+
+    return ["gde.samples", sample_type_of(resolved["dataset"]).WRITER, *model_modules(resolved)]
 
 
 def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:

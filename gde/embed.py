@@ -1,10 +1,9 @@
 """Embeddings of whole groups of any size, exactly, with a standard error for each."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,8 @@ from torch import Tensor
 
 from gde.anndata_io import to_anndata, write_anndata
 from gde.io import sha256_file
-from gde.model import GDE
+from gde.models.base import Model
+from gde.nets.registry import named
 from gde.sets.store import SetStore
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ PIECE = 4096  # rows of a chunk that go through the stages together: few enough 
 LETTERS_AT_ONCE = 1 << 19  # of sequences, every letter of which becomes a vector, in the place of ROWS_AT_ONCE
 LETTERS_PIECE = 1 << 16
 FOLDS = 16
+OWN_COLUMNS = ("group", "start", "stop", "split")  # of a store's groups; the others are what makes a group
 Chunk = tuple[Tensor, Tensor, Tensor | None]
 JACKKNIFE_BELOW = 32 * FOLDS  # sub-sets of fewer than 32 samples would be embedded with visible bias
 
 
 @torch.no_grad()
 def embed_store(
-    model: GDE,
+    model: Model,
     store: SetStore,
     groups: np.ndarray | None = None,
     *,
@@ -51,7 +52,7 @@ def embed_store(
 
 
 def _embed_groups(
-    model: GDE, store: SetStore, groups: np.ndarray, se: bool, rows_at_once: int
+    model: Model, store: SetStore, groups: np.ndarray, se: bool, rows_at_once: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `embed_store`, of positions."""
     sizes = store.sizes[groups]
@@ -73,9 +74,10 @@ def _embed_groups(
     return z, errors
 
 
-def default_rows(model: GDE, rows: int = ROWS_AT_ONCE, letters: int = LETTERS_AT_ONCE) -> int:
+def default_rows(model: Model, rows: int = ROWS_AT_ONCE, letters: int = LETTERS_AT_ONCE) -> int:
     """Samples that go through a model together: `rows`, of sequences as many as `letters` make."""
-    return rows if model.alphabet is None else max(1, letters // model.dim)
+    positions = model.sample_type.positions
+    return rows if positions == 1 else max(1, letters // positions)
 
 
 def read_set(store: SetStore, g: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -84,7 +86,7 @@ def read_set(store: SetStore, g: int) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def standard_error(
-    model: GDE, x: np.ndarray, weight: np.ndarray | None = None, *, rows_at_once: int | None = None
+    model: Model, x: np.ndarray, weight: np.ndarray | None = None, *, rows_at_once: int | None = None
 ) -> np.ndarray:
     """Standard errors (l,) of the embedding of one set x (n, d), n >= 2, weight (n,) or None.
 
@@ -124,19 +126,19 @@ def t_quantile(n: int | np.ndarray, level: float = 0.95) -> np.ndarray:
 
 
 def encode_sets(
-    model: GDE, sets: Iterator[np.ndarray | tuple[np.ndarray, np.ndarray | None]], rows_at_once: int
+    model: Model, sets: Iterator[np.ndarray | tuple[np.ndarray, np.ndarray | None]], rows_at_once: int
 ) -> np.ndarray:
     """Embeddings (g, l) of arrays (n_i, d), or of pairs of an array and its weights (n_i,) or None, padded and masked
     together; cheapest when sizes ascend."""
-    out, waiting, longest = [], [], 0
+    out, waiting, longest, kind = [], [], 0, model.sample_type
 
     def flush() -> None:
         weighted = any(weight is not None for _, weight in waiting)
-        x = torch.zeros(len(waiting), longest, model.dim, dtype=sample_dtype(model))
+        x = kind.zeros(len(waiting), longest)
         mask = torch.zeros(len(waiting), longest, dtype=torch.bool)
         weights = torch.zeros(len(waiting), longest) if weighted else None
         for j, (rows, weight) in enumerate(waiting):
-            x[j, : len(rows)], mask[j, : len(rows)] = as_samples(model, rows), True
+            x[j, : len(rows)], mask[j, : len(rows)] = kind.tensor(rows), True
             if weighted:
                 weights[j, : len(rows)] = torch.from_numpy(weight) if weight is not None else 1.0
         given = (None if mask.all() else mask, weights)
@@ -156,17 +158,7 @@ def encode_sets(
     return np.concatenate(out) if out else np.empty((0, model.latent_dim), np.float32)
 
 
-def sample_dtype(model: GDE) -> torch.dtype:
-    """The type of a model's samples: uint8 for tokens, else float32."""
-    return torch.float32 if model.alphabet is None else torch.uint8
-
-
-def as_samples(model: GDE, rows: np.ndarray) -> Tensor:
-    """Samples as a model takes them, copied."""
-    return torch.from_numpy(np.array(rows, dtype=np.float32 if model.alphabet is None else np.uint8))
-
-
-def encode_streamed(model: GDE, store: SetStore, group: int, folds: int, rows_at_once: int) -> np.ndarray:
+def encode_streamed(model: Model, store: SetStore, group: int, folds: int, rows_at_once: int) -> np.ndarray:
     """Embeddings (folds, l) of the interleaved folds of one group, read anew in every pass of `stream`."""
     n = int(store.sizes[group])
 
@@ -174,14 +166,14 @@ def encode_streamed(model: GDE, store: SetStore, group: int, folds: int, rows_at
         for start in range(0, n, rows_at_once):
             part = slice(start, min(start + rows_at_once, n))
             weight = store.read_weights(group, part)
-            x = as_samples(model, store.read(group, part)).to(model.device)
+            x = model.sample_type.tensor(store.read(group, part)).to(model.device)
             yield x, torch.arange(start, start + len(x)) % folds, None if weight is None else torch.from_numpy(weight)
 
     return stream(model, chunks, np.bincount(np.arange(n) % folds).tolist()).cpu().numpy()
 
 
 @torch.no_grad()
-def stream(model: GDE, chunks: Callable[[], Iterator[Chunk]], sizes: Sequence[int]) -> Tensor:
+def stream(model: Model, chunks: Callable[[], Iterator[Chunk]], sizes: Sequence[int]) -> Tensor:
     """Embeddings (s, l) of s sets given as repeatable chunks of (samples (c, d), set number of each (c,) and weight of
     each (c,) or None, both on the CPU).
 
@@ -210,14 +202,14 @@ def stream(model: GDE, chunks: Callable[[], Iterator[Chunk]], sizes: Sequence[in
 
 def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.device) -> None:
     """Embed every group of a store and write `out` (see `to_anndata`)."""
-    model, store = GDE.load(model_dir, device=device), SetStore.open(store_dir)
+    model, store = Model.load(model_dir, device=device), SetStore.open(store_dir)
     z, se = embed_store(model, store)
     about = {"run": model.config["run"], "store": store.digest, "data": store.meta["data"]}
     about["provenance"] = origin(model, {"store": store.digest})
     write_anndata(to_anndata(z, se, store.groups, about), out)
 
 
-def origin(model: GDE, inputs: dict[str, str], seed: int | None = None) -> dict[str, Any]:
+def origin(model: Model, inputs: dict[str, str], seed: int | None = None) -> dict[str, Any]:
     """The record of what a model makes from `inputs`, name -> SHA-256 (`gde.provenance`); seed : of what it samples."""
     from gde.config import training_slice
     from gde.digest import code_digest, model_modules, sample_modules
@@ -229,51 +221,29 @@ def origin(model: GDE, inputs: dict[str, str], seed: int | None = None) -> dict[
     return provenance(training_slice(model.config), code=code, seeds=seeds, inputs=inputs, device=model.device)
 
 
-def embed_anndata(
-    model: GDE,
-    data: "anndata.AnnData | str | Path",
-    groupby: str | list[str] | None = None,
-    *,
-    layer: str | None = None,
-    use_raw: bool = False,
-) -> "anndata.AnnData":
-    """Embed the groups of raw data (an AnnData or the path of an .h5ad) after the model's own preprocessing.
+def open_data(
+    model: Model, data: "anndata.AnnData | str | Path", groupby: str | list[str] | None = None, **options: Any
+) -> AbstractContextManager[SetStore]:
+    """The groups of a user's data after the model's own preprocessing, as a set store that lasts as long as the block.
 
-    groupby : obs column or columns; None embeds all cells as one set. obs of the result has those columns and
-    n_samples. Errors as `anndata_store`.
+    All groups are of split test; a name is the values of `groupby` joined with '|'. What can be read, the options and
+    the errors are those of the reader of the model's samples (`gde.sets.types`).
     """
-    with anndata_store(model, data, groupby, layer=layer, use_raw=use_raw) as store:
-        z, se = embed_store(model, store)
+    return named(model.sample_type.READER)(model, data, groupby, **options)
+
+
+def embed_data(
+    model: Model, data: "anndata.AnnData | str | Path", groupby: str | list[str] | None = None, **options: Any
+) -> "anndata.AnnData":
+    """Embed the groups of a user's data: of cells an AnnData or the path of an .h5ad, of sequences a file of them.
+
+    groupby : columns (of obs, of a table, of headers); None embeds all samples as one set. obs of the result has those
+    columns and n_samples, rows are in the order of their values. Options and errors as `open_data`.
+    """
+    with open_data(model, data, groupby, **options) as store:
+        labels = [c for c in store.groups if c not in OWN_COLUMNS] or ["group"]
+        order = store.groups[labels].astype(str).sort_values(labels, kind="stable").index.to_numpy()
+        z, se = embed_store(model, store, order)
         inputs = {"data": sha256_file(data)} if isinstance(data, str | Path) else {}
         about = {"run": model.config.get("run", ""), "provenance": origin(model, inputs)}
-        return to_anndata(z, se, store.groups.drop(columns="split"), about)
-
-
-@contextmanager
-def anndata_store(
-    model: GDE,
-    data: "anndata.AnnData | str | Path",
-    groupby: str | list[str] | None = None,
-    *,
-    layer: str | None = None,
-    use_raw: bool = False,
-) -> Iterator[SetStore]:
-    """The groups of raw data after the model's own preprocessing, as a set store that lasts as long as the block.
-
-    All groups are of split test; a name is the values of `groupby` joined with '|'. Raises GdeError for missing
-    columns, missing genes and values the preprocessing does not fit.
-    """
-    from gde.prepare.query import group_cells
-    from gde.sets.writer import StoreWriter
-
-    source = {"layer": layer, "use_raw": use_raw}
-    table, code, groups, first, _ = group_cells(model, data, groupby, **source)
-    groups = table.iloc[first].assign(group=groups, split="test", size=np.bincount(code)).reset_index(drop=True)
-    with TemporaryDirectory() as scratch:
-        path, start = Path(scratch) / "sets", 0
-        with StoreWriter(path, groups=groups, sample_shape=(model.dim,), seed=0) as writer:
-            for rows in model.features.transform_h5ad(data, **source):
-                writer.write(rows, code[start : start + len(rows)])
-                start += len(rows)
-            writer.finish({"kind": "query", "data": "user"})
-        yield SetStore.open(path, verify=False)  # written a moment ago, by this process
+        return to_anndata(z, se, store.groups.iloc[order].drop(columns="split"), about)

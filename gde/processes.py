@@ -1,9 +1,13 @@
 """The processes that train one model together, where torchrun or srun started several."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed, nn
+
+if TYPE_CHECKING:
+    from gde.sets.batch import Sets
 
 
 class Processes:
@@ -40,12 +44,11 @@ class Processes:
         if self.world > 1:
             distributed.barrier(self.group)
 
-    def average(self, parameters: list[nn.Parameter], losses: dict[str, Tensor], batch: dict) -> None:
+    def average(self, parameters: list[nn.Parameter], losses: dict[str, Tensor], batch: "Sets") -> None:
         """Average gradients and losses, each process weighted by its number of real samples."""
         if self.world == 1:
             return
-        mask = batch["mask"]
-        count = batch["x"].new_tensor(float(batch["x"][..., 0].numel())) if mask is None else mask.sum().float()
+        count = batch.real
         total = count.clone()
         distributed.all_reduce(total)
         flat = torch.cat([p.grad.flatten() for p in parameters] + [v.detach().reshape(1) for v in losses.values()])

@@ -1,21 +1,39 @@
-"""New samples of embedded distributions: vectors as .h5ad, sequences as FASTA, texts as JSON lines."""
+"""New samples of embedded distributions, in a file of the form that their type has."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from gde.anndata_io import read_anndata, write_anndata
+from gde.anndata_io import read_anndata
 from gde.embed import origin
 from gde.errors import bad
-from gde.model import GDE
+from gde.models.base import Model
+from gde.nets.registry import named
+from gde.sample_h5ad import as_anndata
 
 if TYPE_CHECKING:
     import anndata
 
 AT_MOST = 500  # of a set, in the workflow
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the writer of a sample type (`SampleType.WRITER`) is given besides the file's name.
+
+    model, embeddings : what samples are drawn with and of.   parts : samples (n_i, d) with the row of `embeddings` that
+    they are of, one after the other, drawn as they are asked for.   about : the record that the file carries.
+    """
+
+    model: Model
+    embeddings: "anndata.AnnData"
+    parts: Iterator[tuple[int, np.ndarray]]
+    seed: int
+    about: dict[str, Any]
 
 
 def _run_of(embeddings: "anndata.AnnData") -> str:
@@ -25,7 +43,7 @@ def _run_of(embeddings: "anndata.AnnData") -> str:
 
 
 @torch.no_grad()
-def draw(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+def draw(model: Model, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """Samples (n_i, d) of every embedded distribution, one after the other, as (row of `embeddings`, samples).
 
     n : samples per set, one number or one per set. GdeError for embeddings that are not this model's.
@@ -52,7 +70,7 @@ def draw(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: i
         yield i, model.sample(z[i : i + 1], int(count), generator=generator)[0].cpu().numpy()
 
 
-def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int) -> "anndata.AnnData":
+def sample_anndata(model: Model, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int) -> "anndata.AnnData":
     """New samples of every embedded distribution.
 
     n : samples per set, one number or one per set. Result: one row per sample; obs = the set's obs columns and `set`
@@ -60,49 +78,30 @@ def sample_anndata(model: GDE, embeddings: "anndata.AnnData", n: int | np.ndarra
     model knows its preprocessing, else the sample features; obsm['X_features'] = the features the model generates.
     GdeError for embeddings that are not this model's, and for a model of sequences.
     """
-    import anndata
-
-    if model.alphabet is not None:
-        raise bad("model", "one of sequences", "one of vectors", "sample_sequences writes FASTA")
-    parts = [x for _, x in draw(model, embeddings, n, seed)]
-    counts, x = [len(part) for part in parts], np.concatenate(parts)
-    obs = embeddings.obs.iloc[np.repeat(np.arange(embeddings.n_obs), counts)].copy()
-    obs["set"] = obs.index
-    obs.index = [f"{name}-{i}" for name, c in zip(embeddings.obs_names, counts, strict=True) for i in range(c)]
-    if model.features is None:
-        return anndata.AnnData(x, obs=obs, obsm={"X_features": x})
-    result = anndata.AnnData(model.features.inverse(x), obs=obs, obsm={"X_features": x})
-    result.var_names = model.features.names
-    return result
+    return as_anndata(model, embeddings, draw(model, embeddings, n, seed))
 
 
 def sample_test_sets(model_dir: Path, embeddings: Path, out: Path, *, device: torch.device, at_most: int = AT_MOST):
     """Generate, for every test set of `embeddings`, as many samples as it has (at most `at_most`), into `out`."""
-    model, z = GDE.load(model_dir, device=device), read_anndata(embeddings, sealed=True)
+    model, z = Model.load(model_dir, device=device), read_anndata(embeddings, sealed=True)
     z = z[z.obs["split"] == "test"].copy()
     n = np.minimum(z.obs["n_samples"].to_numpy(), at_most)
     sample_to_file(model, z, embeddings, out, n=n, seed=model.config["seed"])
 
 
 def sample_to_file(
-    model: GDE, z: "anndata.AnnData", embeddings: Path, out: Path, *, n: int | np.ndarray, seed: int
+    model: Model, z: "anndata.AnnData", embeddings: Path, out: Path, *, n: int | np.ndarray, seed: int
 ) -> None:
-    """Write samples of `z`, read from the file `embeddings`, with the record of where they came from: .h5ad, of
-    sequences FASTA (.fasta.gz), of texts JSON lines (.jsonl.gz)."""
+    """Write samples of `z`, read from the file `embeddings`, with the record of where they came from.
+
+    GdeError for a name `out` that does not end as the files of the model's samples do (`SampleType.SUFFIX`).
+    """
     from gde.canonical import canonical_digest
 
+    kind = model.sample_type
+    if not out.name.endswith(kind.SUFFIX):
+        found, expected = f"samples that are {kind.described}", f"a file name that ends in {kind.SUFFIX}"
+        raise bad(out, found, expected, "rename the output")
     record = origin(model, {"embeddings": canonical_digest(embeddings)}, seed)
     about = {"run": model.config.get("run", ""), "provenance": record}
-    if model.alphabet is not None and model.alphabet.name == "text":
-        from gde.sample_text import write_texts
-
-        write_texts(model, z, out, n=n, seed=seed, about=about)
-        return
-    if model.alphabet is not None:
-        from gde.sample_fasta import write_sequences
-
-        write_sequences(model, z, out, n=n, seed=seed, about=about)
-        return
-    result = sample_anndata(model, z, n, seed)
-    result.uns["gde"] = about
-    write_anndata(result, out)
+    named(kind.WRITER)(out, Written(model, z, draw(model, z, n, seed), seed, about))

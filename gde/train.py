@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from gde import objectives
 from gde.checkpoint import (
     clear_leftovers,
     flatten_optimizer,
@@ -21,10 +20,11 @@ from gde.checkpoint import (
 from gde.checkpoint import save_checkpoint as write_checkpoint
 from gde.device import autocast
 from gde.errors import GdeError, bad
-from gde.model import GDE, load_state
-from gde.nets.registry import resolve_kind
+from gde.models import model_class
+from gde.models.base import Model, load_state
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
 from gde.processes import Processes
+from gde.sets.batch import Batch
 from gde.sets.random import ShardRandom
 from gde.sets.source import (
     describe_conditions,
@@ -46,7 +46,7 @@ class Interrupted(SystemExit):
 
 def train(
     config: dict[str, Any], store: SetStore, run_dir: Path, *, device: torch.device
-) -> tuple[GDE, dict[str, Any]]:
+) -> tuple[Model, dict[str, Any]]:
     """Train, or continue, the run in `run_dir`; returns the averaged weights that validated best, and the budget used.
 
     config : resolved experiment. Under torchrun or srun each process draws its part of the fixed shards, and
@@ -66,8 +66,6 @@ def train(
     model, average = build_models(config, store, device)
     parameters, names = list(model.parameters()), [name for name, _ in model.named_parameters()]
     optimizer = build_optimizer(parameters, cfg["optimizer"])
-    objective = resolve_kind(objectives.REGISTRY, config["objective"]["kind"])
-    options = {k: v for k, v in config["objective"].items() if k != "kind"}
     only = range(processes.rank, cfg["shards"], processes.world)
     sampler = make_sampler(store, config, only=only, device=device)
     validation = validation_batch(store, config, device=device)
@@ -85,8 +83,8 @@ def train(
         restore_optimizer(optimizer, names, tensors)
         log.info("resumed at step %d of %d", state["step"], cfg["steps"])
     if cfg["compile"] == "on" or (cfg["compile"] == "auto" and device.type == "cuda"):
-        model.encoder.compile()
-        model.generator.compile()
+        for part in model.parts():
+            part.compile()
 
     def save() -> None:
         state["seconds"] = elapsed()
@@ -120,7 +118,7 @@ def train(
             batch = sampler(step)
             rng = ShardRandom(config["seed"], step, stream="loss", shards=cfg["shards"], only=only, device=device)
             with autocast(device, cfg["precision"]):
-                losses = objective(model, batch, rng, **options)
+                losses = model.loss(batch, rng)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()
             processes.average(parameters, losses, batch)
@@ -139,7 +137,7 @@ def train(
             if (step % cfg["log_every"] == 0 or validate_now or save_now) and first_bad >= 0:
                 raise not_finite(int(first_bad), sampler, store, checkpoints)
             if validate_now:
-                loss = processes.first(validate(average, objective, options, validation, config, device))
+                loss = processes.first(validate(average, validation, config, device))
                 journal.add_validation(step, loss)
                 improved = loss < state["best"]
                 state |= {"best": loss, "best_step": step, "stale": 0} if improved else {"stale": state["stale"] + 1}
@@ -170,19 +168,22 @@ def train(
     return average.eval(), budget | {"best_step": state["best_step"]}
 
 
-def build_models(config: dict[str, Any], store: SetStore, device: torch.device) -> tuple[GDE, GDE]:
+def build_models(config: dict[str, Any], store: SetStore, device: torch.device) -> tuple[Model, Model]:
     """The model, initialised from the seed alone, and its running average."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
         config = config | model_sections(store, config)
-        model = GDE(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store))
+        kind = model_class(config)
+        model = kind(config, mean=store.meta["mean"], scale=store.meta["scale"], features=load_features(store))
         describe_conditions(model, store, config)
-    for part in (model.encoder, model.generator):
+    for part in model.parts():
         if hasattr(part, "initialise"):  # from published weights
             part.initialise()
     model.to(device)
-    model.encoder.remember(store.chunks())
-    fitted = [part for part in (model.encoder, model.generator) if hasattr(part, "fit")]
+    for part in model.parts():
+        if hasattr(part, "remember"):
+            part.remember(store.chunks())
+    fitted = [part for part in model.parts() if hasattr(part, "fit")]
     if fitted:
         x = model.standardise(training_samples(store, config, device=device))
         for part in fitted:
@@ -196,20 +197,20 @@ def sub_state(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.
 
 
 @torch.no_grad()
-def validate(model: GDE, objective, options: dict, batch: dict, config: dict[str, Any], device) -> float:
+def validate(model: Model, batch: Batch, config: dict[str, Any], device: torch.device) -> float:
     """Loss on the validation batch with fixed noise, so that only the weights change it."""
     noise = ShardRandom(config["seed"], 0, stream="validation noise", device=device)
     with autocast(device, config["training"]["precision"]):
-        return float(objective(model, batch, noise, **options)["loss"])
+        return float(model.loss(batch, noise)["loss"])
 
 
 def not_finite(step: int, sampler, store: SetStore, checkpoints: Path) -> GdeError:
     """The message for a loss that is NaN or infinite: where, on what, and how to go on."""
     batch = sampler(step)
-    if batch["mix"] is not None:
-        groups = sampler.groups[batch["mix"].any(0).cpu().numpy()]
+    if batch.mix is not None:
+        groups = sampler.groups[batch.mix.any(0).cpu().numpy()]
     else:
-        groups = batch["group"].unique().tolist()
+        groups = batch.group.unique().tolist()
     names = ", ".join(store.groups["group"].iloc[g] for g in groups[:5] if g >= 0) or "synthetic sets"
     good = [p for p in sorted(checkpoints.glob("step-*")) if int(p.name.removeprefix("step-")) <= step]
     return GdeError(

@@ -17,7 +17,7 @@ from gde import encoders, generators
 from gde.config.evaluation import METRICS
 from gde.distances.mmd import mmd
 from gde.distances.sinkhorn import sinkhorn_divergence
-from gde.model import n_parameters
+from gde.models.base import n_parameters
 from gde.sets.families import build as build_family
 from gde.sets.random import ShardRandom
 

@@ -7,7 +7,7 @@ import tiny
 
 from gde.anndata_io import write_anndata
 from gde.cell_export import embed_cells
-from gde.embed import embed_anndata
+from gde.embed import embed_data
 from gde.errors import GdeError
 
 
@@ -22,7 +22,7 @@ def world(tmp_path_factory):
 @pytest.mark.parametrize("groupby", ["donor", ["donor", "cell_type"], None])
 def test_cells_have_the_embedding_of_their_group(world, groupby):
     path, model = world
-    data, sets, cells = ad.read_h5ad(path), embed_anndata(model, path, groupby), embed_cells(model, path, groupby)
+    data, sets, cells = ad.read_h5ad(path), embed_data(model, path, groupby), embed_cells(model, path, groupby)
     assert cells.obs_names.tolist() == data.obs_names.tolist() and cells.n_vars == 0
     columns = [groupby] if isinstance(groupby, str) else groupby or []
     for column in columns:
@@ -40,7 +40,7 @@ def test_scanpy_finds_the_embedding_of_sets_and_of_cells(world, tmp_path):
     import scanpy as sc
 
     path, model = world
-    for name, made in (("sets", embed_anndata(model, path, "donor")), ("cells", embed_cells(model, path, "donor"))):
+    for name, made in (("sets", embed_data(model, path, "donor")), ("cells", embed_cells(model, path, "donor"))):
         write_anndata(made, tmp_path / f"{name}.h5ad")
         read = sc.read_h5ad(tmp_path / f"{name}.h5ad")
         frame = sc.get.obs_df(read, keys=["donor"], obsm_keys=[("X_gde", 0), ("X_gde", 3)])

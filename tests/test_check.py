@@ -271,7 +271,7 @@ def test_store_is_estimated_as_it_comes_out(tmp_path, cells_h5ad):
 
 def test_parameters_are_those_of_the_model(family_store):
     from gde.io import canonical_json
-    from gde.model import n_parameters
+    from gde.models.base import n_parameters
 
     config = tiny.experiment()
     model = tiny.model_for(family_store, config)

@@ -10,7 +10,7 @@ import torch
 
 from gde import encoders
 from gde.anndata_io import read_anndata, to_anndata, write_anndata
-from gde.embed import JACKKNIFE_BELOW, embed_anndata, embed_store, embed_to_h5ad
+from gde.embed import JACKKNIFE_BELOW, embed_data, embed_store, embed_to_h5ad
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.samples import sample_anndata, sample_test_sets
@@ -116,7 +116,7 @@ def test_raw_cells_are_embedded_as_the_store_made_of_them(cells_model, cells_sto
         data.X = data.X.toarray()
     if form == "csc":
         data.X = sp.csc_matrix(data.X)
-    out = embed_anndata(cells_model, data, ["donor", "cell_type"])
+    out = embed_data(cells_model, data, ["donor", "cell_type"])
     z, _ = embed_store(cells_model, cells_store)
     assert set(out.obs.columns) == {"donor", "cell_type", "group", "n_samples"}
     position = cells_store.groups.reset_index().set_index("group")["index"][out.obs_names].to_numpy()
@@ -131,7 +131,7 @@ def test_raw_cells_are_embedded_as_the_store_made_of_them(cells_model, cells_sto
 def test_the_order_of_cells_and_genes_does_not_matter(cells_model, adata):
     rng = np.random.default_rng(0)
     shuffled = adata[rng.permutation(adata.n_obs), rng.permutation(adata.n_vars)].copy()
-    a, b = (embed_anndata(cells_model, d, "donor") for d in (adata, shuffled))
+    a, b = (embed_data(cells_model, d, "donor") for d in (adata, shuffled))
     assert list(a.obs_names) == list(b.obs_names)
     np.testing.assert_allclose(a.X, b.X, rtol=1e-4, atol=1e-5)
 
@@ -144,18 +144,18 @@ def test_without_groupby_all_cells_are_one_set(cells_model, adata):
 
 
 def test_groupby_of_one_column_as_text_or_list(cells_model, adata):
-    a, b = embed_anndata(cells_model, adata, "donor"), embed_anndata(cells_model, adata, ["donor"])
+    a, b = embed_data(cells_model, adata, "donor"), embed_data(cells_model, adata, ["donor"])
     assert (a.X == b.X).all()
     assert list(a.obs_names) == sorted(adata.obs["donor"].unique())
 
 
 def test_layers_and_raw(cells_model, adata):
-    expected = embed_anndata(cells_model, adata, "donor").X
+    expected = embed_data(cells_model, adata, "donor").X
     moved = adata.copy()
     moved.layers["counts"], moved.raw = adata.X, adata
     moved.X = adata.X * 0
-    assert (expected == embed_anndata(cells_model, moved, "donor", layer="counts").X).all()
-    assert (expected == embed_anndata(cells_model, moved, "donor", use_raw=True).X).all()
+    assert (expected == embed_data(cells_model, moved, "donor", layer="counts").X).all()
+    assert (expected == embed_data(cells_model, moved, "donor", use_raw=True).X).all()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_layers_and_raw(cells_model, adata):
 def test_cells_that_do_not_fit_are_refused(cells_model, adata, change, groupby, parts):
     change(adata)
     with pytest.raises(GdeError) as e:
-        embed_anndata(cells_model, adata, groupby)
+        embed_data(cells_model, adata, groupby)
     assert "\n" not in str(e.value)
     for part in parts:
         assert part in str(e.value)
@@ -181,27 +181,27 @@ def test_cells_that_do_not_fit_are_refused(cells_model, adata, change, groupby, 
 
 def test_missing_genes_are_listed(cells_model, adata):
     with pytest.raises(GdeError, match=r"2 of 30 missing \(gene3, gene7\)"):
-        embed_anndata(cells_model, adata[:, [j for j in range(30) if j not in (3, 7)]].copy(), "donor")
+        embed_data(cells_model, adata[:, [j for j in range(30) if j not in (3, 7)]].copy(), "donor")
 
 
 def test_more_genes_are_allowed_but_count_in_the_totals(cells_model, adata):
     zero = ad.AnnData(sp.csr_matrix((adata.n_obs, 3), dtype=np.float32), adata.obs)
     zero.var_names = ["other1", "other2", "other3"]
     more = ad.concat([zero, adata], axis=1, merge="same")
-    a, b = (embed_anndata(cells_model, d, "donor").X for d in (adata, more))
+    a, b = (embed_data(cells_model, d, "donor").X for d in (adata, more))
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_without_preprocessing_wants_tensors(adata):
     with pytest.raises(GdeError, match=r"no preprocessing.*tensor"):
-        embed_anndata(blank_model(), adata, "donor")
+        embed_data(blank_model(), adata, "donor")
 
 
 # samples
 
 
 def test_samples_have_the_sets_columns_and_the_units_of_the_data(cells_model, adata):
-    z = embed_anndata(cells_model, adata, ["donor", "cell_type"])[:3].copy()
+    z = embed_data(cells_model, adata, ["donor", "cell_type"])[:3].copy()
     out = sample_anndata(cells_model, z, 5, seed=0)
     assert out.shape == (15, 30)
     assert list(out.var_names) == list(adata.var_names)
@@ -223,7 +223,7 @@ def test_samples_without_preprocessing_are_the_features():
 
 
 def test_samples_follow_the_seed(cells_model, adata):
-    z = embed_anndata(cells_model, adata, "donor")
+    z = embed_data(cells_model, adata, "donor")
     a, b, c = (sample_anndata(cells_model, z, 4, seed=s).X for s in (0, 0, 1))
     assert (a == b).all()
     assert not np.allclose(a, c)

@@ -12,7 +12,8 @@ import torch
 
 from gde.errors import GdeError
 from gde.io import write_sums
-from gde.model import GDE, n_parameters
+from gde.model import GDE
+from gde.models.base import n_parameters
 
 DIM = 3
 

@@ -10,10 +10,11 @@ import pytest
 import tiny
 import torch
 
-from gde.embed_sequences import embed_sequences
+from gde.embed import embed_data
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.sample_text import write_texts
+from gde.samples import Written, draw, sample_to_file
 from gde.sealed_gzip import read_about
 
 LENGTH = 12
@@ -40,12 +41,13 @@ def embeddings():
 
 
 def write(model, embeddings, path):
-    return write_texts(model, embeddings, path, n=np.array([2, 3]), seed=5, about={"run": "r-1"})
+    parts = draw(model, embeddings, np.array([2, 3]), 5)
+    write_texts(path, Written(model, embeddings, parts, seed=5, about={"run": "r-1"}))
 
 
 def test_every_text_has_a_line(model, embeddings, tmp_path):
     path = tmp_path / "samples.jsonl.gz"
-    assert write(model, embeddings, path) == 5
+    write(model, embeddings, path)
     lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
     assert [(line["set"], line["i"]) for line in lines] == [("a b", 0), ("a b", 1), ("ü", 0), ("ü", 1), ("ü", 2)]
     assert lines[-1]["labels"] == {"term": "Käse"}
@@ -59,7 +61,7 @@ def test_every_text_has_a_line(model, embeddings, tmp_path):
 
 def test_another_ending_is_refused(model, embeddings, tmp_path):
     with pytest.raises(GdeError, match=r"expected a file name that ends in \.jsonl\.gz"):
-        write(model, embeddings, tmp_path / "samples.fasta.gz")
+        sample_to_file(model, embeddings, tmp_path / "z.h5ad", tmp_path / "samples.fasta.gz", n=2, seed=5)
 
 
 def test_a_users_texts_are_embedded_from_a_table(model, tmp_path):
@@ -67,11 +69,11 @@ def test_a_users_texts_are_embedded_from_a_table(model, tmp_path):
     texts = {"one": ["käse", "a,b"], "two": ["été\nici"]}
     rows = [{"term": term, "text": text} for term, of in texts.items() for text in of]
     pd.DataFrame(rows).to_csv(tmp_path / "texts.csv", index=False)
-    found = embed_sequences(model, tmp_path / "texts.csv", "term")
+    found = embed_data(model, tmp_path / "texts.csv", "term")
     assert found.obs_names.tolist() == ["one", "two"]
     for row, of in zip(found.X, texts.values(), strict=True):
         x = torch.from_numpy(model.alphabet.pad(of, LENGTH))[None]
         np.testing.assert_allclose(row, model.embed(x)[0], rtol=1e-5, atol=1e-5)
     with pytest.raises(GdeError, match=r"found 13 letters, expected at most dataset\.length = 12"):
         pd.DataFrame([{"term": "x", "text": "é" * 6 + "a"}]).to_csv(tmp_path / "long.csv", index=False)
-        embed_sequences(model, tmp_path / "long.csv", "term")
+        embed_data(model, tmp_path / "long.csv", "term")

@@ -16,8 +16,7 @@ from gde.canonical import canonical_digest
 from gde.checkpoint import list_checkpoints
 from gde.cli import main
 from gde.compare import compare_groups
-from gde.embed import embed_store, embed_to_h5ad
-from gde.embed_sequences import embed_sequences
+from gde.embed import embed_data, embed_store, embed_to_h5ad
 from gde.errors import GdeError
 from gde.integrity import check_seal
 from gde.model import GDE
@@ -117,9 +116,9 @@ def test_models_know_their_letters_and_give_tokens(trained, store, tmp_path):
 def test_batches_carry_weights_and_the_shares_they_make(store):
     config = experiment(CASES["mixtures"])
     batch = make_sampler(store, config, only=None, device=tiny.CPU)(0)
-    assert batch["x"].dtype == torch.uint8 and batch["weight"].min() >= 1 and len(batch["weight"].unique()) == 4
+    assert batch.x.dtype == torch.uint8 and batch.weight.min() >= 1 and len(batch.weight.unique()) == 4
     kind = (store.groups["kind"] == "a").to_numpy()[store.select("train")]
-    for x, weight, mix, label in zip(batch["x"], batch["weight"], batch["mix"], batch["label"], strict=True):
+    for x, weight, mix, label in zip(batch.x, batch.weight, batch.mix, batch.label, strict=True):
         share = np.zeros(len(mix))
         for sequence, w in zip(x.numpy(), weight.numpy(), strict=True):
             own = [(store.read(g) == sequence).all(1).any() for g in store.select("train")]
@@ -175,7 +174,7 @@ def test_groups_of_sequences_are_compared(store, model_dir):
     result = compare_groups(model, store, "g6", "g7", permutations=19)
     assert 0 < result["p_value"] <= 1 and result["groups"]["g6"]["samples"] == 32
     other = tiny.store_of([np.zeros((5, LENGTH), np.float32)] * 2, store.path.parent / "vectors")
-    with pytest.raises(GdeError, match=r"found samples of shape \(12,\), vectors, expected \(12,\), sequences \(dna\)"):
+    with pytest.raises(GdeError, match=r"found samples of shape \(12,\), vectors, expected \(12,\), sequences of dna"):
         compare_groups(model, other, "g0", "g1")
 
 
@@ -298,9 +297,9 @@ def test_a_table_is_embedded_with_its_weights(model_dir, store, tmp_path):
     table = tmp_path / "mine.tsv.gz"
     table.write_bytes(gzip.compress("\n".join([*rows, ""]).encode()))
     model = GDE.load(model_dir)
-    z = embed_sequences(model, table, "group", sequence="seq", weight="reads")
+    z = embed_data(model, table, "group", sequence="seq", weight="reads")
     np.testing.assert_allclose(z.X, embed_store(model, store)[0], rtol=1e-4, atol=1e-5)
-    assert embed_sequences(model, table, sequence="seq").n_obs == 1
+    assert embed_data(model, table, sequence="seq").n_obs == 1
 
 
 @pytest.mark.parametrize(
@@ -340,5 +339,6 @@ def test_options_of_sequences_are_not_for_cells(cells_store, cells_h5ad, tmp_pat
     arguments = [str(cells_h5ad), "--groupby", "donor", "--fields", "key=value", "-o", str(tmp_path / "z.h5ad")]
     assert main(["embed", str(tmp_path / "model"), *arguments]) == 2
     assert "--fields: found a model of vectors" in capsys.readouterr().err
-    with pytest.raises(GdeError, match="model: found one of vectors"):
-        embed_sequences(GDE.load(tmp_path / "model"), tmp_path / "mine.fasta")
+    (tmp_path / "mine.fasta").write_text(">a tissue=skin\nACGT\n")
+    with pytest.raises(GdeError, match=r"mine\.fasta: found .*, expected .*\.h5ad"):
+        embed_data(GDE.load(tmp_path / "model"), tmp_path / "mine.fasta")

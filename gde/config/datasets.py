@@ -11,6 +11,8 @@ from gde.config.protein_data import Virus
 from gde.config.sequence_data import DnaMultinomial, Gpra, Methylation, MpraBarcodes, MpraBins, Sequences, SyntheticDna
 from gde.config.single_cells import Donors, LineageTracing, PerturbSeq
 from gde.config.split import Split
+from gde.sets.types import sample_type
+from gde.sets.types.base import SampleType
 
 FAMILIES = ("normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm")
 # Kinds whose samples are sequences of letters.
@@ -275,16 +277,12 @@ Dataset = Annotated[
 ]
 
 
-def alphabet_of(dataset: Mapping[str, Any]) -> str | None:
-    """The alphabet of a data set's sequences, from its resolved settings; None where samples are vectors."""
-    if dataset["kind"] not in SEQUENCES:
-        return None
-    return dataset.get("alphabet") or ALPHABET_OF.get(dataset["kind"], "dna")
-
-
-def samples_file(dataset: Mapping[str, Any]) -> str:
-    """The file of generated samples of a data set, from its resolved settings."""
-    return {None: "samples.h5ad", "text": "samples.jsonl.gz"}.get(alphabet_of(dataset), "samples.fasta.gz")
+def sample_type_of(dataset: Mapping[str, Any]) -> SampleType:
+    """What the samples of a data set are, from its resolved settings; of what shape, only the data tell."""
+    kind = dataset["kind"]
+    if kind not in SEQUENCES:
+        return sample_type("vectors")
+    return sample_type(dataset.get("alphabet") or ALPHABET_OF.get(kind, "dna"))
 
 
 def check_columns(section: H5ad | Table) -> None:

@@ -1,18 +1,21 @@
 """An experiment file, and config/config.yaml."""
 
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from gde import encoders, generators
 from gde.config.base import Count, Positive, Section, Whole, refuse
-from gde.config.datasets import FAMILIES, SEQUENCES, Dataset, alphabet_of
+from gde.config.datasets import FAMILIES, SEQUENCES, Dataset, sample_type_of
 from gde.config.encoders import Encoder, ResNet
 from gde.config.evaluation import EVALUATION_OF, METRICS, OF_SEQUENCES, Evaluation
 from gde.config.generators import Flow, Generator
 from gde.config.grids import Grid
+from gde.config.models import Gde, Model
 from gde.config.objectives import Objective, Reconstruction
 from gde.config.training import Training
+from gde.sets.types.base import SampleType
 
 Preset = Literal["smoke", "laptop", "paper"]
 
@@ -74,6 +77,7 @@ class Experiment(Section):
 
     description: str = Field("", description="one line for lists, the report and the model card")
     dataset: Dataset = Field(description="where samples and groups come from")
+    model: Model = Field(Gde(kind="gde"), description="what is trained; its parts are the sections that follow")
     encoder: Encoder = Field(ResNet(kind="resnet"), description="set -> embedding")
     generator: Generator = Field(Flow(kind="flow"), description="embedding -> new samples")
     latent_dim: Count = Field(32, description="length of an embedding")
@@ -98,14 +102,14 @@ class Experiment(Section):
         if sequences and self.objective.kind == "perturbation":
             expected = "another objective for sequences"
             refuse("objective.kind", "perturbation", expected, "it predicts means, and sequences have none")
-        alphabet = alphabet_of(dict(self.dataset))
-        if wrong := wrong_kind(self.encoder.kind, self.generator.kind, alphabet):
+        samples = sample_type_of(dict(self.dataset))
+        if wrong := wrong_kind(self.encoder.kind, self.generator.kind, samples):
             section, kind, expected = wrong
-            where = f"dataset {self.dataset.kind}, whose samples are {samples_of(alphabet)}"
+            where = f"dataset {self.dataset.kind}, whose samples are {samples.described}"
             refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
         weights = getattr(self.generator, "weights", None)
-        if weights is not None and (known := generators.PUBLISHED_FOR[self.generator.kind]) != alphabet:
-            expected = f"null: published {self.generator.kind} is for letters of {known}, and these are {alphabet}"
+        if weights is not None and (known := generators.PUBLISHED_FOR[self.generator.kind]) not in samples.names:
+            expected = f"null: published {self.generator.kind} is for letters of {known}, and these are {samples.name}"
             refuse("generator.weights", weights, expected, "train it from scratch, or choose another generator")
         if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
             expected = "'perturbation' with the evaluation of that name"
@@ -140,21 +144,19 @@ def evaluation_of(dataset: str) -> str:
     return EVALUATION_OF.get(dataset, "sequences" if dataset in SEQUENCES else "samples")
 
 
-def wrong_kind(encoder: str, generator: str, alphabet: str | None) -> tuple[str, str, str] | None:
-    """The section that is not for such samples (sequences of an alphabet, or vectors), its kind, and the kinds that
-    are."""
+def wrong_kind(encoder: str, generator: str, samples: SampleType) -> tuple[str, str, str] | None:
+    """The section that is not for such samples, its kind, and the kinds that are."""
     for section, kind, package in (("encoder", encoder, encoders), ("generator", generator, generators)):
-        only = encoders.ALPHABET_OF if section == "encoder" else {}
-        of_samples = [k for k in package.REGISTRY if (alphabet is not None) == (k in package.TOKEN_KINDS)]
-        fitting = [k for k in of_samples if only.get(k, alphabet) == alphabet]
+        fitting = [k for k in package.REGISTRY if taken_by(package, k) in samples.names]
         if kind not in fitting:
             return section, kind, f"one of {', '.join(fitting)}"
     return None
 
 
-def samples_of(alphabet: str | None) -> str:
-    """What samples are, in words."""
-    return "vectors" if alphabet is None else f"sequences of {alphabet}"
+def taken_by(package: ModuleType, kind: str) -> str:
+    """The name of the samples (`SampleType.names`) that a kind of encoder or generator takes."""
+    special = getattr(package, "ALPHABET_OF", {})
+    return special.get(kind) or ("tokens" if kind in package.TOKEN_KINDS else "vectors")
 
 
 class Config(Section):

@@ -26,6 +26,7 @@ EXPERIMENTS = Path("config/experiments")
 RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", "lm_cache", *Config.model_fields)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}")  # a directory's, with room for the endings of files being written
 TRAINING = ("name", "seed", "dataset", "encoder", "generator", "latent_dim", "objective", "mixer", "training")
+MODEL = "model"  # its kind, of what was resolved since there are several
 BESIDE = "beside_weights"  # digests of the files of published models, where a run is of any (`gde.weights_used`)
 SMOKE = {
     "dataset": {"test_sets": 12, "validation_sets": 8, "test_size": 200},
@@ -130,7 +131,7 @@ def resolve_all(
 
 def training_slice(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved experiment that the trained weights depend on."""
-    return {key: resolved[key] for key in TRAINING} | {k: resolved[k] for k in (BESIDE,) if k in resolved}
+    return {key: resolved[key] for key in TRAINING} | {k: resolved[k] for k in (MODEL, BESIDE) if k in resolved}
 
 
 def run_id(resolved: Mapping[str, Any], store_digest: str, code_digest: str) -> str:
@@ -240,7 +241,7 @@ def with_kinds(tree: Tree) -> Tree:
     if kind in SEQUENCES:
         data = started(data, start_of(kind))
     encoder, generator = ("dna_conv", "hyenadna") if kind in SEQUENCES else ("resnet", "flow")
-    defaults = {"encoder": encoder, "generator": generator, "objective": "reconstruction"}
+    defaults = {"model": "gde", "encoder": encoder, "generator": generator, "objective": "reconstruction"}
     defaults["evaluation"] = evaluation_of(kind)
     if isinstance(data.get("mixer"), dict):
         defaults["mixer"] = "dirichlet_k"

@@ -9,12 +9,14 @@ from pydantic import ValidationError
 from gde.config.base import LARGEST_SEED, Count, Section
 from gde.config.encoders import Encoder
 from gde.config.errors import explain, show
-from gde.config.experiment import Experiment, evaluation_of, samples_of, wrong_kind
+from gde.config.experiment import Experiment, evaluation_of, wrong_kind
 from gde.config.generators import Generator
 from gde.config.load import Mark, Tree
+from gde.config.models import Gde, Model
 from gde.config.resolve import TRAINING
 from gde.errors import bad
 from gde.sets.alphabet import ALPHABETS
+from gde.sets.types import sample_type
 
 HEADS = ("classifier", "ordered_next", "mean_predictor", "perturbation")
 
@@ -29,6 +31,7 @@ class Tokens(Section):
 class Architecture(Section):
     """The settings that the shapes of a model's weights follow from."""
 
+    model: Model = Gde(kind="gde")
     encoder: Encoder
     generator: Generator
     latent_dim: Count
@@ -42,10 +45,10 @@ def check_architecture(config: Any, where: Path) -> None:
     _check_mapping(config, where, remedy)
     part = {key: config[key] for key in Architecture.model_fields if key in config}
     kinds = _check(Architecture, part, where)
-    alphabet = None if kinds.tokens is None else kinds.tokens.alphabet
-    if wrong := wrong_kind(kinds.encoder.kind, kinds.generator.kind, alphabet):
+    samples = sample_type("vectors" if kinds.tokens is None else kinds.tokens.alphabet)
+    if wrong := wrong_kind(kinds.encoder.kind, kinds.generator.kind, samples):
         section, kind, expected = wrong
-        found = f"{kind!r} in a model of {samples_of(alphabet)}"
+        found = f"{kind!r} in a model of {samples.described}"
         raise bad(f"{where}: {section}.kind", found, expected, remedy)
     heads = config.get("heads", {})
     if not isinstance(heads, dict) or not all(k in HEADS and isinstance(v, dict) for k, v in heads.items()):

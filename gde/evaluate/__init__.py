@@ -47,7 +47,7 @@ def run(
     from gde.evaluate.shared.context import Context
     from gde.evaluate.shared.metrics import check, published
     from gde.evaluate.shared.tables import write_tables
-    from gde.model import GDE
+    from gde.models.base import Model
     from gde.provenance import provenance
     from gde.sets.store import SetStore
 
@@ -56,7 +56,7 @@ def run(
     if kind not in REGISTRY:
         raise bad("evaluation.kind", repr(kind), f"one of {', '.join(REGISTRY)}", "choose one of them")
     store = SetStore.open(store_path)
-    model = GDE.load(model_dir, device=device)
+    model = Model.load(model_dir, device=device)
     trained = read_json(model_dir / "config.json")
     module, function = REGISTRY[kind].split(":")
     with torch.no_grad(), model.encoder.unchanging():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.embed import as_samples, default_rows, encode_sets
+from gde.embed import default_rows, encode_sets
 from gde.errors import bad
 from gde.evaluate.epidemic_frame import Frame
 from gde.evaluate.shared.kmers import kmer_profile
@@ -118,7 +118,7 @@ def language_model(model: Any) -> Callable[[np.ndarray], np.ndarray] | None:
 
     def described(tokens: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            x = model.encoder.prepare(as_samples(model, tokens)[None].to(model.device))
+            x = model.encoder.prepare(model.sample_type.tensor(tokens)[None].to(model.device))
         return x[0].double().mean(0).cpu().numpy()
 
     return described

@@ -22,7 +22,12 @@ def resolve_kind(registry: Mapping[str, str], kind: str) -> Any:
     """The object named by ``registry[kind]``. Raises ValueError naming the known kinds."""
     if kind not in registry:
         raise ValueError(f"kind: found {kind!r}, expected one of {', '.join(registry)}")
-    module, name = registry[kind].split(":")
+    return named(registry[kind])
+
+
+def named(place: str) -> Any:
+    """The object at "module:name"."""
+    module, name = place.split(":")
     return getattr(import_module(module), name)
 
 

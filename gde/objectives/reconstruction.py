@@ -9,10 +9,11 @@ from gde.sets.random import ShardRandom
 
 if TYPE_CHECKING:
     from gde.model import GDE
+    from gde.sets.batch import Batch
 
 
 def reconstruction(
-    model: "GDE", batch: dict, rng: ShardRandom, *, isometry: float = 0.0, context: int = 0
+    model: "GDE", batch: "Batch", rng: ShardRandom, *, isometry: float = 0.0, context: int = 0
 ) -> dict[str, Tensor]:
     """loss(S, E(S)), mean over the real samples, plus `isometry` times the isometry term.
 
@@ -21,5 +22,5 @@ def reconstruction(
     of a copy of them with all their accidents.
     returns scalars: loss (what is minimised) and, with isometry, its two parts.
     """
-    _, terms = reconstruct(model, model.standardise(batch["x"]), batch, rng, isometry=isometry, context=context)
+    _, terms = reconstruct(model, model.standardise(batch.x), batch, rng, isometry=isometry, context=context)
     return total(terms, isometry=isometry)

@@ -10,17 +10,18 @@ from gde.sets.random import ShardRandom
 
 if TYPE_CHECKING:
     from gde.model import GDE
+    from gde.sets.batch import Batch
 
 
 def reconstruct(
-    model: "GDE", x: Tensor, batch: dict, rng: ShardRandom, *, isometry: float, context: int = 0
+    model: "GDE", x: Tensor, batch: "Batch", rng: ShardRandom, *, isometry: float, context: int = 0
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Embeddings (b, l) of the sets x (b, n, d), standardised, and the terms that every objective starts from.
 
     terms : generator, its loss on each set given the set's embedding; isometry, where its weight is above 0.
     With `context` the set is cut in two (`halves`) and the generator learns the half that the encoder does not see.
     """
-    shown = learned = (x, batch["mask"], batch["weight"])
+    shown = learned = (x, batch.mask, batch.weight)
     if context:
         shown, learned = halves(*shown, rng, context=context)
     z = model.encoder(shown[0], mask=shown[1], weight=shown[2])
@@ -41,7 +42,7 @@ def total(terms: dict[str, Tensor], **weights: float) -> dict[str, Tensor]:
     return {"loss": loss} | (terms if len(terms) > 1 else {})
 
 
-def set_average(per_set: Tensor, batch: dict, valid: Tensor | None = None) -> Tensor:
+def set_average(per_set: Tensor, batch: "Batch", valid: Tensor | None = None) -> Tensor:
     """Mean of per_set (b,) over sets, each weighted by its number of real samples; sets not valid (b,) bool count as 0.
 
     These weights are those by which several processes average their losses, so that the mean is the same with any
@@ -49,7 +50,7 @@ def set_average(per_set: Tensor, batch: dict, valid: Tensor | None = None) -> Te
     """
     if valid is not None:
         per_set = torch.where(valid, per_set, 0.0)
-    if batch["mask"] is None:
+    if batch.mask is None:
         return per_set.mean()
-    real = batch["mask"].sum(1).to(per_set)
+    real = batch.mask.sum(1).to(per_set)
     return (per_set * real).sum() / real.sum()

@@ -60,12 +60,18 @@ def check_groups(path: Path, groups: pd.DataFrame) -> None:
         raise bad(path, "a group twice in one split", "each group once per split", REMEDY)
 
 
-def check_fields(path: Path, fields: Mapping[str, np.ndarray], rows: int, *, tokens: bool) -> None:
-    """GdeError unless every field of the store at `path` has a value for each row; weights are numbers above 0."""
-    if tokens and OFFSETS not in fields:
-        raise bad(path / f"{OFFSETS}.npy", "no such file", "where each sequence starts", REMEDY)
+def check_fields(
+    path: Path, fields: Mapping[str, np.ndarray], rows: int, lengths: Mapping[str, int | None]
+) -> None:
+    """GdeError unless every field of the store at `path` has a value for each row; weights are numbers above 0.
+
+    lengths : of the fields that must be there and are as long as that; None = any length.
+    """
+    for name in lengths:
+        if name not in fields:
+            raise bad(path / f"{name}.npy", "no such file", "a file of every such set store", REMEDY)
     for name, values in fields.items():
-        expected = None if tokens and name == "x" else rows + 1 if tokens and name == OFFSETS else rows
+        expected = lengths.get(name, rows)
         if not values.shape or (expected is not None and values.shape[0] != expected):
             found = f"{values.shape[0] if values.shape else 'no'} rows"
             raise bad(path / f"{name}.npy", found, f"{expected or 'some'} as in groups.parquet", REMEDY)

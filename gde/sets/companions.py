@@ -1,6 +1,7 @@
 """What an objective needs beside a group's set: its label, the set that follows it, its control."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
+from gde.sets.batch import Companion
 from gde.sets.columns import column, joint, listed, numbers
 from gde.sets.store import SetStore
 from gde.sets.vectors import Vectors, load_vectors
@@ -77,13 +79,12 @@ class Successors:
         self.heads = {"ordered_next": head}
 
     def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
-        """next {x (b, n, d), mask, weight, valid (b,): there is one}; condition (b,) int64 where there are some."""
-        out, valid = self.matches.draw(sampler, group, rngs)
+        """next, the set that follows; condition (b,) int64 where there are some, of what trains."""
+        following = self.matches.draw(sampler, group, rngs)
         if self.conditions is None:
-            return {"next": out | {"valid": torch.from_numpy(valid)}}
-        code = self.conditions.code[group]
-        valid &= code >= 0
-        return {"next": out | {"valid": torch.from_numpy(valid)}, "condition": torch.from_numpy(code.clip(0))}
+            return {"next": following}
+        following, code = self.conditions.known(group, following)
+        return {"next": following, "condition": code}
 
 
 class Controls:
@@ -129,11 +130,9 @@ class Controls:
         self.heads = {"mean_predictor": {}, "perturbation": head}
 
     def __call__(self, sampler: Any, group: np.ndarray, mix: None, rngs: list) -> dict[str, Any]:
-        """control {x (b, n, d), mask, weight, valid (b,) bool: there is one, its condition trains}; condition (b,)."""
-        out, valid = self.matches.draw(sampler, group, rngs)
-        code = self.conditions.code[group]
-        valid &= code >= 0
-        return {"control": out | {"valid": torch.from_numpy(valid)}, "condition": torch.from_numpy(code.clip(0))}
+        """control, valid where there is one and the group's condition trains; condition (b,) int64."""
+        control, code = self.conditions.known(group, self.matches.draw(sampler, group, rngs))
+        return {"control": control, "condition": code}
 
 
 REGISTRY = {"classification": Labels, "ordered": Successors, "perturbation": Controls}
@@ -164,9 +163,8 @@ class Matches:
         """Groups (G,) bool of a split that have a match."""
         return (self.count > 0) & (self.split == split)
 
-    def draw(self, sampler: Any, group: np.ndarray, rngs: list) -> tuple[dict[str, Any], np.ndarray]:
-        """Sets {x, mask, weight} of one match of each `group` (b,), of the group itself where it has none, and
-        whether it has one.
+    def draw(self, sampler: Any, group: np.ndarray, rngs: list) -> Companion:
+        """A set of one match of each `group` (b,), of the group itself where it has none; valid: whether it has one.
 
         rngs : one generator per shard, each for its equal part of the sets.
         """
@@ -178,7 +176,7 @@ class Matches:
             rows.append(self.store.rows(match[:, None], component, rng))
         row = np.concatenate(rows)
         x, mask = self.store.gather(row)
-        return {"x": x, "mask": mask, "weight": self.store.weights(row)}, self.count[group] > 0
+        return Companion(x, mask, self.store.weights(row), valid=torch.from_numpy(self.count[group] > 0))
 
 
 class Codes:
@@ -191,6 +189,11 @@ class Codes:
         self.values = sorted(names[known].dropna().unique()) if values is None else values
         index = {value: i for i, value in enumerate(self.values)}
         self.code = np.array([index.get(name, -1) for name in names], np.int64)
+
+    def known(self, group: np.ndarray, companion: Companion) -> tuple[Companion, torch.Tensor]:
+        """The companions of groups (b,), valid only where these have a number, and the numbers (b,) int64, else 0."""
+        code = torch.from_numpy(self.code[group])
+        return replace(companion, valid=companion.valid & (code >= 0)), code.clamp_min(0)
 
 
 def described(store: SetStore, trained: list[str], *, shuffled: bool) -> Vectors:

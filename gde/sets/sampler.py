@@ -1,12 +1,14 @@
 """Batches of sets for training: from a set store or from a family, each a function of (seed, step, shard) alone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from gde.errors import bad
+from gde.sets.batch import Batch
 from gde.sets.mixer import DirichletMixer, NeighbourMixer
 from gde.sets.random import ShardRandom
 from gde.sets.store import SetStore
@@ -59,14 +61,8 @@ class SetSampler:
             found = f"{len(self.groups)} groups of {min_size} or more samples in split {split!r}"
             raise bad(store.path, found, f"{self._pick.k} or more", "change the split, min_size or mixer.k")
 
-    def __call__(self, step: int) -> dict[str, Any]:
-        """The batch of a step.
-
-        x (b, n, *sample_shape) float32, of sequences uint8; mask (b, n) bool, None when every sample is real; weight
-        (b, n) float32, None where the store has none; group (b,) int64, row in `store.groups`, -1 for mixtures; mix
-        None or (b, G) float32, the weights realised: each group's share of the set's real samples, by their weights;
-        pair_w2 None: no distance is known in closed form; then what `companions` add.
-        """
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step, with what `companions` add; no distance between its sets is known in closed form."""
         picks, rows = [], []
         for rng in ShardRandom(self.seed, step, stream=self.split, shards=self.shards, only=self.only).numpy():
             pick, component = self._pick(len(self.groups), self._b, self.set_size, rng)
@@ -80,18 +76,12 @@ class SetSampler:
             mix = self._realised(pick, row, None if weight is None else weight.numpy())
         else:
             group = self.groups[pick[:, 0]]
-        batch = {
-            "x": x,
-            "mask": mask,
-            "weight": weight,
-            "group": torch.from_numpy(group),
-            "mix": None if mix is None else torch.from_numpy(mix),
-            "pair_w2": None,
-        }
+        share = None if mix is None else torch.from_numpy(mix)
+        batch = Batch(x, mask, weight, group=torch.from_numpy(group), mix=share)
         if self.companions is not None:  # with random numbers of their own: the sets are those of every objective
             rng = ShardRandom(self.seed, step, stream=f"{self.split}/companions", shards=self.shards, only=self.only)
-            batch |= self.companions(self, group, mix, rng.numpy())
-        return on_device(batch, self.device)
+            batch = replace(batch, **self.companions(self, group, mix, rng.numpy()))
+        return batch.to(self.device)
 
     def _realised(self, pick: np.ndarray, row: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """Share of each group in each set's real samples (b, G), float32; pick (b, k), row and weight (b, n)."""
@@ -105,15 +95,6 @@ class SetSampler:
         mix = np.zeros((len(pick), len(self.groups)), np.float32)
         np.put_along_axis(mix, pick, share, 1)
         return mix
-
-
-def on_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The batch with its tensors, also those of companions, moved."""
-
-    def moved(value: Any) -> Any:
-        return value.to(device) if isinstance(value, torch.Tensor) else value
-
-    return {k: on_device(v, device) if isinstance(v, dict) else moved(v) for k, v in batch.items()}
 
 
 class FamilySampler:
@@ -134,19 +115,10 @@ class FamilySampler:
         self.shards, self.only, self.device = shards, only, torch.device(device)
         self._b = _per_shard(n_sets, set_size, shards) * (shards if only is None else len(only))
 
-    def __call__(self, step: int) -> dict[str, Any]:
-        """The batch of a step: x (b, n, d) float32, mask None, weight None, group (b,) -1, mix None,
-        params, the true parameters of the b distributions, and pair_w2, the family's distance between them."""
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step: every sample real, with the true parameters and the family's distance between them."""
         rng = ShardRandom(self.seed, step, stream="family", shards=self.shards, only=self.only, device=self.device)
         params = self.family.draw(self._b, rng)
         x = self.family.sample(params, self.set_size, rng)
         group = torch.full((self._b,), -1, device=self.device)
-        return {
-            "x": x,
-            "mask": None,
-            "weight": None,
-            "group": group,
-            "mix": None,
-            "params": params,
-            "pair_w2": self.family.pair_w2,
-        }
+        return Batch(x, group=group, params=params, pair_w2=self.family.pair_w2)

@@ -9,6 +9,7 @@ import torch
 
 from gde.errors import bad
 from gde.sets import families
+from gde.sets.batch import Batch
 from gde.sets.mixer import DirichletMixer, NeighbourMixer
 from gde.sets.random import ShardRandom
 from gde.sets.sampler import FamilySampler, SetSampler
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gde.features import FeaturePipeline
 
 VALIDATION_SETS = 128
-VALIDATION_LETTERS = 1 << 18  # of sequences, which fill memory sooner
+VALIDATION_POSITIONS = 1 << 18  # of samples that networks make many vectors of, which fill memory sooner
 FIT_SAMPLES = 16_384
 
 
@@ -80,14 +81,10 @@ def make_companions(store: SetStore, config: dict[str, Any], split: str) -> Any 
 
 def model_sections(store: SetStore, config: dict[str, Any]) -> dict[str, Any]:
     """What of a model's configuration only the data tell: `heads`, what it predicts besides samples, with its sizes
-    (absent for plain reconstruction), and `tokens`, the alphabet and length of sequences (absent for others)."""
-    sections = {}
+    (absent for plain reconstruction), and what the sample type says of itself."""
     companions = make_companions(store, config, "train")
-    if companions is not None:
-        sections["heads"] = companions.heads
-    if store.alphabet is not None:
-        sections["tokens"] = {"alphabet": store.alphabet.name, "length": store.meta["dim"]}
-    return sections
+    heads = {} if companions is None else {"heads": companions.heads}
+    return heads | store.sample_type.section
 
 
 def describe_conditions(model: Any, store: SetStore, config: dict[str, Any]) -> None:
@@ -97,8 +94,8 @@ def describe_conditions(model: Any, store: SetStore, config: dict[str, Any]) -> 
         model.heads["perturbation"].conditions.describe(torch.from_numpy(vectors.table))
 
 
-def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.device) -> dict[str, Any]:
-    """About 128 sets of validation groups (of sequences fewer), the same at every call, made as training sets are.
+def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.device) -> Batch:
+    """About 128 sets of validation groups (of large samples fewer), the same at every call, made as training sets are.
 
     A mixer mixes as many validation groups as there are, if fewer than in training: cells that a split by sample
     leaves for validation are few, and sets of two or three would measure nothing that training aims at.
@@ -106,24 +103,24 @@ def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.d
     groups, cfg = store.select(split="validation"), config["training"]
     if (family := make_family(store)) is None:
         mixer, n_sets = make_mixer(config, at_most=len(groups)), VALIDATION_SETS
-        if store.alphabet is not None:  # as many as memory has room for, and for a training batch it has
-            fitting = VALIDATION_LETTERS // (cfg["set_size"] * store.meta["dim"])
+        positions = store.sample_type.positions
+        if positions > 1:  # as many as memory has room for, and for a training batch it has
+            fitting = VALIDATION_POSITIONS // (cfg["set_size"] * positions)
             n_sets = min(n_sets, max(cfg["n_sets"], fitting))
         common = {"set_size": cfg["set_size"], "seed": config["seed"], "device": device, "shards": 1, "mixer": mixer}
         common["companions"] = make_companions(store, config, "validation")
         return SetSampler(store, split="validation", n_sets=n_sets, **common)(0)
     groups = np.tile(groups, max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
     batch = store.draw(groups, cfg["set_size"], ShardRandom(config["seed"], 0, stream="validation").numpy()[0])
-    truth = {name: value[groups].to(device) for name, value in store.truth.items()}
-    x = batch["x"].to(device)
-    return {"x": x, "mask": None, "weight": None, "group": groups, "params": truth, "pair_w2": family.pair_w2}
+    truth = {name: value[groups] for name, value in store.truth.items()}
+    return Batch(batch.x, group=batch.group, params=truth, pair_w2=family.pair_w2).to(device)
 
 
 def training_samples(store: SetStore, config: dict[str, Any], *, device: torch.device) -> torch.Tensor:
     """Training samples (n, d), at least FIT_SAMPLES with repetitions: those of the first steps. For `Encoder.fit`."""
     sampler, cfg = make_sampler(store, config, only=None, device=device), config["training"]
     batches = map(sampler, range(-(-FIT_SAMPLES // (cfg["n_sets"] * cfg["set_size"]))))
-    return torch.cat([b["x"].flatten(0, 1) if b["mask"] is None else b["x"][b["mask"]] for b in batches])
+    return torch.cat([batch.samples() for batch in batches])
 
 
 def load_features(store: SetStore) -> "FeaturePipeline | None":

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from gde.errors import bad
 from gde.io import SUMS, read_json, read_sums, verify_sums
-from gde.sets.alphabet import ALPHABETS, Alphabet
-from gde.sets.check import check_fields, check_groups, check_meta, check_samples, check_tokens
-from gde.sets.layout import FORMAT, OFFSETS, WEIGHT, store_digest
+from gde.sets.alphabet import Alphabet
+from gde.sets.batch import Batch
+from gde.sets.check import check_fields, check_groups, check_meta
+from gde.sets.layout import FORMAT, WEIGHT, store_digest
 from gde.sets.permute import spread
-from gde.sets.ragged import padded
+from gde.sets.types import type_of_store
 
 CHUNK = 1 << 16  # samples that are read together
 _AGAIN = "the set store is damaged: make it again with the prepare rule"
@@ -34,7 +35,7 @@ class SetStore:
     fields : field name -> memory map (rows, ...); the numeric vectors are `x` (rows, *sample_shape). Of sequences `x`
         is (letters,) uint8 and `offsets` (rows + 1,) int64; as samples they are tokens (..., length) uint8, zeros
         behind the end.
-    alphabet : of sequences, else None
+    sample_type : what a sample is (`gde.sets.types`)
     digest : the identity of its content (`gde.sets.layout.store_digest`)
     """
 
@@ -42,7 +43,8 @@ class SetStore:
         self.path, self.groups, self.meta, self.fields, self.digest = path, groups, meta, fields, digest
         self.starts = groups["start"].to_numpy(np.int64)
         self.sizes = groups["stop"].to_numpy(np.int64) - self.starts
-        self.alphabet: Alphabet | None = ALPHABETS[meta["alphabet"]] if "alphabet" in meta else None
+        self.sample_type = type_of_store(meta)
+        self._arrays = {name: np.asarray(field) for name, field in fields.items()}  # views: no map's own slow indexing
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> "SetStore":
@@ -71,11 +73,9 @@ class SetStore:
                 fields[file.stem] = np.lib.format.open_memmap(file, mode="r")  # no archive, no object
             except (OSError, ValueError, EOFError) as e:
                 raise bad(file, f"unreadable ({e})", "a whole .npy file", _AGAIN) from e
-        check_fields(path, fields, int(groups["stop"].max()), tokens="alphabet" in meta)
-        if "alphabet" in meta:
-            check_tokens(path, fields["x"], fields[OFFSETS], meta)
-        else:
-            check_samples(path / "x.npy", fields["x"], meta)
+        kind, rows = type_of_store(meta), int(groups["stop"].max())
+        check_fields(path, fields, rows, kind.lengths(rows))
+        kind.check_fields(path, fields, meta)
         return cls(path, groups, meta, fields, store_digest(path))
 
     def __len__(self) -> int:
@@ -92,13 +92,18 @@ class SetStore:
         return int(self.starts[-1] + self.sizes[-1])
 
     @property
+    def alphabet(self) -> Alphabet | None:
+        """Of sequences, else None."""
+        return self.sample_type.alphabet
+
+    @property
     def weighted(self) -> bool:
         """Whether each sample says how many it stands for."""
         return WEIGHT in self.fields
 
     def field(self, name: str) -> np.memmap:
         """A further number of each sample (rows,), read-only. GdeError when the store has none of that name."""
-        others = [f for f in self.fields if f not in ("x", OFFSETS)]
+        others = [f for f in self.fields if f not in self.sample_type.FIELDS]
         if name not in others:
             near = difflib.get_close_matches(name, others, 1)
             hint = f"did you mean {near[0]!r}?" if near else "this kind of data set has none"
@@ -158,10 +163,7 @@ class SetStore:
         """Samples of group `g` (n_g, *sample_shape), or a part of them: a view of the map, sequences a padded copy."""
         start, stop, _ = part.indices(self.sizes[g])
         rows = slice(self.starts[g] + start, self.starts[g] + max(start, stop))
-        if self.alphabet is None:
-            return self.x[rows]
-        offsets = self.fields[OFFSETS]
-        return padded(self.x, offsets[rows], offsets[rows.start + 1 : rows.stop + 1], self.meta["dim"])
+        return self.sample_type.read(self.fields, rows)
 
     def chunks(self, groups: np.ndarray | None = None, rows: int = CHUNK) -> Iterator[np.ndarray]:
         """All samples of groups (default: of all), at most `rows` of one group at a time."""
@@ -204,12 +206,7 @@ class SetStore:
         flat = rows.ravel()
         padding = np.flatnonzero(flat < 0)
         real = np.maximum(flat, 0)
-        if self.alphabet is None:
-            # numpy's take, not torch's index_select: copying rows is bound by memory, and waking threads costs more.
-            x = np.asarray(self.x).take(real, axis=0).astype(np.float32, copy=False)
-        else:
-            offsets = np.asarray(self.fields[OFFSETS])
-            x = padded(self.x, offsets.take(real), offsets.take(real + 1), self.meta["dim"])
+        x = self.sample_type.take(self._arrays, real)
         x[padding] = 0
         mask = torch.from_numpy(rows >= 0) if len(padding) else None
         return torch.from_numpy(x.reshape(*rows.shape, *x.shape[1:])), mask
@@ -222,14 +219,13 @@ class SetStore:
         weight[rows < 0] = 0
         return torch.from_numpy(weight)
 
-    def draw(self, groups: np.ndarray, n: int, rng: np.random.Generator) -> dict[str, Tensor | None]:
+    def draw(self, groups: np.ndarray, n: int, rng: np.random.Generator) -> Batch:
         """One set of n samples without replacement from each of `groups` (b,) int64.
 
-        returns x (b, n, *sample_shape) as `gather`, mask (b, n) bool (False where the group is too small), weight
-        (b, n) or None, group (b,).
+        The mask is there also when every sample is real.
         """
         groups = np.asarray(groups, np.int64)
         rows = self.rows(groups[:, None], np.zeros((len(groups), n), np.int64), rng)
         x, mask = self.gather(rows)
         mask = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
-        return {"x": x, "mask": mask, "weight": self.weights(rows), "group": torch.from_numpy(groups.copy())}
+        return Batch(x, mask, self.weights(rows), group=torch.from_numpy(groups.copy()))

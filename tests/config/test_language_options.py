@@ -4,7 +4,7 @@ import pytest
 from helpers import project, write
 
 from gde.config import resolve
-from gde.config.datasets import alphabet_of, samples_file
+from gde.config.datasets import sample_type_of
 from gde.errors import GdeError
 
 MOTIFS = "dataset: {kind: protein_motifs}\n"
@@ -81,11 +81,11 @@ def test_a_language_model_is_for_its_own_letters(tmp_path, dataset, encoder):
 
 
 def test_where_samples_go_follows_from_the_letters():
-    kinds = {"mvn": None, "gpra": "dna", "virus": "protein", "pfam": "protein", "pubmed": "text"}
-    assert {kind: alphabet_of({"kind": kind}) for kind in kinds} == kinds
-    assert alphabet_of({"kind": "sequences", "alphabet": "protein"}) == "protein"
-    files = {"mvn": "samples.h5ad", "virus": "samples.fasta.gz", "pubmed": "samples.jsonl.gz"}
-    assert {kind: samples_file({"kind": kind}) for kind in files} == files
+    kinds = {"mvn": "vectors", "gpra": "dna", "virus": "protein", "pfam": "protein", "pubmed": "text"}
+    assert {kind: sample_type_of({"kind": kind}).name for kind in kinds} == kinds
+    assert sample_type_of({"kind": "sequences", "alphabet": "protein"}).name == "protein"
+    endings = {"mvn": ".h5ad", "virus": ".fasta.gz", "pubmed": ".jsonl.gz"}
+    assert {kind: sample_type_of({"kind": kind}).SUFFIX for kind in endings} == endings
 
 
 def test_no_experiment_is_called_as_the_cache_of_vectors(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-import gde.model
+import gde.models.base
 from gde import evaluate
 from gde.errors import GdeError
 from gde.evaluate.geometry import pearson, spearman
@@ -89,7 +89,7 @@ def model_dir(tmp_path, monkeypatch):
     )
     (path / "log.jsonl").write_text('{"step": 1, "loss": 2.0, "lr": 0.1}\n{"step": 2, "validation": 1.0}\n')
     write_sums(path)
-    monkeypatch.setattr(gde.model.GDE, "load", lambda path, device="cpu": MomentModel(2))
+    monkeypatch.setattr(gde.models.base.Model, "load", lambda path, device="cpu": MomentModel(2))
     return path
 
 

@@ -16,7 +16,7 @@ from fuzz import INVALID, VALID, Case, Tally
 
 from gde.anndata_io import write_anndata
 from gde.cli import main
-from gde.embed import embed_anndata
+from gde.embed import embed_data
 from gde.errors import GdeError
 from gde.features import FeaturePipeline
 from gde.io import write_sums
@@ -67,7 +67,7 @@ def here(tmp_path, cells_store, cells_h5ad, no_fsync):
     """A directory with a model, its embeddings, a store and the place of another one."""
     config = tiny.cells_experiment(cells_h5ad) | {"run": "cells-00000000"}
     tiny.model_for(cells_store, config).save(tmp_path / "model")
-    write_anndata(embed_anndata(GDE.load(tmp_path / "model"), cells_h5ad, "donor"), tmp_path / "z.h5ad")
+    write_anndata(embed_data(GDE.load(tmp_path / "model"), cells_h5ad, "donor"), tmp_path / "z.h5ad")
     shutil.copytree(cells_store.path, tmp_path / "store")
     (tmp_path / "sets").mkdir()
     return tmp_path

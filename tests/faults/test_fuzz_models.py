@@ -14,7 +14,7 @@ from mutations import edited, edited_tensors
 from safetensors.torch import load_file
 
 from gde.anndata_io import read_anndata, write_anndata
-from gde.embed import embed_anndata
+from gde.embed import embed_data
 from gde.io import write_sums
 from gde.model import GDE
 from gde.samples import sample_anndata
@@ -93,7 +93,7 @@ def published(here, cells_store, cells_h5ad):
     config = tiny.cells_experiment(cells_h5ad) | {"run": "cells-00000000"}
     model = tiny.model_for(cells_store, config)
     model.save(here / "good")
-    write_anndata(embed_anndata(GDE.load(here / "good"), cells_h5ad, "donor"), here / "z.h5ad")
+    write_anndata(embed_data(GDE.load(here / "good"), cells_h5ad, "donor"), here / "z.h5ad")
     return here / "good"
 
 
@@ -101,7 +101,7 @@ def test_models(here, published, cells_h5ad, record_property):
     path, tally, rng = here / "model", Tally(), random.Random(f"{SEED} models")
 
     def embedded():
-        return embed_anndata(GDE.load(path), cells_h5ad, "donor").X.tobytes()
+        return embed_data(GDE.load(path), cells_h5ad, "donor").X.tobytes()
 
     def fresh():
         shutil.rmtree(path, ignore_errors=True)

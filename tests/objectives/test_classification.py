@@ -1,6 +1,7 @@
 """Labels are read off embeddings of groups that training never saw."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_the_term_is_the_cross_entropy_with_the_realised_shares(untrained):
     out = classification(model, batch, ShardRandom(0, 0), weight=2.0)
     assert float(out["classification"].detach()) == pytest.approx(math.log(3), rel=1e-5)
     torch.testing.assert_close(out["loss"], out["generator"] + 2 * out["classification"])
-    batch["label"] = torch.tensor([[0.5, 0.5, 0.0]]).expand(16, 3)
+    batch = replace(batch, label=torch.tensor([[0.5, 0.5, 0.0]]).expand(16, 3))
     with torch.no_grad():
         model.heads["classifier"].linear.bias.copy_(torch.tensor([0.0, 0.0, -30.0]))
     out = classification(model, batch, ShardRandom(0, 0))
@@ -65,8 +66,8 @@ def test_the_term_is_the_cross_entropy_with_the_realised_shares(untrained):
 def test_what_has_no_label_counts_as_nothing(untrained):
     model, batch = untrained
     whole = classification(model, batch, ShardRandom(0, 0))["classification"]
-    half = batch | {"label": torch.cat([batch["label"][:8], torch.zeros(8, 3)])}
-    other = batch | {"label": torch.cat([torch.zeros(8, 3), batch["label"][8:]])}
+    half = replace(batch, label=torch.cat([batch.label[:8], torch.zeros(8, 3)]))
+    other = replace(batch, label=torch.cat([torch.zeros(8, 3), batch.label[8:]]))
     parts = [classification(model, b, ShardRandom(0, 0))["classification"] for b in (half, other)]
     torch.testing.assert_close(sum(parts), whole)
 
@@ -89,7 +90,7 @@ def test_the_head_is_saved_with_its_classes(untrained, tmp_path):
     model.save(tmp_path / "model")
     loaded = GDE.load(tmp_path / "model")
     assert loaded.heads["classifier"].classes == ["across", "along", "round"]
-    z = model.embed(batch["x"])
+    z = model.embed(batch.x)
     assert torch.equal(loaded.predict_labels(z), model.predict_labels(z))
     with pytest.raises(GdeError, match=r"found a model with classifier, expected one with the head 'ordered_next'"):
         loaded.predict_next(z)

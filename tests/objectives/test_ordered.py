@@ -1,5 +1,7 @@
 """The next group's embedding is foretold, and not by making all embeddings alike."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny
@@ -47,9 +49,9 @@ def untrained(store):
 
 def test_the_term_is_the_error_of_the_step(untrained):
     model, batch = untrained
-    batch["next"]["valid"][:] = True
+    batch.next.valid[:] = True
     with torch.no_grad():
-        z, following = model.embed(batch["x"]), model.embed(batch["next"]["x"])
+        z, following = model.embed(batch.x), model.embed(batch.next.x)
     out = ordered(model, batch, ShardRandom(0, 0), weight=3.0)
     torch.testing.assert_close(out["ordered"], (model.predict_next(z) - following).square().mean())
     torch.testing.assert_close(out["loss"], out["generator"] + 3 * out["ordered"])
@@ -58,11 +60,11 @@ def test_the_term_is_the_error_of_the_step(untrained):
 def test_groups_that_nothing_follows_count_as_nothing(untrained):
     """Neither their error nor what stands in for the set that is missing."""
     model, batch = untrained
-    valid = batch["next"]["valid"]
+    valid = batch.next.valid
     assert 0 < valid.sum() < 16
     term = ordered(model, batch, ShardRandom(0, 0))["ordered"]
-    garbage = torch.where(valid[:, None, None], batch["next"]["x"], 1e6)
-    changed = batch | {"next": batch["next"] | {"x": garbage}}
+    garbage = torch.where(valid[:, None, None], batch.next.x, 1e6)
+    changed = replace(batch, next=replace(batch.next, x=garbage))
     torch.testing.assert_close(ordered(model, changed, ShardRandom(0, 0))["ordered"], term)
 
 

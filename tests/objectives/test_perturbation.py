@@ -62,16 +62,16 @@ def untrained(world):
 def test_the_terms_are_the_errors_of_mean_and_shift(untrained, world):
     model, batch = untrained
     out = perturbation(model, batch, ShardRandom(0, 0), mean_weight=3.0, shift_weight=2.0)
-    z, z_control = model.embed(batch["x"]), model.embed(batch["control"]["x"])
-    names = world[0].groups["gene"].iloc[batch["group"]]
-    valid = batch["control"]["valid"]
+    z, z_control = model.embed(batch.x), model.embed(batch.control.x)
+    names = world[0].groups["gene"].iloc[batch.group]
+    valid = batch.control.valid
     assert torch.equal(valid, torch.tensor((names != "none").to_numpy()))
     assert 0 < valid.sum() < 16
-    gap = (model.predict_mean(z) - batch["x"].mean(1)) / model.x_scale
+    gap = (model.predict_mean(z) - batch.x.mean(1)) / model.x_scale
     torch.testing.assert_close(out["mean"], gap.square().mean())
     moved = model.predict_perturbed(z_control, ["G1" if n == "none" else n for n in names])
     predicted = model.predict_mean(moved) - model.predict_mean(z_control)
-    gap = (predicted - (batch["x"].mean(1) - batch["control"]["x"].mean(1))) / model.x_scale
+    gap = (predicted - (batch.x.mean(1) - batch.control.x.mean(1))) / model.x_scale
     expected = torch.where(valid, gap.square().mean(1), 0.0).mean()
     torch.testing.assert_close(out["shift"], expected, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(out["loss"], out["generator"] + 3 * out["mean"] + 2 * out["shift"])

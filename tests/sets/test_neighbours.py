@@ -13,10 +13,10 @@ def drawn(store, mixer, *, steps=12, **options):
     sampler = SetSampler(store, n_sets=32, seed=0, mixer=mixer, **({"set_size": 12} | options))
     for step in range(steps):
         batch = sampler(step)
-        assert batch["mix"] is None
-        for i, group in enumerate(batch["group"].tolist()):
-            real = slice(None) if batch["mask"] is None else batch["mask"][i]
-            x = batch["x"][i][real]
+        assert batch.mix is None
+        for i, group in enumerate(batch.group.tolist()):
+            real = slice(None) if batch.mask is None else batch.mask[i]
+            x = batch.x[i][real]
             assert len(x[:, 1].unique()) == len(x)
             yield group, np.bincount(x[:, 0].long(), minlength=len(store))
 
@@ -57,9 +57,9 @@ def test_groups_of_one_place_take_turns(make_store):
 def test_samples_lie_in_random_order(quantiles):
     """Cut in two, both halves of a set are of all its groups: objectives that predict one from the other rely on it."""
     sampler = SetSampler(quantiles, n_sets=64, set_size=30, seed=0, mixer=NeighbourMixer("quantile", ["condition"]))
-    x = sampler(0)["x"][..., 0]
+    x = sampler(0).x[..., 0]
     for half in (x[:, ::2], x[:, 1::2], x[:, :10], x[:, 20:]):
-        share = (half == sampler(0)["group"][:, None]).float().mean()
+        share = (half == sampler(0).group[:, None]).float().mean()
         assert 0.3 < share < 0.45  # a third inside the order, a half at its four ends of ten
 
 
@@ -72,7 +72,7 @@ def test_small_groups_give_what_they_have(make_store):
 def test_sets_follow_from_seed_step_and_shard(quantiles):
     def batch(only=None):
         mixer = NeighbourMixer("quantile", ["condition"])
-        return SetSampler(quantiles, n_sets=32, set_size=9, seed=5, mixer=mixer, shards=4, only=only)(3)["x"]
+        return SetSampler(quantiles, n_sets=32, set_size=9, seed=5, mixer=mixer, shards=4, only=only)(3).x
 
     whole = batch()
     assert (whole == batch()).all()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from gde.errors import GdeError
+from gde.sets.batch import Batch
 from gde.sets.families import build
 from gde.sets.mixer import DirichletMixer
 from gde.sets.sampler import FamilySampler, SetSampler
@@ -20,6 +21,8 @@ PROPERTY = settings(max_examples=20, deadline=None, suppress_health_check=[Healt
 
 
 def same(a, b):
+    if isinstance(a, Batch):
+        a, b = vars(a), vars(b)
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
     return a == b if a is None or callable(a) else torch.equal(a, b)
@@ -27,6 +30,8 @@ def same(a, b):
 
 def join(parts):
     first = parts[0]
+    if isinstance(first, Batch):
+        return Batch(**join([vars(p) for p in parts]))
     if isinstance(first, dict):
         return {k: join([p[k] for p in parts]) for k in first}
     return first if first is None or callable(first) else torch.cat(parts)
@@ -43,25 +48,25 @@ def test_a_batch_is_a_function_of_seed_step_and_shard(make_store, kind):
         return SetSampler(store, n_sets=16, set_size=9, seed=seed, mixer=mixer, only=only)
 
     whole = make()(11)
-    assert len(whole["x"]) == 16
+    assert len(whole.x) == 16
     sampler = make()
     sampler(0)
     assert same(sampler(11), whole)  # whatever was drawn before
     for parts in ([[0], [1], [2], [3]], [[0, 1], [2, 3]]):
         assert same(join([make(only=only)(11) for only in parts]), whole)
-    assert not torch.equal(make()(12)["x"], whole["x"])
-    assert not torch.equal(make(seed=4)(11)["x"], whole["x"])
+    assert not torch.equal(make()(12).x, whole.x)
+    assert not torch.equal(make(seed=4)(11).x, whole.x)
 
 
 def test_splits_are_kept_apart(make_store):
     store = make_store([20, 30, 40], splits=["train", "test", "validation"])
     for g, split in enumerate(["train", "test", "validation"]):
         batch = SetSampler(store, split=split, n_sets=8, set_size=5, seed=0)(0)
-        assert (batch["group"] == g).all()
-        assert (batch["x"][..., 0] == g).all()
-        assert batch["mask"] is None
-        assert batch["weight"] is None
-        assert batch["mix"] is None
+        assert (batch.group == g).all()
+        assert (batch.x[..., 0] == g).all()
+        assert batch.mask is None
+        assert batch.weight is None
+        assert batch.mix is None
 
 
 @given(
@@ -75,11 +80,11 @@ def test_realised_weights_are_the_shares_of_the_real_samples(make_store, sizes, 
     store = make_store(sizes)
     sampler = SetSampler(store, n_sets=8, set_size=n, seed=seed, mixer=DirichletMixer(k))
     batch = sampler(0)
-    mask = torch.ones(8, n, dtype=torch.bool) if batch["mask"] is None else batch["mask"]
-    assert torch.allclose(batch["mix"].sum(1), torch.ones(8), atol=1e-5)
-    assert ((batch["mix"] > 0).sum(1) <= k).all()
-    assert (batch["group"] == -1).all()
-    for x, real, mix in zip(batch["x"], mask, batch["mix"], strict=True):
+    mask = torch.ones(8, n, dtype=torch.bool) if batch.mask is None else batch.mask
+    assert torch.allclose(batch.mix.sum(1), torch.ones(8), atol=1e-5)
+    assert ((batch.mix > 0).sum(1) <= k).all()
+    assert (batch.group == -1).all()
+    for x, real, mix in zip(batch.x, mask, batch.mix, strict=True):
         counts = torch.bincount(x[real][:, 0].long(), minlength=len(sizes))
         assert torch.allclose(mix, counts / real.sum())
         assert (counts <= torch.tensor(sizes)).all()
@@ -95,7 +100,7 @@ def test_the_columns_of_mix_are_the_groups_of_the_split(make_store):
     sampler = SetSampler(store, n_sets=4, set_size=6, seed=0, mixer=DirichletMixer(2))
     assert sampler.groups.tolist() == [1, 3]
     batch = sampler(0)
-    for x, mix in zip(batch["x"], batch["mix"], strict=True):
+    for x, mix in zip(batch.x, batch.mix, strict=True):
         assert float(mix[0]) == pytest.approx(float((x[:, 0] == 1).float().mean()))
 
 
@@ -105,7 +110,7 @@ def test_every_row_of_every_group_is_drawn_equally_often(make_store):
     sampler = SetSampler(store, n_sets=256, set_size=10, seed=0)
     count = np.zeros(100)
     for step in range(40):
-        np.add.at(count, sampler(step)["x"][..., 1].long().ravel().numpy(), 1)
+        np.add.at(count, sampler(step).x[..., 1].long().ravel().numpy(), 1)
     assert count.min() > 0
     for mine in np.split(count, np.cumsum(sizes)[:-1]):
         assert chisquare(mine).pvalue > 1e-3
@@ -115,10 +120,10 @@ def test_every_row_of_every_group_is_drawn_equally_often(make_store):
 def test_small_groups_are_left_out_or_masked(make_store):
     store = make_store([2, 5, 50])
     batch = SetSampler(store, n_sets=64, set_size=8, seed=0)(0)
-    expected = torch.tensor([2, 5, 8])[batch["group"]]
-    assert torch.equal(batch["mask"].sum(1), expected)
+    expected = torch.tensor([2, 5, 8])[batch.group]
+    assert torch.equal(batch.mask.sum(1), expected)
     batch = SetSampler(store, n_sets=64, set_size=8, seed=0, min_size=5)(0)
-    assert set(batch["group"].tolist()) == {1, 2}
+    assert set(batch.group.tolist()) == {1, 2}
 
 
 @pytest.mark.parametrize(
@@ -139,11 +144,11 @@ def test_impossible_samplers_are_refused(make_store, change, message):
 
 def test_family_batches_carry_the_truth_they_were_drawn_from():
     batch = FamilySampler(build("mvn", dim=3, df=9), n_sets=8, set_size=50_000, seed=0)(2)
-    mean, _ = build("mvn", dim=3, df=9).moments(batch["params"])
-    assert torch.allclose(batch["x"].mean(1), mean, atol=0.05)
-    assert (batch["group"] == -1).all()
-    assert batch["mask"] is None
-    assert batch["mix"] is None
+    mean, _ = build("mvn", dim=3, df=9).moments(batch.params)
+    assert torch.allclose(batch.x.mean(1), mean, atol=0.05)
+    assert (batch.group == -1).all()
+    assert batch.mask is None
+    assert batch.mix is None
 
 
 def test_anonymous_memory_does_not_grow_with_the_store(tmp_path):

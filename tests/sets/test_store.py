@@ -128,10 +128,10 @@ def test_draw_never_repeats_a_row_and_masks_what_is_missing(make_store, sizes, n
     store = make_store(sizes)
     groups = np.array(picks) % len(sizes)
     batch = store.draw(groups, n, np.random.default_rng(seed))
-    assert batch["x"].shape == (len(groups), n, 3)
-    assert batch["x"].dtype == torch.float32
-    assert batch["group"].tolist() == groups.tolist()
-    for x, mask, g in zip(batch["x"], batch["mask"], groups, strict=True):
+    assert batch.x.shape == (len(groups), n, 3)
+    assert batch.x.dtype == torch.float32
+    assert batch.group.tolist() == groups.tolist()
+    for x, mask, g in zip(batch.x, batch.mask, groups, strict=True):
         assert int(mask.sum()) == min(n, sizes[g])
         assert (x[mask][:, 0] == g).all()
         assert len(x[mask][:, 1].unique()) == int(mask.sum())
@@ -142,7 +142,7 @@ def test_draw_never_repeats_a_row_and_masks_what_is_missing(make_store, sizes, n
 def test_draw_is_a_function_of_the_generator(make_store):
     store = make_store([30, 400])
     groups = np.array([0, 1, 1])
-    a, b, c = (store.draw(groups, 20, np.random.default_rng(s))["x"] for s in (0, 0, 1))
+    a, b, c = (store.draw(groups, 20, np.random.default_rng(s)).x for s in (0, 0, 1))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
 
@@ -155,8 +155,8 @@ def test_half_precision_and_integers_are_read_as_float32(tmp_path):
         store = SetStore.open(tmp_path / dtype)
         assert store.x.dtype == dtype
         batch = store.draw(np.array([1]), 4, np.random.default_rng(0))
-        assert batch["x"].dtype == torch.float32
-        assert torch.equal(batch["x"], torch.full((1, 4, 2, 2), 7.0))
+        assert batch.x.dtype == torch.float32
+        assert torch.equal(batch.x, torch.full((1, 4, 2, 2), 7.0))
 
 
 BROKEN_INPUT = [

@@ -159,9 +159,9 @@ def test_windows_at_the_very_end_are_padded():
 def test_sets_are_drawn_without_repetition_as_tokens(tmp_path):
     store = store_of(numbered(90), np.repeat([0, 1], [80, 10]), tmp_path / "s", weight=np.arange(90) + 1.0)
     batch = store.draw(np.array([0, 1, 0]), 20, np.random.default_rng(0))
-    assert batch["x"].dtype == torch.uint8
-    assert batch["mask"].sum(1).tolist() == [20, 10, 20]
-    for x, mask, weight in zip(batch["x"], batch["mask"], batch["weight"], strict=True):
+    assert batch.x.dtype == torch.uint8
+    assert batch.mask.sum(1).tolist() == [20, 10, 20]
+    for x, mask, weight in zip(batch.x, batch.mask, batch.weight, strict=True):
         number = numbers(x[mask].numpy())
         assert len(set(number)) == len(number)
         assert np.array_equal(weight[mask].numpy(), number + 1)

@@ -184,7 +184,7 @@ def test_a_store_keeps_its_vectors_and_objectives_say_what_is_missing(world, tmp
         model.heads["perturbation"].conditions.given, torch.from_numpy(load_vectors(store).table)
     )
     batch = make_sampler(store, config, only=None, device=tiny.CPU)(0)
-    assert batch["condition"].max() < 24
+    assert batch.condition.max() < 24
     plain, _ = worlds.lines_and_genes(tmp_path / "plain")
     with pytest.raises(GdeError, match=r"objective\.conditions: found a data set without vectors"):
         make_sampler(plain, config, only=None, device=tiny.CPU)

@@ -10,6 +10,7 @@ import torch
 
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.errors import GdeError
+from gde.model import GDE
 from gde.objectives.reconstruction import reconstruction
 from gde.sets.source import validation_batch
 from gde.train import build_models, train, validate
@@ -28,9 +29,9 @@ def test_training_beats_the_untrained_model(family_store, tmp_path):
     config = tiny.experiment(changes)
     _, average = build_models(config, family_store, tiny.CPU)
     batch = validation_batch(family_store, config, device=tiny.CPU)
-    before = validate(average, reconstruction, {"isometry": 0.0}, batch, config, tiny.CPU)
+    before = validate(average, batch, config, tiny.CPU)
     model, _ = train(config, family_store, tmp_path, device=tiny.CPU)
-    after = validate(model, reconstruction, {"isometry": 0.0}, batch, config, tiny.CPU)
+    after = validate(model, batch, config, tiny.CPU)
     assert after < before - 0.5  # nats and squared velocities per feature, both of order one
     losses = list(lines(tmp_path, "loss").values())
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.5
@@ -100,10 +101,9 @@ def test_log_holds_losses_rate_norm_and_speed(family_store, tmp_path):
 
 def poison(monkeypatch, at, value, where="loss"):
     """Make the loss, or only its gradient, not finite at a step."""
-    import gde.train
 
-    def poisoned(model, batch, rng, **options):
-        out = reconstruction(model, batch, rng, **options)
+    def poisoned(model, batch, rng):
+        out = reconstruction(model, batch, rng)
         step = poisoned.calls
         poisoned.calls += 1
         if step == at and where == "loss":
@@ -113,7 +113,7 @@ def poison(monkeypatch, at, value, where="loss"):
         return out
 
     poisoned.calls = 0
-    monkeypatch.setattr(gde.train, "resolve_kind", lambda *_: poisoned)
+    monkeypatch.setattr(GDE, "loss", poisoned)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -176,7 +176,7 @@ def test_validation_depends_on_the_weights_alone(cells_store, cells_h5ad):
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (a stray use of the global generator would show)
         batch = validation_batch(cells_store, config, device=tiny.CPU)
-        losses.add(validate(model, reconstruction, {"isometry": 0.0}, batch, config, tiny.CPU))
+        losses.add(validate(model, batch, config, tiny.CPU))
     assert len(losses) == 1
 
 

@@ -4,7 +4,7 @@ import re
 from gde import digest
 from gde.attempts import memory
 from gde.config import resolve_all, resolve_grids, settings, training_slice
-from gde.config.datasets import alphabet_of, samples_file
+from gde.config.datasets import sample_type_of
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
@@ -32,7 +32,7 @@ NAMES = list(EXPERIMENTS)
 CELLS = {path: cell for grid in GRIDS.values() for path, cell in grid.cells.items()}
 STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store in grid.stores.items()}
 EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
-ALPHABETS = {name: alphabet_of(resolved["dataset"]) for name, resolved in EXPERIMENTS.items()}
+SAMPLES = {name: f"samples{sample_type_of(resolved['dataset']).SUFFIX}" for name, resolved in EXPERIMENTS.items()}
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
 # Of a training: its processes and nodes, the processes that a node has at most, and those that a task of Slurm starts.
 GPUS, NODES = SETTINGS["gpus"], SETTINGS["nodes"]
@@ -45,6 +45,11 @@ SPREAD = {"nodes": NODES, "tasks": GPUS, "tasks_per_gpu": 0, "mpi": "srun"} if N
 def any_of(names):
     """Wildcard constraint: one of these names; with no names, nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def before(files):
+    """Wildcard constraint: one of these names, where its own file stands behind it."""
+    return "|".join(f"{re.escape(name)}(?=/{re.escape(file)}$)" for name, file in files.items()) or "(?!)"
 
 
 def resolved_of(wildcards):
@@ -161,9 +166,8 @@ def outputs(experiment):
     """Everything an experiment delivers."""
     folder = f"results/{experiment}"
     figures = figures_of(EXPERIMENTS[experiment])
-    samples = samples_file(EXPERIMENTS[experiment]["dataset"])
     return [
-        *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", samples, "MODEL_CARD.md")),
+        *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", SAMPLES[experiment], "MODEL_CARD.md")),
         *(f"{folder}/figures/{figure}.svg" for figure in figures),
     ]
 

@@ -61,13 +61,14 @@ rule sample:
         embeddings=rules.embed.output[0],
         weights=published,
     output:
-        "results/{experiment}/samples.h5ad",
+        "results/{experiment}/samples{suffix}",
     log:
-        "results/logs/sample/{experiment}.log",
+        "results/logs/sample/{experiment}{suffix}.log",
     benchmark:
-        "results/benchmarks/sample/{experiment}.tsv"
+        "results/benchmarks/sample/{experiment}{suffix}.tsv"
     wildcard_constraints:
-        experiment=any_of(name for name, letters in ALPHABETS.items() if letters is None),
+        experiment=before(SAMPLES),
+        suffix=r"\.[a-z0-9.]+",
     conda:
         "../../envs/gde.yaml"
     threads: torch_threads
@@ -82,25 +83,3 @@ rule sample:
         "{wildcards.experiment}: generating samples of the held-out groups"
     script:
         "../scripts/sample.py"
-
-
-use rule sample as sample_sequences with:
-    output:
-        "results/{experiment}/samples.fasta.gz",
-    wildcard_constraints:
-        experiment=any_of(name for name, letters in ALPHABETS.items() if letters not in (None, "text")),
-    resources:
-        gpu=GPU,
-        mem_mb=memory("sample_sequences", 2000),
-        runtime=lambda wildcards, attempt: 60 * attempt,
-
-
-use rule sample as sample_texts with:
-    output:
-        "results/{experiment}/samples.jsonl.gz",
-    wildcard_constraints:
-        experiment=any_of(name for name, letters in ALPHABETS.items() if letters == "text"),
-    resources:
-        gpu=GPU,
-        mem_mb=memory("sample_texts", 2000),
-        runtime=lambda wildcards, attempt: 60 * attempt,

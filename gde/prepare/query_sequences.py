@@ -1,4 +1,4 @@
-"""Embeddings of the groups of a user's file of sequences."""
+"""Raw data that are to be embedded by a trained model: files of sequences and texts."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gde.anndata_io import to_anndata
-from gde.embed import embed_store, origin
 from gde.errors import bad
-from gde.io import sha256_file
-from gde.model import GDE
 from gde.prepare.groups import RESERVED, as_text, name_groups
 from gde.prepare.header_fields import KEY_VALUE
 from gde.prepare.sequence_files import TABLE, SequenceFile, ending_of
@@ -22,45 +18,29 @@ from gde.sets.store import SetStore
 from gde.sets.token_writer import TokenStoreWriter
 
 if TYPE_CHECKING:
-    import anndata
+    from gde.models.base import Model
 
 # How a file of sequences is read, as in the configuration's `sequences`.
 DEFAULTS = {
     "fields": KEY_VALUE,
-    "sequence": "sequence",
     "weight": None,
     "too_long": "refuse",
     "other_letters": "refuse",
 }
 
 
-def embed_sequences(
-    model: GDE, data: str | Path, groupby: str | list[str] | None = None, **options: Any
-) -> "anndata.AnnData":
-    """Embed the groups of a FASTA, FASTQ, CSV or TSV file, as `gde.embed.embed_anndata` those of an .h5ad.
-
-    Options and errors as `sequence_store`.
-    """
-    with sequence_store(model, data, groupby, **options) as store:
-        order = store.groups["group"].argsort().to_numpy()
-        z, se = embed_store(model, store, order)
-        about = {"run": model.config.get("run", ""), "provenance": origin(model, {"data": sha256_file(data)})}
-        return to_anndata(z, se, store.groups.iloc[order].drop(columns="split"), about)
-
-
 @contextmanager
 def sequence_store(
-    model: GDE, data: str | Path, groupby: str | list[str] | None = None, **options: Any
+    model: "Model", data: str | Path, groupby: str | list[str] | None = None, **options: Any
 ) -> Iterator[SetStore]:
-    """The groups of a file of sequences as a set store that lasts as long as the block; read once, in constant memory.
+    """The groups of a FASTA, FASTQ, CSV or TSV file, as `gde.embed.open_data`; read once, in constant memory.
 
-    groupby : columns of a table or fields of headers; None makes all sequences one set.   options : those of DEFAULTS,
-    see `sequences` in config/README.md; by default what the model was trained with, headers' fields else `key=value`.
-    All groups are of split test. GdeError for a model of vectors, columns that are not there, letters and lengths that
-    the model does not know, and what makes a file unreadable.
+    groupby : columns of a table or fields of headers; None makes all sequences one set.   options : `sequence` and
+    those of DEFAULTS, see `sequences` in config/README.md; by default what the model was trained with, headers' fields
+    else `key=value`.
+    GdeError for columns that are not there, letters and lengths that the model does not know, and what makes a file
+    unreadable.
     """
-    if model.alphabet is None:
-        raise bad("model", "one of vectors", "one of sequences", "give an .h5ad, or a model trained on sequences")
     path, columns = Path(data), [groupby] if isinstance(groupby, str) else list(groupby or [])
     if taken := [c for c in columns if c in RESERVED and columns != ["group"]]:
         raise bad("groupby", f"the column name {taken[0]!r}", f"none of {', '.join(RESERVED)}", "rename the column")
@@ -89,11 +69,11 @@ def sequence_store(
         yield SetStore.open(Path(scratch) / "sets", verify=False)  # written a moment ago, by this process
 
 
-def settings(model: GDE, path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Every option of DEFAULTS: the given ones, else those of the model's own file of sequences."""
+def settings(model: "Model", path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`sequence` and the options of DEFAULTS: the given ones, else those of the model's own file of sequences."""
     trained = model.config.get("dataset", {})
     own = trained if trained.get("kind") == "sequences" else {}
-    defaults = DEFAULTS | ({"sequence": "text"} if model.alphabet.name == "text" else {})
+    defaults = DEFAULTS | {"sequence": model.sample_type.COLUMN}
     chosen = {key: own.get(key) or defaults[key] for key in defaults}
     chosen |= {key: value for key, value in options.items() if value is not None}
     if ending_of(path) in TABLE and options.get("fields") is None:
