@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gde.config.sequence_data import DnaMultinomial
+from gde.config.datasets.patterns import DnaMultinomial
 from gde.distances.exact import solve_ot
 from gde.evaluate.likelihood import Scored, another, letter_likelihood
 from gde.evaluate.markov import Markov
