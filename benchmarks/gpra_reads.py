@@ -18,7 +18,7 @@ def write(folder: Path, promoters: int, letters: int) -> Path:
 
 
 def settings(raw: Path) -> dict:
-    from gde.config.sequence_data import Gpra
+    from gde.config.datasets.promoters import Gpra
 
     given = {"files": {"one": str(raw)}, "length": LENGTH, "quantiles": QUANTILES}
     return Gpra.model_validate({"kind": "gpra", **given}).model_dump()

@@ -22,13 +22,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gde import encoders, generators
-from gde.config.errors import kind_of, submodels
-from gde.config.experiment import Experiment
+from gde.config.encoders import ENCODERS
+from gde.config.experiment import Experiment, fitting
+from gde.config.generators import GENERATORS
+from gde.config.kinds import kind_of
+from gde.config.messages import submodels
 from gde.evaluate.reconstruction import errors
 from gde.evaluate.sets import load_sets
-from gde.nets.registry import resolve_kind
-from gde.prepare import REGISTRY as PREPARE
+from gde.prepare import prepare_of
 from gde.sets.families import build as build_family
 from gde.sets.store import SetStore
 from gde.train import train
@@ -72,7 +73,7 @@ def experiment(family: str, encoder: str, generator: str, options: argparse.Name
 def make_store(family: str, options: argparse.Namespace, directory: Path) -> SetStore:
     """Held-out sets of one family, the same for every kind."""
     config, path = experiment(family, "mean", "flow", options), directory / f"{family}-sets"
-    resolve_kind(PREPARE, config["dataset"]["kind"])(config["dataset"], path, name=family, seed=options.seed)
+    prepare_of(config["dataset"]["kind"])(config["dataset"], path, name=family, seed=options.seed)
     return SetStore.open(path)
 
 
@@ -120,8 +121,8 @@ def compare(family: str, kinds: list[tuple[str, str]], options: argparse.Namespa
 
 
 def main() -> None:
-    modules = {"encoder": encoders, "generator": generators}
-    registered = [(role, k) for role, of in modules.items() for k in of.REGISTRY if k not in of.TOKEN_KINDS]
+    modules = {"encoder": ENCODERS, "generator": GENERATORS}
+    registered = [(role, k) for role, kinds in modules.items() for k in fitting(kinds, "vectors")]
     names = [kind for _, kind in registered]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="60 steps, few points: does it run? Most kinds fail")

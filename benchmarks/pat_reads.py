@@ -33,7 +33,7 @@ def write(folder: Path, reads: int, letters: int) -> Path:
 
 
 def settings(raw: Path) -> dict:
-    from gde.config.sequence_data import Methylation
+    from gde.config.datasets.methylation import Methylation
 
     given = {"files": [str(raw)], "genome": str(raw.parent / "genome.fa"), "split": {"by": "sample"}}
     return Methylation.model_validate({"kind": "methylation", **given}).model_dump()

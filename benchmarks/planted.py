@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 
 from gde.evaluate.shared.context import Context
-from gde.nets.registry import resolve_kind
-from gde.prepare import REGISTRY as PREPARE
+from gde.prepare import prepare_of
 from gde.sets.store import SetStore
 from gde.train import train
 
@@ -21,7 +20,7 @@ Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]
 
 def prepared(config: dict[str, Any], root: Path) -> SetStore:
     """The set store of a resolved experiment, under `root`."""
-    prepare = resolve_kind(PREPARE, config["dataset"]["kind"])
+    prepare = prepare_of(config["dataset"]["kind"])
     prepare(config["dataset"], root / "sets", name=config["name"], seed=config["seed"])
     return SetStore.open(root / "sets")
 

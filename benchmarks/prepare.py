@@ -54,7 +54,7 @@ def ours(kind: str, raw: Path, out: Path) -> None:
     """The store, as the workflow's rule writes it."""
     if kind in UNITS:
         return import_module(f"{kind}_reads").ours(raw, out)
-    from gde.config.single_cells import LineageTracing, PerturbSeq
+    from gde.config.datasets.cells import LineageTracing, PerturbSeq
 
     if kind == "mtx":
         from gde.prepare.lineage_tracing import prepare

@@ -54,12 +54,11 @@ def finished(results: Path, config: dict[str, Any]) -> dict[str, Any] | None:
 def make(config: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Prepare, train and evaluate; the content of metrics.json."""
     from gde.evaluate import run
-    from gde.nets.registry import resolve_kind
-    from gde.prepare import REGISTRY
+    from gde.prepare import prepare_of
     from gde.runs import train_run
 
     sets, model, metrics = directory / "sets", directory / config["name"] / "model", directory / "metrics.json"
-    resolve_kind(REGISTRY, config["dataset"]["kind"])(config["dataset"], sets, name=config["name"], seed=config["seed"])
+    prepare_of(config["dataset"]["kind"])(config["dataset"], sets, name=config["name"], seed=config["seed"])
     train_run(config, sets, directory / "runs", model, accelerator="cpu")
     run(model, sets, config, metrics, directory / "tables")
     return read_json(metrics)

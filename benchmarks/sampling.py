@@ -23,8 +23,7 @@ from gde.config import resolve
 from gde.evaluate.reconstruction import errors
 from gde.evaluate.sets import load_sets
 from gde.model import GDE
-from gde.nets.registry import resolve_kind
-from gde.prepare import REGISTRY as PREPARE
+from gde.prepare import prepare_of
 from gde.sets.families import build as build_family
 from gde.sets.store import SetStore
 from gde.train import train
@@ -86,7 +85,7 @@ def compare(name: str, options: argparse.Namespace, directory: Path) -> tuple[pd
     resolved = {g: settings(EXPERIMENTS[name], g, options) for g in GENERATORS}
     store_dir = directory / name
     dataset = resolved["flow"]["dataset"]
-    resolve_kind(PREPARE, dataset["kind"])(dataset, store_dir, name=name, seed=0)
+    prepare_of(dataset["kind"])(dataset, store_dir, name=name, seed=0)
     store = SetStore.open(store_dir)
     family = build_family(store.meta["family"]["kind"], **store.meta["family"]["params"])
     trained, rows, by_set = {}, [], {}

@@ -28,7 +28,7 @@ def write(folder: Path, proteins: int, letters: int) -> Path:
 
 
 def settings(raw: Path) -> dict:
-    from gde.config.protein_data import Virus
+    from gde.config.datasets.epidemic import Virus
 
     return Virus.model_validate({"kind": "virus", "source": "gisaid", "sequences": str(raw)}).model_dump()
 

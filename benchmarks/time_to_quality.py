@@ -30,8 +30,7 @@ import torch
 from gde.config import resolve
 from gde.evaluate import run as evaluate
 from gde.io import read_json
-from gde.nets.registry import resolve_kind
-from gde.prepare import REGISTRY as PREPARE
+from gde.prepare import prepare_of
 from gde.runs import train_run
 from gde.sets.store import SetStore
 from gde.train import train
@@ -130,7 +129,7 @@ def race(task: str, contender: str, seed: int, rate: float, options: argparse.Na
     config["training"]["optimizer"] = optimizer | {"lr": rate * optimizer["lr"]}
     with tempfile.TemporaryDirectory() as name:
         directory, sets = Path(name), Path(name) / "sets"
-        resolve_kind(PREPARE, config["dataset"]["kind"])(config["dataset"], sets, name=task, seed=0)
+        prepare_of(config["dataset"]["kind"])(config["dataset"], sets, name=task, seed=0)
         least = 0.1 if options.quick else MEASURED_SECONDS
         per_step = seconds_per_step(config, SetStore.open(sets), directory, least)
         t = config["training"]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from gde.canonical import canonical_digest
 from gde.config import run_id, training_slice
+from gde.config.inputs import input_files
 from gde.io import SUMS, read_json, read_sums, sha256_file
-from gde.prepare.inputs import input_files
 from gde.sealed_gzip import read_about as read_comment
 from gde.sets.layout import PROVENANCE, store_digest
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gde import preflight
 from gde.config import find_all, run_id
-from gde.config.errors import unknown
+from gde.config.messages import unknown
 from gde.costs import disk, free, most_hours, time_limits
 from gde.digest import code_digest, training_modules
 from gde.errors import GdeError

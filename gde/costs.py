@@ -8,15 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gde.config.datasets import FAMILIES, sample_type_of
+from gde.config.datasets import kind_of_data, sample_type_of
+from gde.config.datasets.base import Simulated
+from gde.config.inputs import input_files
 from gde.io import canonical_json, read_json
-from gde.prepare.inputs import input_files
 
 FLOAT = 4  # bytes
-SCALARS = ("normal", "poisson")  # families of one feature
 MOST_SAMPLES = 500  # that the workflow generates of a set
-BUNDLED = {"digits": (1797, 64), "pbmc68k": (700, 765)}  # rows, features before PCA
-H5AD = ("h5ad", "donors")  # kinds of one such file
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.M | re.S)
 RUNTIME = re.compile(r"^ +runtime=(?:lambda wildcards, attempt: )?(\d+)( \* attempt)?,", re.M)
 GPU = re.compile(r"^ +gpu=(?!0,)", re.M)
@@ -31,6 +29,7 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
     """
     rows, features = shape(resolved, store)
     data = resolved["dataset"]
+    kind = kind_of_data(data)
     if rows is not None and features is not None:
         values = rows * features * sample_type_of(data).itemsize
     else:
@@ -43,18 +42,13 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
         parameters = n_parameters(canonical_json(model_of(resolved, features)), features)
         if parameters is not None:
             out["checkpoints and model"] = checkpoints(resolved["training"], parameters)
-    if data["kind"] in FAMILIES:
-        test, validation = test_sets(data), data["validation_sets"]
+    if issubclass(kind, Simulated):
+        test, validation = kind.held_out(data), data["validation_sets"]
         samples = test * min(data["test_size"], MOST_SAMPLES) * features * 2  # as they are and as features
         out["embeddings and samples"] = FLOAT * (2 * (test + validation) * resolved["latent_dim"] + samples)
     else:  # at most as many samples as there are data
         out["embeddings and samples"] = values and 2 * values
     return out
-
-
-def test_sets(data: dict[str, Any]) -> int:
-    """Held-out sets of a family: of its law, and of the published one where there is one."""
-    return data["test_sets"] * (2 if data.get("published_law") else 1)
 
 
 def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None]:
@@ -65,32 +59,7 @@ def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None
 
         rows = pd.read_parquet(store / "groups.parquet", columns=["stop"])["stop"].max()
         return int(rows), read_json(store / "meta.json")["dim"]
-    data = resolved["dataset"]
-    kind = data["kind"]
-    if kind in FAMILIES:
-        rows = (test_sets(data) + data["validation_sets"]) * data["test_size"]
-        return rows, 1 if kind in SCALARS else data.get("dim") or data["categories"]
-    rows, columns = BUNDLED[kind] if kind in BUNDLED else h5ad_shape(data) if kind in H5AD else (None, None)
-    if "patterns" in data:  # simulated sequences
-        rows = data["patterns"] * data["size"]
-    chosen = [n for n in (columns, data.get("n_hvg"), data.get("n_pcs"), data.get("length")) if n is not None]
-    if kind == "methylation":
-        chosen.append(data["context"] + data["cpgs"])
-    if kind == "table" and data.get("features"):
-        chosen.append(len(data["features"]))
-    return rows, min(chosen, default=None)
-
-
-def h5ad_shape(data: dict[str, Any]) -> tuple[int | None, int | None]:
-    """Cells and genes of a user's .h5ad; None, None for a file that is not there or that `prepare` will refuse."""
-    import h5py
-
-    try:
-        with h5py.File(Path(data["path"]).expanduser()) as f:
-            tables = (f["obs"], f["raw/var"] if data["use_raw"] else f["var"])
-            return tuple(len(t[t.attrs["_index"]]) for t in tables)
-    except (OSError, KeyError, TypeError, AttributeError):
-        return None, None
+    return kind_of_data(resolved["dataset"]).shape(resolved["dataset"])
 
 
 def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:

@@ -20,9 +20,10 @@ TOP = PACKAGE.name
 # to the others: who uses one names it among the roots. Otherwise an edit of `gde.embed` would retrain everything.
 SERVICES = ("gde.model", "gde.models", "gde.objectives", "gde.sets.families", "gde.sets.source")
 # Lists of kinds, left out: a new kind changes no other, and which class one names is given by the roots.
-REGISTRIES = ("REGISTRY", "TOKEN_KINDS", "ALPHABET_OF", "PUBLISHED_FOR")
+REGISTRIES = ("REGISTRY",)
 # What records where a result came from, or only refuses files, never changes its numbers, and is in no digest.
 RECORDS = ("gde.provenance", "gde.canonical", "gde.digest", "gde.integrity", "gde.temporary", "gde.foreign")
+SETTINGS = "gde.config."
 
 
 def code_digest(roots: Iterable[str]) -> str:
@@ -35,8 +36,8 @@ def code_digest(roots: Iterable[str]) -> str:
     todo = [root.partition(":")[0] for root in roots]
     while todo:
         module = todo.pop()
-        if module in seen or module in RECORDS:
-            continue
+        if module in seen or module in RECORDS or f"{module}.".startswith(SETTINGS):
+            continue  # what settings are possible changes no result; those of a result are told apart from its code
         seen.add(module)
         code = read_module(module)
         serves = any(module == m or module.startswith(m + ".") for m in SERVICES)
@@ -208,7 +209,9 @@ def training_modules(resolved: Mapping[str, Any]) -> list[str]:
 
 def prepare_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What writes the set store."""
-    return [registered("gde.prepare", resolved["dataset"]["kind"]), *_family(resolved)]
+    from gde.config.datasets import kind_of_data
+
+    return [kind_of_data(resolved["dataset"]).prepare, *_family(resolved)]
 
 
 def model_modules(resolved: Mapping[str, Any]) -> list[str]:
@@ -225,7 +228,9 @@ def sample_modules(resolved: Mapping[str, Any]) -> list[str]:
 
 def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:
     """What computes the metrics."""
-    metrics = registered("gde.evaluate", resolved["evaluation"]["kind"])
+    from gde.config.evaluations import EVALUATIONS
+
+    metrics = EVALUATIONS[resolved["evaluation"]["kind"]].evaluate
     family = _family(resolved)
     heads = ["gde.objectives.heads"] if resolved["evaluation"]["kind"] == "perturbation" else []
     return ["gde.evaluate", metrics, *heads, *model_modules(resolved), *family, *_distances(family)]
@@ -233,11 +238,9 @@ def evaluation_modules(resolved: Mapping[str, Any]) -> list[str]:
 
 def figure_modules(name: str) -> list[str]:
     """What draws a figure. Raises GdeError for an unknown one."""
-    from gde.figures import REGISTRY  # light, and not a literal
+    from gde.figures import module_of
 
-    if name not in REGISTRY:
-        raise bad("figure", repr(name), f"one of {', '.join(REGISTRY)}", "choose one of them")
-    return [REGISTRY[name]]
+    return [f"{module_of(name)}:draw"]
 
 
 def card_modules(resolved: Mapping[str, Any]) -> list[str]:

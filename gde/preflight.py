@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gde.config.load import read_yaml
+from gde.config.inputs import evaluation_files, own_files
+from gde.config.loading import read_yaml
 from gde.errors import GdeError, bad
-from gde.prepare.inputs import evaluation_files, own_files
 
 SLURM_TOOLS = ("sbatch", "squeue", "scancel")
 PROFILES = (Path(), Path.home() / ".config/snakemake", Path("/etc/xdg/snakemake"))  # where Snakemake looks

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gde.config.inputs import listed_files
 from gde.pins import read_pins
-from gde.prepare.inputs import listed_files
 from gde.sources import files_of, read_listing, weights_of
 
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from gde.config.base import Count, Section
-from gde.config.datasets import Dataset
-from gde.config.errors import explain, kind_of, show, submodels
-from gde.config.load import Mark, read_yaml
+from gde.config.datasets import kind_of_data
+from gde.config.inputs import named
+from gde.config.loading import Mark, read_yaml
+from gde.config.messages import explain, show
 from gde.errors import GdeError, bad
-from gde.prepare.inputs import named
 
 RESOURCES = Path("resources")
 TABLE = RESOURCES / "sources.yaml"
@@ -175,13 +175,12 @@ def files_of(
 ) -> list[Source]:
     """The files of the table that a resolved `dataset` section reads: those its kind declares, and those it names.
 
-    A kind that always reads the same files declares data sets by the class attribute `sources` of its model in
-    gde/config/datasets.py. Others name files (`gde.prepare.inputs`), which may be the table's or a user's.
+    A kind that always reads the same files declares data sets by the class attribute `sources` of its class in
+    `gde.config.datasets`. Others name files (`gde.config.inputs`), which may be the table's or a user's.
     table : what read_sources(root) gave, if that is at hand.
     """
     table = read_sources(root) if table is None else table
-    model = next(m for m in submodels(Dataset) if kind_of(m) == dataset["kind"])
-    declared = getattr(model, "sources", ())
+    declared = kind_of_data(dataset).sources
     if missing := set(declared) - {s.dataset for s in table.values()}:
         raise bad(TABLE, f"no files of {', '.join(sorted(missing))}", f"what {dataset['kind']} reads", "restore them")
     out = [s for s in table.values() if s.dataset in declared]

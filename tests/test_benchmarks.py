@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import tiny
 import torch
 
-from gde import encoders, generators
-from gde.config.evaluation import METRICS
+from gde.config.evaluations import EVALUATIONS
 from gde.distances.mmd import mmd
 from gde.distances.sinkhorn import sinkhorn_divergence
 from gde.models.base import n_parameters
@@ -70,9 +70,9 @@ def test_the_jobs_of_startup_are_the_rules(script):
 
 def test_every_kind_is_timed_beside_a_reference(script):
     training = script("training")
-    assert set(training.ENCODERS) == set(encoders.REGISTRY) - encoders.TOKEN_KINDS
-    assert set(training.GENERATORS) == set(generators.REGISTRY) - generators.TOKEN_KINDS
-    assert set(script("sequences").GENERATORS) == generators.TOKEN_KINDS
+    assert set(training.ENCODERS) == set(tiny.VECTOR_ENCODERS)
+    assert set(training.GENERATORS) == set(tiny.VECTOR_GENERATORS)
+    assert set(script("sequences").GENERATORS) == tiny.TOKEN_GENERATORS
     known = {(e, g) for e in training.ENCODERS for g in training.GENERATORS}
     assert known >= {*training.PUBLISHED, *training.STEP_GOALS}
 
@@ -198,7 +198,7 @@ def test_contenders_differ_only_in_what_they_race(script):
     """The same held-out sets and evaluation; batch, architecture and optimiser are each preset's own."""
     race = script("time_to_quality")
     for task, settings in race.TASKS.items():
-        assert set(settings.metrics) <= set(METRICS["family"])
+        assert set(settings.metrics) <= set(EVALUATIONS["family"].metrics)
         default, paper = (race.settings(task, contender, 0, quick=False) for contender in race.PRESETS)
         assert default["dataset"] == paper["dataset"]
         assert default["evaluation"] == paper["evaluation"]

@@ -13,8 +13,8 @@ from gde.check import check
 from gde.checkpoint import flatten_optimizer, load_checkpoint, save_checkpoint
 from gde.config import find_all, resolve, resolve_all
 from gde.config.findings import Findings
+from gde.config.inputs import input_files, listed_files
 from gde.errors import GdeError
-from gde.prepare.inputs import input_files, listed_files
 
 ROOT = Path(__file__).resolve().parents[1]
 GPU_RULES = {"train", "embed", "sample", "evaluate", "cell"}

@@ -8,7 +8,6 @@ import scipy.sparse as sp
 import tiny
 import torch
 
-from gde import encoders
 from gde.anndata_io import read_anndata, to_anndata, write_anndata
 from gde.embed import JACKKNIFE_BELOW, embed_data, embed_store, embed_to_h5ad
 from gde.errors import GdeError
@@ -16,7 +15,7 @@ from gde.model import GDE
 from gde.samples import sample_anndata, sample_test_sets
 
 SIZES = [1, 2, 3, 7, 16, 17, 100, 511, 512, 700, 2000]
-POINT_KINDS = [kind for kind in encoders.REGISTRY if kind not in encoders.TOKEN_KINDS]
+POINT_KINDS = tiny.VECTOR_ENCODERS
 
 
 def blank_model(dim=2, kind="resnet", **options) -> GDE:

@@ -21,7 +21,7 @@ from gde.nets.registry import build, resolve_kind
 from gde.sets.random import ShardRandom
 
 DIM, LATENT = 3, 7
-ENCODERS = [kind for kind in encoders.REGISTRY if kind not in encoders.TOKEN_KINDS]
+ENCODERS = tiny.VECTOR_ENCODERS
 
 
 def options_of(kind: str, registry: dict) -> set[str]:
@@ -87,7 +87,7 @@ GENERATORS = {
     **{f"{kind}-line": (kind, {}, 1) for kind in ("sliced_w2", "exact_ot", "sinkhorn", "mmd", "wormhole")},
     "wormhole-no_pairs": ("wormhole", {"pair_weight": 0.0}, DIM),
 }
-POINT_KINDS = [kind for kind in generators.REGISTRY if kind not in generators.TOKEN_KINDS]
+POINT_KINDS = tiny.VECTOR_GENERATORS
 GENERATORS |= {kind: (kind, {}, DIM) for kind in POINT_KINDS if kind not in GENERATORS}
 
 

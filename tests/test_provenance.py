@@ -11,8 +11,9 @@ import tiny
 
 from gde import provenance as p
 from gde.canonical import canonical_digest
+from gde.config.datasets import DATASETS
 from gde.io import read_json, read_sums
-from gde.prepare import REGISTRY, prepare_store
+from gde.prepare import prepare_of, prepare_store
 from gde.runs import train_run
 from gde.sets.store import SetStore
 
@@ -168,14 +169,12 @@ def test_a_store_names_its_file(tmp_path, cells_h5ad):
     assert record["seeds"] == {"experiment": 0, "split": 0}
 
 
-@pytest.mark.parametrize("kind", REGISTRY)
+@pytest.mark.parametrize("kind", DATASETS)
 def test_every_source_takes_a_record(kind):
     """Else its store would not say where it came from."""
     import inspect
 
-    from gde.nets.registry import resolve_kind
-
-    assert "provenance" in inspect.signature(resolve_kind(REGISTRY, kind)).parameters
+    assert "provenance" in inspect.signature(prepare_of(kind)).parameters
 
 
 def test_equal_results_made_elsewhere_are_equal(tmp_path, family_store, elsewhere):

@@ -185,16 +185,16 @@ def test_every_experiment_is_named():
 
 
 def test_every_metric_is_explained():
-    from gde.config.evaluation import METRICS
+    from gde.config.evaluations import EVALUATIONS
 
-    groups = "|".join({metric.partition("/")[0] for metrics in METRICS.values() for metric in metrics})
+    groups = "|".join({metric.partition("/")[0] for kind in EVALUATIONS.values() for metric in kind.metrics})
     rows = [line for line in README.splitlines() if re.match(rf"\| `({groups})/", line)]
     named = set()
     for row in rows:
         first, *others = re.findall(r"`([^`]+)`", row.split("|")[1])
         named |= {first} | {first.partition("/")[0] + other for other in others}
     variants = ("_strict", "_nearest", "_unmatched", "_generated", "_cv")  # of a metric that is explained
-    plain = {re.sub(f"({'|'.join(variants)})$", "", m) for ms in METRICS.values() for m in ms}
+    plain = {re.sub(f"({'|'.join(variants)})$", "", m) for kind in EVALUATIONS.values() for m in kind.metrics}
     assert {m.replace("transfer/", "zero_shot/") for m in plain} == named
 
 

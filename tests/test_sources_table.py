@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from gde.config import resolve_all
+from gde.config.inputs import own_files
 from gde.errors import GdeError
 from gde.io import sha256_file, write_json
 from gde.pins import check_file, check_inputs, read_pins
-from gde.prepare.inputs import own_files
 from gde.required_files import downloads
 from gde.sources import PINS, files_of, read_sources
 

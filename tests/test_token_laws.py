@@ -95,8 +95,8 @@ MASK = torch.arange(12) < torch.tensor([[12], [7], [4], [3]])
 
 
 def test_every_kind_is_tested():
-    assert {kind for kind, _ in ENCODERS.values()} == encoders.TOKEN_KINDS
-    assert {kind for kind, _ in GENERATORS.values()} == generators.TOKEN_KINDS
+    assert {kind for kind, _ in ENCODERS.values()} == tiny.TOKEN_ENCODERS
+    assert {kind for kind, _ in GENERATORS.values()} == tiny.TOKEN_GENERATORS
 
 
 def test_encoder_ignores_order(encoder):
@@ -269,7 +269,7 @@ def test_likelihood_in_pieces_is_the_same(generator, monkeypatch, z):
     assert (generator.log_prob(x, z, MASK)[~MASK] == 0).all()
 
 
-@pytest.mark.parametrize("kind", sorted(generators.TOKEN_KINDS))
+@pytest.mark.parametrize("kind", sorted(tiny.TOKEN_GENERATORS))
 def test_saved_and_loaded_models_agree_bit_for_bit(tmp_path, kind, no_fsync):
     torch.manual_seed(0)
     config = {

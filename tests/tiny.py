@@ -1,16 +1,17 @@
 """Experiments that train in a second, complete as after `gde.config.resolve`, and the data for them."""
 
 import copy
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from gde import prepare as sources
-from gde.config.experiment import Experiment
+from gde.config.encoders import ENCODERS
+from gde.config.experiment import Experiment, fitting
+from gde.config.generators import GENERATORS
 from gde.model import GDE
+from gde.prepare import prepare_of
 from gde.provenance import provenance
 from gde.sets.store import SetStore
 
@@ -32,6 +33,8 @@ SMALL = {
         "tensorboard": False,
     },
 }
+VECTOR_ENCODERS, VECTOR_GENERATORS = fitting(ENCODERS, "vectors"), fitting(GENERATORS, "vectors")
+TOKEN_ENCODERS, TOKEN_GENERATORS = {*ENCODERS} - {*VECTOR_ENCODERS}, {*GENERATORS} - {*VECTOR_GENERATORS}
 FAMILY = {"kind": "mvn", "test_sets": 6, "validation_sets": 4, "test_size": 60}
 
 
@@ -55,8 +58,7 @@ def cells_experiment(path: Path, changes: dict[str, Any] | None = None, **option
 
 def prepare(config: dict, out: Path) -> SetStore:
     """The set store of an experiment."""
-    module, function = sources.REGISTRY[config["dataset"]["kind"]].split(":")
-    getattr(import_module(module), function)(config["dataset"], out, name=config["name"], seed=config["seed"])
+    prepare_of(config["dataset"]["kind"])(config["dataset"], out, name=config["name"], seed=config["seed"])
     return SetStore.open(out)
 
 

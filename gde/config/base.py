@@ -15,12 +15,13 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Names = Annotated[list[str], Field(min_length=1)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # SHA-256
 
 
 class Section(BaseModel):
     """A section of an experiment file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="after")
     def bounded(self):
@@ -53,14 +54,12 @@ def _finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-class HeldOut(Section):
-    """Held-out sets of a simulated family: the only part of a data set that a preset may change."""
-
-    test_sets: Count = Field(200, description="held-out sets that the metrics are computed on")
-    validation_sets: Count = Field(64, description="held-out sets for the validation loss and early stopping")
-    test_size: Annotated[int, Field(ge=2)] = Field(1000, description="samples in each held-out set")
-
-
 def refuse(key: str, value: Any, expected: str, remedy: str) -> NoReturn:
     """Refuse `key` of the section being validated because of another key; raises inside a pydantic validator."""
     raise PydanticCustomError("gde", "{expected}", {"key": key, "value": value, "expected": expected, "remedy": remedy})
+
+
+def check_kernel(section: Any) -> None:
+    """Refuse convolutions of an even width, which have no middle."""
+    if section.kernel % 2 == 0:
+        refuse("kernel", section.kernel, "an odd number", "add 1")

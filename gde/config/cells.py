@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from gde.config.base import LARGEST_SEED
-from gde.config.errors import kind_of, nearest, show, submodels, unknown
-from gde.config.evaluation import METRICS
+from gde.config.evaluations import EVALUATIONS
 from gde.config.experiment import Experiment
-from gde.config.load import Tree, merge
+from gde.config.kinds import kind_of
+from gde.config.loading import Tree, merge
+from gde.config.messages import nearest, show, submodels, unknown
 from gde.config.resolve import NAME, complete, dotted_keys, experiment_names, layers, settings
 from gde.errors import GdeError, bad
 
@@ -123,9 +124,10 @@ def _check_names(grid: dict[str, Any], evaluation: str, tree: Tree, here: tuple)
         if submodels(Experiment.model_fields[key].annotation) and not optional and not isinstance(value, dict):
             # an axis may replace the section, and then nobody else would look at it
             raise bad(f"{where}: {at}", show(value), "a mapping of keys", "see config/README.md")
+    known = EVALUATIONS[evaluation].metrics
     for i, metric in enumerate(grid["metrics"]):
-        if metric not in METRICS[evaluation]:
-            raise unknown(*tree.mark((*here, "metrics", i)), metric, METRICS[evaluation])
+        if metric not in known:
+            raise unknown(*tree.mark((*here, "metrics", i)), metric, known)
 
 
 def _published(grid: dict[str, Any], axes: dict[str, list[_Value]]) -> dict[str, dict[str, float]]:

@@ -1,19 +1,23 @@
 """An experiment file, and config/config.yaml."""
 
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from gde import encoders, generators
 from gde.config.base import Count, Positive, Section, Whole, refuse
-from gde.config.datasets import FAMILIES, SEQUENCES, Dataset, sample_type_of
-from gde.config.encoders import Encoder, ResNet
-from gde.config.evaluation import EVALUATION_OF, METRICS, OF_SEQUENCES, Evaluation
-from gde.config.generators import Flow, Generator
+from gde.config.datasets import DATASETS, Dataset, sample_type_of
+from gde.config.datasets.base import DataSet, Simulated, TokenSequences
+from gde.config.encoders import ENCODERS, Encoder
+from gde.config.encoders.vectors import ResNet
+from gde.config.evaluations import Evaluation
+from gde.config.generators import GENERATORS, Generator
+from gde.config.generators.vectors import Flow
 from gde.config.grids import Grid
+from gde.config.kinds import ByKind
 from gde.config.models import Gde, Model
-from gde.config.objectives import Objective, Reconstruction
+from gde.config.objectives import Objective
+from gde.config.objectives.general import Reconstruction
 from gde.config.training import Training
 from gde.sets.types.base import SampleType
 
@@ -39,7 +43,7 @@ class Neighbours(Section):
         return self
 
 
-Mixer = Annotated[DirichletK | Neighbours, Field(discriminator="kind")]
+Mixer = Annotated[DirichletK | Neighbours, ByKind()]
 
 
 class Published(Section):
@@ -92,23 +96,23 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def consistent(self):
-        family, sequences = self.dataset.kind in FAMILIES, self.dataset.kind in SEQUENCES
+        family, sequences = isinstance(self.dataset, Simulated), isinstance(self.dataset, TokenSequences)
         evaluation = self.evaluation.kind
-        if family != (evaluation == "family") or sequences != (evaluation in OF_SEQUENCES):
+        if not isinstance(self.dataset, self.evaluation.of):
             expected = f"{evaluation_of(self.dataset.kind)!r} for dataset {self.dataset.kind}"
             refuse("evaluation.kind", evaluation, expected, "remove the key")
         if sequences and self.objective.isometry:
             refuse("objective.isometry", self.objective.isometry, "0 for sequences", "no W2 is known between them")
-        if sequences and self.objective.kind == "perturbation":
+        if sequences and not isinstance(self.dataset, self.objective.of):
             expected = "another objective for sequences"
-            refuse("objective.kind", "perturbation", expected, "it predicts means, and sequences have none")
+            refuse("objective.kind", self.objective.kind, expected, "it predicts means, and sequences have none")
         samples = sample_type_of(dict(self.dataset))
         if wrong := wrong_kind(self.encoder.kind, self.generator.kind, samples):
             section, kind, expected = wrong
             where = f"dataset {self.dataset.kind}, whose samples are {samples.described}"
             refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
         weights = getattr(self.generator, "weights", None)
-        if weights is not None and (known := generators.PUBLISHED_FOR[self.generator.kind]) not in samples.names:
+        if weights is not None and (known := self.generator.published) not in samples.names:
             expected = f"null: published {self.generator.kind} is for letters of {known}, and these are {samples.name}"
             refuse("generator.weights", weights, expected, "train it from scratch, or choose another generator")
         if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
@@ -121,10 +125,10 @@ class Experiment(Section):
             expected = f"at most half of training.set_size = {self.training.set_size}"
             refuse("objective.context", context, expected, "lower it or raise set_size")
         objective = self.objective.kind
-        if family and objective != "reconstruction":
+        if family and not isinstance(self.dataset, self.objective.of):
             refuse("objective.kind", objective, "'reconstruction' for a simulated family", "its sets have no labels")
         centred = self.mixer is not None and self.mixer.kind == "neighbours" and objective == "ordered"
-        if self.mixer is not None and objective in ("ordered", "perturbation") and not centred:
+        if self.mixer is not None and not self.objective.mixes and not centred:
             remedy = "a mixture of groups has no successor and no control"
             refuse("mixer", self.mixer.kind, f"null for the objective {objective}", remedy)
         noise, dim = getattr(self.generator, "noise_dim", None), getattr(self.dataset, "dim", None)
@@ -132,31 +136,28 @@ class Experiment(Section):
             expected = f"at least dataset.dim = {dim} with affine"
             refuse("generator.noise_dim", noise, expected, "raise it or set generator.affine: false")
         for metric in self.published:
-            if metric not in METRICS[self.evaluation.kind]:
-                refuse(f"published|{metric}", metric, "|".join(METRICS[self.evaluation.kind]), "")
+            if metric not in self.evaluation.metrics:
+                refuse(f"published|{metric}", metric, "|".join(self.evaluation.metrics), "")
         return self
 
 
 def evaluation_of(dataset: str) -> str:
     """The evaluation that a kind of data set has where none is given."""
-    if dataset in FAMILIES:
-        return "family"
-    return EVALUATION_OF.get(dataset, "sequences" if dataset in SEQUENCES else "samples")
+    return DATASETS.get(dataset, DataSet).evaluation
 
 
 def wrong_kind(encoder: str, generator: str, samples: SampleType) -> tuple[str, str, str] | None:
     """The section that is not for such samples, its kind, and the kinds that are."""
-    for section, kind, package in (("encoder", encoder, encoders), ("generator", generator, generators)):
-        fitting = [k for k in package.REGISTRY if taken_by(package, k) in samples.names]
-        if kind not in fitting:
-            return section, kind, f"one of {', '.join(fitting)}"
+    for section, kind, kinds in (("encoder", encoder, ENCODERS), ("generator", generator, GENERATORS)):
+        suited = fitting(kinds, samples)
+        if kind not in suited:
+            return section, kind, f"one of {', '.join(suited)}"
     return None
 
 
-def taken_by(package: ModuleType, kind: str) -> str:
-    """The name of the samples (`SampleType.names`) that a kind of encoder or generator takes."""
-    special = getattr(package, "ALPHABET_OF", {})
-    return special.get(kind) or ("tokens" if kind in package.TOKEN_KINDS else "vectors")
+def fitting(kinds: Mapping[str, Any], samples: SampleType) -> list[str]:
+    """The encoders or generators, of `kinds`, that are for samples of a type."""
+    return [kind for kind, options in kinds.items() if not set(options.sample_types).isdisjoint(samples.names)]
 
 
 class Config(Section):

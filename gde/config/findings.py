@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gde.config.cells import ResolvedGrid, resolve_grid
-from gde.config.load import Tree, from_snakemake, merge, read_yaml
+from gde.config.loading import Tree, from_snakemake, merge, read_yaml
 from gde.config.resolve import (
     EXPERIMENTS,
     check_settings,

@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gde import encoders
-from gde.config.base import HeldOut
-from gde.config.datasets import SEQUENCES
-from gde.config.errors import explain_all, kind_of, nearest, show, submodels, unknown
-from gde.config.experiment import Budget, Config, Experiment, Presets, evaluation_of
-from gde.config.load import Tree, from_snakemake, merge, read_yaml
-from gde.config.starts import start_of
+from gde.config.datasets import DATASETS
+from gde.config.datasets.base import DataSet, Simulated
+from gde.config.encoders import ENCODERS
+from gde.config.experiment import Budget, Config, Experiment, Presets
+from gde.config.kinds import kind_of
+from gde.config.loading import Tree, from_snakemake, merge, read_yaml
+from gde.config.messages import explain_all, nearest, show, submodels, unknown
 from gde.errors import GdeError, bad
 from gde.io import sha256_json
 
@@ -212,7 +212,7 @@ def _check_preset(part: Tree) -> list[GdeError]:
     """What is wrong with a preset: it scales the budget and may not change what is measured on what."""
     problems = []
     remedy = "a preset scales the budget, never law, split or protocol: set this above the presets"
-    for options, path in ((Budget.model_fields, ()), (HeldOut.model_fields, ("dataset",))):
+    for options, path in ((Budget.model_fields, ()), (Simulated.model_fields, ("dataset",))):
         data = part.data.get(path[0], {}) if path else part.data
         if not isinstance(data, dict):
             where, key = part.mark(path)
@@ -233,16 +233,14 @@ def _smoke(base: Tree) -> Tree:
 
 
 def with_kinds(tree: Tree) -> Tree:
-    """Write out the default kinds, so that a preset or override merges into them; of sequences also the sections that
-    are not there, since what is small for vectors is large for them."""
+    """Write out the default kinds, so that a preset or override merges into them, and what the kind of data starts
+    from in sections that are not there."""
     data = dict(tree.data)
     dataset = data.get("dataset")
     kind = str(dataset.get("kind")) if isinstance(dataset, dict) else ""
-    if kind in SEQUENCES:
-        data = started(data, start_of(kind))
-    encoder, generator = ("dna_conv", "hyenadna") if kind in SEQUENCES else ("resnet", "flow")
-    defaults = {"model": "gde", "encoder": encoder, "generator": generator, "objective": "reconstruction"}
-    defaults["evaluation"] = evaluation_of(kind)
+    known = DATASETS.get(kind, DataSet)
+    data = started(data, known.start)
+    defaults = {"model": "gde", "objective": "reconstruction", "evaluation": known.evaluation}
     if isinstance(data.get("mixer"), dict):
         defaults["mixer"] = "dirichlet_k"
     for section, kind in defaults.items():
@@ -250,7 +248,7 @@ def with_kinds(tree: Tree) -> Tree:
         if isinstance(value, dict) and "kind" not in value:
             data[section] = {"kind": kind, **value}
     chosen = data["encoder"]
-    if isinstance(chosen, dict) and str(chosen.get("kind")) in encoders.ALPHABET_OF:
+    if isinstance(chosen, dict) and _has_encoder_behind(chosen):
         then = chosen.get("then", {})
         if isinstance(then, dict) and "kind" not in then:
             data["encoder"] = {**chosen, "then": {"kind": "resnet", **then}}
@@ -263,6 +261,11 @@ def with_kinds(tree: Tree) -> Tree:
                 training[section] = {"kind": kind, **value}
         data["training"] = training
     return Tree(data, tree.marks)
+
+
+def _has_encoder_behind(encoder: dict[str, Any]) -> bool:
+    known = ENCODERS.get(str(encoder.get("kind")))
+    return known is not None and "then" in known.model_fields
 
 
 def started(data: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:

@@ -28,3 +28,18 @@ class Split(Section):
         if self.fractions[0] == 0:
             refuse("fractions", self.fractions, "a training share above 0", "raise the first number")
         return self
+
+
+class SequenceSplit(Section):
+    """What is held out of sequences, apart from what a data set always holds out."""
+
+    fractions: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=3, max_length=3)] = Field(
+        [0.7, 0.1, 0.2], description="train, validation, test"
+    )
+    seed: Whole = Field(0, description="seed of the split, apart from the training seed")
+
+    @model_validator(mode="after")
+    def possible(self):
+        if abs(sum(self.fractions) - 1) > 1e-6:
+            refuse("fractions", self.fractions, "three numbers that sum to 1", "adjust one of them")
+        return self

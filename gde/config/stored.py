@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from gde.config.base import LARGEST_SEED, Count, Section
 from gde.config.encoders import Encoder
-from gde.config.errors import explain, show
 from gde.config.experiment import Experiment, evaluation_of, wrong_kind
 from gde.config.generators import Generator
-from gde.config.load import Mark, Tree
+from gde.config.loading import Mark, Tree
+from gde.config.messages import explain, show
 from gde.config.models import Gde, Model
 from gde.config.resolve import TRAINING
 from gde.errors import bad

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from gde.config.base import Count, NonNegative, Positive, Section, Share, Whole, refuse
+from gde.config.kinds import ByKind
 
 LR = "learning rate at the end of the warm-up"
 DECAY = "weight decay"
@@ -37,7 +38,7 @@ class Sgd(Section):
     momentum: Share = Field(0.9, description="momentum")
 
 
-Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="kind")]
+Optimizer = Annotated[Adam | AdamW | Sgd, ByKind()]
 
 
 class Cosine(Section):
@@ -65,7 +66,7 @@ class Plateau(Section):
     patience: Count = Field(5, description="validations without improvement")
 
 
-Scheduler = Annotated[Cosine | Constant | Step | Plateau, Field(discriminator="kind")]
+Scheduler = Annotated[Cosine | Constant | Step | Plateau, ByKind()]
 
 
 class Training(Section):

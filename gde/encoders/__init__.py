@@ -14,5 +14,3 @@ REGISTRY = {
     "protein_lm": "gde.encoders.protein_lm:ProteinLm",
     "text_lm": "gde.encoders.text_lm:TextLm",
 }
-TOKEN_KINDS = frozenset({"dna_conv", "protein_lm", "text_lm"})  # of sets of sequences, and only of these
-ALPHABET_OF = {"protein_lm": "protein", "text_lm": "text"}  # kinds that know the letters of one alphabet only

@@ -13,21 +13,6 @@ from gde.errors import bad
 from gde.integrity import write_sealed_json
 from gde.io import atomic_dir, read_json
 
-REGISTRY = {
-    "family": "gde.evaluate.family:evaluate",
-    "samples": "gde.evaluate.samples:evaluate",
-    "lineage": "gde.evaluate.lineage:evaluate",
-    "perturbation": "gde.evaluate.perturbation:evaluate",
-    "donors": "gde.evaluate.donors:evaluate",
-    "methylation": "gde.evaluate.methylation:evaluate",
-    "expression": "gde.evaluate.expression:evaluate",
-    "patterns": "gde.evaluate.patterns:evaluate",
-    "sequences": "gde.evaluate.sequences:evaluate",
-    "families": "gde.evaluate.families:evaluate",
-    "documents": "gde.evaluate.documents:evaluate",
-    "epidemic": "gde.evaluate.epidemic:evaluate",
-}
-
 
 def run(
     model_dir: str | os.PathLike,
@@ -43,6 +28,7 @@ def run(
     Either both appear whole or the last ones stay. Raises GdeError when a metric cannot be computed: NaN is never
     written.
     """
+    from gde.config.evaluations import EVALUATIONS
     from gde.digest import code_digest, evaluation_modules
     from gde.evaluate.shared.context import Context
     from gde.evaluate.shared.metrics import check, published
@@ -53,12 +39,12 @@ def run(
 
     model_dir = Path(model_dir)
     kind = resolved["evaluation"]["kind"]
-    if kind not in REGISTRY:
-        raise bad("evaluation.kind", repr(kind), f"one of {', '.join(REGISTRY)}", "choose one of them")
+    if kind not in EVALUATIONS:
+        raise bad("evaluation.kind", repr(kind), f"one of {', '.join(EVALUATIONS)}", "choose one of them")
     store = SetStore.open(store_path)
     model = Model.load(model_dir, device=device)
     trained = read_json(model_dir / "config.json")
-    module, function = REGISTRY[kind].split(":")
+    module, function = EVALUATIONS[kind].evaluate.split(":")
     with torch.no_grad(), model.encoder.unchanging():
         metrics, tables = getattr(import_module(module), function)(Context(model, store, resolved, resolved["seed"]))
     for name, metric in metrics.items():

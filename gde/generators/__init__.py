@@ -16,5 +16,3 @@ REGISTRY = {
     "gpt2": "gde.generators.gpt2:Gpt2",
     "progen2": "gde.generators.progen2:ProGen2",
 }
-TOKEN_KINDS = frozenset({"hyenadna", "dna_vae", "gpt", "gpt2", "progen2"})  # of sequences, and only of these
-PUBLISHED_FOR = {"hyenadna": "dna", "gpt2": "text", "progen2": "protein"}  # alphabet of the weights that a kind takes

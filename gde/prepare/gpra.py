@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
+from gde.inputs import condition_files
 from gde.io import storage_errors
 from gde.prepare.common.sequence_split import parts_of
-from gde.prepare.inputs import condition_files
 from gde.prepare.quantiles import Ranking
 from gde.prepare.sequence_lines import read_lines
 from gde.prepare.write import origin, source_of

@@ -10,6 +10,7 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.foreign import looks_like_html
+from gde.inputs import lineage_files
 from gde.io import storage_errors
 from gde.prepare.cells import Cells
 from gde.prepare.clones import DOUBLET, NONE, clone_of
@@ -18,7 +19,6 @@ from gde.prepare.composition import composition
 from gde.prepare.counts import JoinedCells, unique_names
 from gde.prepare.groups import Assignment, assign
 from gde.prepare.hdf5 import check_exists
-from gde.prepare.inputs import lineage_files
 from gde.prepare.matrix_market import read_matrix_market
 from gde.prepare.tabular import Table
 from gde.prepare.write import KNOWN, source_of, write_features

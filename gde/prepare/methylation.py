@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
+from gde.inputs import pattern_files
 from gde.io import storage_errors
 from gde.prepare.bam import read_bam
 from gde.prepare.cpg import CpGs
 from gde.prepare.genome import C, N, T, open_genome
-from gde.prepare.inputs import pattern_files
 from gde.prepare.methylation_samples import Sample, hold_out, samples_of
 from gde.prepare.pat import Reads, line, read_pat
 from gde.prepare.write import origin, source_of

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
+from gde.inputs import screen_files, vectors_file
 from gde.io import storage_errors
 from gde.prepare.cells import read_cells
 from gde.prepare.common.units import units
 from gde.prepare.counts import JoinedCells
 from gde.prepare.groups import Assignment, name_groups
 from gde.prepare.hold_out import hold_out
-from gde.prepare.inputs import input_files, screen_files
 from gde.prepare.screen import read_screen
 from gde.prepare.targets import Targets
 from gde.prepare.write import origin, source_of, write_features
@@ -47,7 +47,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         observer = Targets(samples, assignment, joined.var_names, cfg["values"], vectors=cfg["vectors"])
         steps = {key: cfg[key] for key in ("values", "n_hvg", "scale", "n_pcs")}
         sources = {line: source_of(path) for line, path in files.items()}
-        described = input_files(cfg).get("vectors.path")
+        described = vectors_file(cfg)
         vectors = [{"key": "vectors.path", **source_of(Path(described))}] if described else []
         sizes = {line: {"cells": len(parts[line]), "genes": len(parts[line].var_names)} for line in files}
         meta = {

@@ -18,10 +18,10 @@ import pandas as pd
 from gde.checksums import Digests
 from gde.errors import bad
 from gde.foreign import check_file
+from gde.inputs import baseline_listing, pattern_files
 from gde.io import storage_errors
 from gde.prepare.common.listed import read_listed
 from gde.prepare.hashing import sequence_hash, shuffled, uniform
-from gde.prepare.inputs import listed_files, pattern_files
 from gde.prepare.pubmed_xml import EXPECTED, Article, read_citations
 from gde.prepare.write import origin, source_of
 from gde.sets.alphabet import ALPHABETS
@@ -80,7 +80,7 @@ def input_of(cfg: dict) -> tuple[list[Path], dict]:
 
     GdeError for a fetched file that is not the one that was chosen from the listing.
     """
-    listing = listed_files(cfg)
+    listing = baseline_listing(cfg)
     if listing is None:
         given = {key: Path(file) for key, file in pattern_files(cfg).items()}
         for file in given.values():

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
+from gde.inputs import virus_files
 from gde.io import storage_errors
 from gde.prepare import spikes, virus_gisaid, virus_keys, virus_nextstrain, virus_records
 from gde.prepare.common.sequence_split import parts_at
 from gde.prepare.hashing import sequence_hash, uniform
-from gde.prepare.inputs import virus_files
 from gde.prepare.split import split_units
 from gde.prepare.tally import Tally
 from gde.prepare.virus_keys import MONTHS, Countries, month_name, months_of

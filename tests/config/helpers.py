@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gde.config.load import read_yaml
+from gde.config.loading import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "config/experiments").glob("*.yaml"))

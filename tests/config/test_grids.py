@@ -8,8 +8,9 @@ import yaml
 from helpers import ROOT, project
 
 from gde.config import resolve, resolve_all, resolve_grids, run_id
-from gde.config.errors import kind_of, submodels
 from gde.config.experiment import Experiment
+from gde.config.kinds import kind_of
+from gde.config.messages import submodels
 from gde.errors import GdeError
 
 AXES = {"encoder": ["mean", "gnn", "resnet"], "generator": ["flow", "ddpm"], "seed": [0, 1]}

@@ -4,7 +4,7 @@ import pytest
 from helpers import refusal
 
 from gde.config import resolve_all
-from gde.config.language_generators import Gpt2, ProGen2
+from gde.config.generators.language import Gpt2, ProGen2
 from gde.errors import GdeError
 
 DIGEST = "0" * 64

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gde.config.load import Tree, from_snakemake, merge, read_yaml
+from gde.config.loading import Tree, from_snakemake, merge, read_yaml
 from gde.errors import GdeError
 
 

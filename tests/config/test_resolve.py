@@ -6,8 +6,9 @@ import pytest
 from helpers import NAMES, ROOT, project, write
 
 from gde.config import experiment_names, resolve, resolve_all, run_id, training_slice
-from gde.config.errors import kind_of, submodels
 from gde.config.experiment import Experiment
+from gde.config.kinds import kind_of
+from gde.config.messages import submodels
 from gde.errors import GdeError
 
 

@@ -4,7 +4,7 @@ import jsonschema
 import pytest
 from helpers import NAMES, ROOT, data
 
-from gde.config.load import read_yaml
+from gde.config.loading import read_yaml
 from gde.config.schema import config_schema, experiment_schema, generated
 
 

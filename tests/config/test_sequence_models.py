@@ -1,13 +1,14 @@
 """Options of sequence networks that do not go together are refused before anything runs."""
 
 import pytest
+import tiny
 from helpers import refusal
 from pydantic import TypeAdapter, ValidationError
 
-from gde import encoders, generators
 from gde.config.encoders import Encoder
+from gde.config.encoders.sequences import DnaConv
 from gde.config.generators import Generator
-from gde.config.sequence_models import DnaConv, DnaVae, Gpt, HyenaDna
+from gde.config.generators.sequences import DnaVae, Gpt, HyenaDna
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_refused(kind, options, key, expected):
 
 
 @pytest.mark.parametrize("options", [{"top_p": 0.0}, {"top_p": 1.5}, {"temperature": 0.0}, {"subsample": 0}], ids=str)
-@pytest.mark.parametrize("kind", sorted(generators.TOKEN_KINDS))
+@pytest.mark.parametrize("kind", sorted(tiny.TOKEN_GENERATORS))
 def test_ranges(kind, options):
     with pytest.raises(ValidationError):
         TypeAdapter(Generator).validate_python({"kind": kind} | options)
@@ -40,7 +41,7 @@ def test_prefixes_go_with_their_conditioning():
 
 
 def test_the_kinds_are_those_of_sequences():
-    for kind in encoders.TOKEN_KINDS:
+    for kind in tiny.TOKEN_ENCODERS:
         assert TypeAdapter(Encoder).validate_python({"kind": kind}).kind == kind
-    for kind in generators.TOKEN_KINDS:
+    for kind in tiny.TOKEN_GENERATORS:
         assert TypeAdapter(Generator).validate_python({"kind": kind}).kind == kind

@@ -6,7 +6,7 @@ import pytest
 from helpers import NAMES, data, paths, project, renamed, replaced, typo, write
 
 from gde.config import resolve_all
-from gde.config.load import dotted
+from gde.config.loading import dotted
 from gde.errors import GdeError
 
 

@@ -6,7 +6,6 @@ import pytest
 import tiny
 import torch
 
-from gde import encoders
 from gde.embed import stream
 from gde.model import GDE
 from gde.nets import statistic
@@ -21,7 +20,7 @@ MORE = [
 
 
 def variants():
-    for kind in [k for k in encoders.REGISTRY if k not in encoders.TOKEN_KINDS]:
+    for kind in tiny.VECTOR_ENCODERS:
         if kind in ("mean", "kernel_mean", "pca_mean"):
             yield pytest.param({"kind": kind}, id=kind)
             continue

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.config.sequence_evaluation import Epidemic
+from gde.config.evaluations.epidemic import Epidemic
 from gde.encoders.base import Encoder
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore

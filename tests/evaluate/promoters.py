@@ -3,8 +3,8 @@
 import torch
 from simulators.promoters import WORDS, simulate_promoters
 
-from gde.config.sequence_data import Gpra
-from gde.config.sequence_evaluation import Expression
+from gde.config.datasets.promoters import Gpra
+from gde.config.evaluations.expression import Expression
 from gde.prepare.gpra import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore

@@ -6,8 +6,8 @@ import torch
 from fakes import context
 from texts import LENGTH, TEXT, BlindModel, TopicModel, abstract_store, config
 
-from gde.config.language_data import Pubmed
-from gde.config.language_evaluation import METRICS
+from gde.config.datasets.texts import Pubmed
+from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
 from gde.evaluate.copies import copied_shares, run_hashes
 from gde.evaluate.documents import evaluate, length_errors, shown, spectrum_errors
@@ -39,7 +39,7 @@ def blind(made):
 
 def test_every_metric_is_there_with_its_baselines(good, tmp_path):
     metrics, tables = good
-    assert set(metrics) == set(METRICS["documents"]) - {"retrieval/recall_10"}
+    assert set(metrics) == set(EVALUATIONS["documents"].metrics) - {"retrieval/recall_10"}
     assert tables["left_out"]["group"].tolist() == [
         "retrieval/recall_10",
         "topics",
@@ -120,7 +120,7 @@ def test_the_few_documents_of_the_excerpt_are_enough(tmp_path, excerpt, made):
     prepare(Pubmed.model_validate(cfg).model_dump(), tmp_path / "sets", name="pubmed", seed=0)
     metrics, tables = evaluate(Context(BlindModel(made[1]), SetStore.open(tmp_path / "sets"), config(set_size=2), 0))
     check(metrics)
-    missing = set(METRICS["documents"]) - set(metrics)
+    missing = set(EVALUATIONS["documents"].metrics) - set(metrics)
     assert missing <= {
         "retrieval/purity",
         "retrieval/recall_10",

@@ -20,7 +20,7 @@ from epidemics import (
 )
 from fakes import context
 
-from gde.config.evaluation import METRICS
+from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
 from gde.evaluate import epidemic_readout
 from gde.evaluate.epidemic import evaluate
@@ -57,7 +57,7 @@ def value(found, which, metric):
 
 def test_every_metric_is_there_and_finite(found):
     for metrics, tables in found:
-        assert set(metrics) == set(METRICS["epidemic"])
+        assert set(metrics) == set(EVALUATIONS["epidemic"].metrics)
         check(metrics)
         for name, table in tables.items():
             check_table(name, table)

@@ -6,7 +6,7 @@ import torch
 from promoters import DNA, BlindModel, WordModel, config, promoter_store
 from simulators.promoters import WORDS
 
-from gde.config.evaluation import METRICS
+from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
 from gde.evaluate.expression import evaluate
 from gde.evaluate.expression_generated import independent
@@ -46,7 +46,7 @@ def value(found, which: int, metric: str) -> float:
 
 def test_every_metric_is_there_and_finite(found):
     for metrics, tables in found:
-        assert set(metrics) == set(METRICS["expression"])
+        assert set(metrics) == set(EVALUATIONS["expression"].metrics)
         check(metrics)
         assert {"axis", "expression", "oracle", "words", "motifs", "left_out"} == set(tables)
         for metric in metrics.values():

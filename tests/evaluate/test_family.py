@@ -5,7 +5,7 @@ import pytest
 import torch
 from fakes import BlindModel, MomentModel, config, family_store
 
-from gde.config.evaluation import METRICS
+from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
 from gde.evaluate import family
 from gde.evaluate.baselines import ANCHORS
@@ -119,7 +119,7 @@ def test_every_family_is_evaluated_as_far_as_it_is_known(tmp_path, kind):
     assert ("geometry/w2_spearman_equal_means" in metrics) == ("interpolation" in tables) == known
     assert ("geometry/simplex_pearson" in metrics) == ("simplex" in tables) == (kind == "multinomial")
     assert ("poisson/mse_n10" in metrics) == ("poisson" in tables) == (kind == "poisson")
-    assert set(metrics) <= set(METRICS["family"])
+    assert set(metrics) <= set(EVALUATIONS["family"].metrics)
 
 
 def test_one_dimension_and_fewer_points(tmp_path):

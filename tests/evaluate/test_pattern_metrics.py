@@ -7,7 +7,7 @@ import pytest
 import torch
 from fakes import context
 
-from gde.config.sequence_data import DnaMultinomial
+from gde.config.datasets.patterns import DnaMultinomial
 from gde.distances.exact import solve_ot
 from gde.evaluate.pattern_sets import Cases, cases_of, transport
 from gde.evaluate.patterns import composition, simplex

@@ -5,8 +5,9 @@ import pytest
 import torch
 from simulators.families import simulate_families
 
-from gde.config.language_data import Pfam
-from gde.config.language_evaluation import METRICS, Families
+from gde.config.datasets.proteins import Pfam
+from gde.config.evaluations import EVALUATIONS
+from gde.config.evaluations.proteins import Families
 from gde.evaluate.families import evaluate
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.kmers import kmer_profile
@@ -61,7 +62,7 @@ def found(request, tmp_path_factory):
 
 def test_every_metric_is_there(found, tmp_path):
     for metrics, tables in found:
-        assert set(metrics) == set(METRICS["families"])
+        assert set(metrics) == set(EVALUATIONS["families"].metrics)
         check(metrics)
         write_tables(tmp_path, tables)
 

@@ -5,7 +5,7 @@ import pytest
 from fakes import context
 from tokens import sequences, store_of
 
-from gde.config.language_evaluation import RETRIEVAL
+from gde.config.evaluations.base import RETRIEVAL
 from gde.errors import GdeError
 from gde.evaluate.retrieval import by_group, purities, ranks, retrieval, searches, whitened
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from simulators.pubmed import simulate_baseline
 
-from gde.config.language_data import Pubmed
-from gde.config.language_evaluation import Documents
+from gde.config.datasets.texts import Pubmed
+from gde.config.evaluations.texts import Documents
 from gde.prepare.pubmed import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore

@@ -11,7 +11,7 @@ import yaml
 from fuzz import INVALID, SEED, VALID, Case, Tally, at, paths, put, rename
 
 from gde.config import resolve_all, resolve_grids, settings
-from gde.config.load import read_yaml
+from gde.config.loading import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "config/experiments").glob("*.yaml"))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from drawing import check_drawn_twice, drawn, notes, write_results
 
-from gde import figures
+from gde.config.evaluations.epidemic import Epidemic
 from gde.evaluate.shared.metrics import record
 from gde.evaluate.shared.tables import write_tables
 from gde.figures.style import style
@@ -108,4 +108,4 @@ def test_what_was_left_out_is_said(tmp_path, name, about):
 
 
 def test_they_are_those_of_the_evaluation():
-    assert set(NAMES) == set(figures.OF_KIND["epidemic"]) - {"loss", "metrics"}
+    assert set(NAMES) == set(Epidemic.figures) - {"loss", "metrics"}

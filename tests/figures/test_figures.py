@@ -13,6 +13,7 @@ import tiny
 from drawing import check_drawn_twice, check_labels, drawn, write_results
 
 from gde import figures
+from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
 from gde.evaluate import family, samples
 from gde.evaluate.shared.context import Context
@@ -135,8 +136,14 @@ def test_the_list_of_figures_needs_no_matplotlib():
 
 def test_every_figure_registered_is_of_some_experiment():
     kinds = ("mvn", "gmm", "mvn_lowrank", "poisson", "multinomial")
-    real = (name for names in figures.OF_KIND.values() for name in names)
-    assert {*real, *(name for kind in kinds for name in listed(kind))} == set(figures.REGISTRY)
+    real = (name for kind, evaluation in EVALUATIONS.items() if kind != "family" for name in evaluation.figures)
+    assert {*real, *(name for kind in kinds for name in listed(kind))} == set(figures.known_figures())
+
+
+def test_every_figure_can_be_drawn():
+    from importlib import import_module
+
+    assert all(callable(import_module(figures.module_of(name)).draw) for name in figures.known_figures())
 
 
 def test_figures_follow_from_what_is_evaluated():

@@ -4,11 +4,11 @@ import methylated
 import pytest
 from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 
-from gde import figures
+from gde.config.evaluations.methylation import Methylation
 from gde.evaluate import methylation
 from gde.evaluate.shared.context import Context
 
-NAMES = figures.OF_KIND["methylation"]
+NAMES = Methylation.figures
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import cells
 import pytest
 from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 
-from gde import figures
+from gde.config.evaluations import EVALUATIONS
 from gde.evaluate import donors as donor_evaluation
 from gde.evaluate import lineage, perturbation
 from gde.evaluate.shared.context import Context
@@ -33,8 +33,8 @@ def results(tmp_path_factory):
     return out
 
 
-CASES = [(kind, name) for kind in ("lineage", "perturbation", "donors") for name in figures.OF_KIND[kind]]
-CASES += [("gaps", name) for name in figures.OF_KIND["lineage"]]
+CASES = [(kind, name) for kind in ("lineage", "perturbation", "donors") for name in EVALUATIONS[kind].figures]
+CASES += [("gaps", name) for name in EVALUATIONS["lineage"].figures]
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)

@@ -7,7 +7,7 @@ import pysam
 import pytest
 from simulators.methylation import simulate_genome, simulate_sample
 
-from gde.config.sequence_data import BamReads
+from gde.config.datasets.methylation import BamReads
 from gde.errors import GdeError
 from gde.prepare.bam import read_bam
 from gde.prepare.cpg import CpGs

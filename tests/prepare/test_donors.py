@@ -6,7 +6,7 @@ import pytest
 from prepare_data import refused
 from simulators.donors import TYPES, simulate_donors
 
-from gde.config.single_cells import Donors
+from gde.config.datasets.cells import Donors
 from gde.prepare.composition import columns
 from gde.prepare.donors import prepare
 from gde.sets.store import SetStore

@@ -8,7 +8,7 @@ import pytest
 from prepare_data import refused
 from simulators.promoters import simulate_promoters
 
-from gde.config.sequence_data import Gpra
+from gde.config.datasets.promoters import Gpra
 from gde.prepare import text_lines
 from gde.prepare.gpra import prepare
 from gde.sets.store import SetStore
@@ -150,7 +150,7 @@ def test_real_promoters(excerpt, tmp_path):
 GROWTH = """
 import resource, sys
 from pathlib import Path
-from gde.config.sequence_data import Gpra
+from gde.config.datasets.promoters import Gpra
 from gde.prepare import quantiles
 from gde.prepare.gpra import prepare
 from gde.sets import external_sort

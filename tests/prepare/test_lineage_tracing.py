@@ -11,11 +11,12 @@ from prepare_data import refused
 from simulators.lineage import FATES, simulate_lineage
 from simulators.mtx import write_mtx, write_text
 
-from gde.config.single_cells import LineageTracing
+from gde.config.datasets.cells import LineageTracing
+from gde.config.inputs import input_files
 from gde.features import FeaturePipeline
+from gde.inputs import LINEAGE
 from gde.prepare.clones import DOUBLET, NONE, clone_of
 from gde.prepare.composition import columns, composition
-from gde.prepare.inputs import LINEAGE, input_files
 from gde.prepare.lineage_tracing import prepare
 from gde.prepare.matrix_market import read_matrix_market
 from gde.sets.store import SetStore

@@ -10,7 +10,7 @@ import pysam
 import pytest
 from simulators.methylation import Truth, contig_of, pat_text, simulate_genome, simulate_methylation, table, write_pat
 
-from gde.config.sequence_data import Methylation
+from gde.config.datasets.methylation import Methylation
 from gde.errors import GdeError
 from gde.prepare import pat, text_lines
 from gde.prepare.methylation import prepare

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from prepare_data import refused
 
-from gde.config.sequence_data import MpraBarcodes, MpraBins
+from gde.config.datasets.promoters import MpraBarcodes, MpraBins
 from gde.prepare import mpra_barcodes, mpra_bins
 from gde.prepare.mpra_bins import element
 from gde.sets.store import SetStore

@@ -8,9 +8,9 @@ from prepare_data import refused
 from pydantic import ValidationError
 from simulators.perturb import simulate_perturb
 
-from gde.config.single_cells import PerturbSeq
+from gde.config.datasets.cells import PerturbSeq
+from gde.config.inputs import input_files
 from gde.prepare.hold_out import hold_out
-from gde.prepare.inputs import input_files
 from gde.prepare.perturb_seq import prepare
 from gde.sets.store import SetStore
 from gde.sets.vectors import load_vectors

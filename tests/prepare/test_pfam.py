@@ -7,7 +7,7 @@ import pytest
 from prepare_data import refused
 from simulators.families import simulate_families
 
-from gde.config.language_data import Pfam
+from gde.config.datasets.proteins import Pfam
 from gde.prepare.pfam import prepare
 from gde.sets.store import SetStore
 

@@ -8,8 +8,9 @@ import pytest
 import scipy.sparse as sp
 from prepare_data import SPLIT, h5ad_cfg
 
+from gde.config.datasets import DATASETS
 from gde.features import FeaturePipeline
-from gde.prepare import REGISTRY, disk
+from gde.prepare import disk, prepare_of
 from gde.prepare.h5ad import prepare
 from gde.sets.store import SetStore
 
@@ -169,11 +170,7 @@ def test_log_normalised_and_scaled_values_are_taken_as_they_are(cells, write, tm
 
 
 def test_registry_names_exist():
-    from importlib import import_module
-
-    for target in REGISTRY.values():
-        module, name = target.split(":")
-        assert callable(getattr(import_module(module), name))
+    assert all(callable(prepare_of(kind)) for kind in DATASETS)
 
 
 def test_anndata_in_memory_needs_the_layer(cells):

@@ -10,7 +10,7 @@ import pytest
 from prepare_data import refused
 from simulators.pubmed import HEAD, Baseline, Citation, identifier, simulate_baseline
 
-from gde.config.language_data import Pubmed
+from gde.config.datasets.texts import Pubmed
 from gde.errors import GdeError
 from gde.prepare.pubmed import prepare
 from gde.prepare.pubmed_xml import Article, Deleted, read_citations

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from simulators.sequences import simulate_library
 
-from gde.config.sequence_data import Sequences
+from gde.config.datasets.sequences import Sequences
 from gde.errors import GdeError
 from gde.prepare.sequence_files import SequenceFile, text_blocks
 from gde.prepare.sequences import prepare

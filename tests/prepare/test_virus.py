@@ -10,7 +10,7 @@ import pytest
 from simulators.spike_files import write, write_gisaid, write_nextstrain
 from simulators.spikes import simulate_epidemic
 
-from gde.config.protein_data import Virus
+from gde.config.datasets.epidemic import Virus
 from gde.errors import GdeError
 from gde.prepare import fasta, virus_records
 from gde.prepare.virus import prepare

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from gde.config.language_data import ProteinMotifs
+from gde.config.datasets.proteins import ProteinMotifs
 from gde.errors import GdeError
 from gde.prepare.protein_motifs import prepare
 from gde.sets.motifs import LETTERS, Motifs

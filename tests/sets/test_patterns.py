@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gde.config.sequence_data import DnaMultinomial, SyntheticDna
+from gde.config.datasets.patterns import DnaMultinomial, SyntheticDna
 from gde.distances.exact import solve_ot
 from gde.errors import GdeError
 from gde.prepare.synthetic_dna import prepare

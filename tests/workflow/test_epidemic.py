@@ -13,7 +13,7 @@ from drawn import draw_all
 from simulators.spike_files import write_gisaid
 from simulators.spikes import simulate_epidemic
 
-from gde.config.evaluation import METRICS
+from gde.config.evaluations import EVALUATIONS
 from gde.sets.store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -49,7 +49,7 @@ def report_of(root: Path) -> dict:
 def test_every_metric_is_there_with_what_it_is_compared_with(made):
     report = report_of(made[0])
     metrics = report["metrics"]
-    assert set(metrics) == set(METRICS["epidemic"]) and report["data"] == "user"
+    assert set(metrics) == set(EVALUATIONS["epidemic"].metrics) and report["data"] == "user"
     assert set(metrics["month/mae"]["baselines"]) == {"single_sequence", "kmers", "sites", "median"}
     assert set(metrics["sweeps/error"]["baselines"]) == {"all_months", "month_before"}
     assert set(metrics["extrapolation/distance"]["baselines"]) == {"persistence", "mean_of_past"}

@@ -11,8 +11,7 @@ from simulators.families import simulate_families
 from simulators.pubmed import simulate_baseline
 
 from gde.config import resolve
-from gde.config.evaluation import METRICS
-from gde.figures import OF_KIND
+from gde.config.evaluations import EVALUATIONS
 from gde.sets.store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -44,14 +43,14 @@ def read(results, name):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_metric_is_there_and_every_figure_is_drawn(results, name, tmp_path):
-    missing = set(METRICS[KINDS[name]]) - set(read(results, name))
+    missing = set(EVALUATIONS[KINDS[name]].metrics) - set(read(results, name))
     if name == "protein_motifs":
         assert not missing
     else:  # fewer than ten groups are held out
         left_out = pd.read_csv(results / name / "tables/left_out.tsv", sep="\t")["group"]
         assert missing == {"retrieval/recall_10"} and missing <= set(left_out)
-    assert set(read(results, name)) <= set(METRICS[KINDS[name]])
-    assert set(OF_KIND[KINDS[name]]) <= set(draw_all(results.parent, name, tmp_path))
+    assert set(read(results, name)) <= set(EVALUATIONS[KINDS[name]].metrics)
+    assert set(EVALUATIONS[KINDS[name]].figures) <= set(draw_all(results.parent, name, tmp_path))
 
 
 def test_motifs_have_their_exact_answer(results):

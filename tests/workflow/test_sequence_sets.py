@@ -12,7 +12,7 @@ from copies import ROOT, SMOKE, copy_project
 from drawn import draw_all
 from simulators.sequences import simulate_library
 
-from gde.config.evaluation import METRICS
+from gde.config.evaluations import EVALUATIONS
 from gde.sets.store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -54,7 +54,7 @@ def read(results, name):
 
 def test_patterns_have_every_metric_with_its_baselines(results):
     metrics = read(results, "dna_multinomial")
-    assert set(metrics) == set(METRICS["patterns"])
+    assert set(metrics) == set(EVALUATIONS["patterns"].metrics)
     pearson = metrics["geometry/simplex_pearson"]
     assert pearson["n"] == 55 * 54 // 2 and set(pearson["baselines"]) == {"kmer_mean", "one_hot_mean"}
     assert pearson["protocol"] == "paper_protocol" and pearson["published"] is None  # fewer points than published
@@ -64,8 +64,8 @@ def test_patterns_have_every_metric_with_its_baselines(results):
 
 
 def test_a_users_sequences_have_every_metric(results):
-    assert set(read(results, "bare")) == set(METRICS["sequences"])
-    assert set(read(results, "library")) == {m for m in METRICS["sequences"] if not m.startswith("labels")}
+    assert set(read(results, "bare")) == set(EVALUATIONS["sequences"].metrics)
+    assert set(read(results, "library")) == {m for m in EVALUATIONS["sequences"].metrics if not m.startswith("labels")}
     accuracy = read(results, "bare")["labels/accuracy"]
     assert accuracy["baselines"]["kmers"] > 0.8 and accuracy["ceiling"] == 1.0  # the tissues differ in composition
 

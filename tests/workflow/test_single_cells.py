@@ -11,9 +11,9 @@ from simulators.lineage import simulate_lineage
 from simulators.perturb import simulate_perturb
 
 from gde.chain import SAME, links
+from gde.inputs import LINEAGE
 from gde.io import sha256_file
 from gde.pins import read_pins
-from gde.prepare.inputs import LINEAGE
 from gde.sets.layout import PROVENANCE
 from gde.sets.store import SetStore
 

@@ -5,10 +5,10 @@ from gde import digest
 from gde.attempts import memory
 from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.config.datasets import sample_type_of
+from gde.config.inputs import evaluation_files, listed_files, own_files
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
-from gde.prepare.inputs import evaluation_files, listed_files, own_files
 from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
 from gde.sources import ask_for, files_of, read_conversions, read_sources, weights_of

@@ -1,12 +1,12 @@
-"""Data sets of proteins and of texts: protein families, simulated motifs, and the abstracts of PubMed."""
+"""Protein families, and simulated peptides."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Names, Section, refuse
-from gde.config.sequence_data import SequenceSplit
-from gde.config.split import Split
+from gde.config.base import refuse
+from gde.config.datasets.base import ADAMW, SimulatedSequences, TokenSequences
+from gde.config.split import SequenceSplit, Split
 
 
 class FamilySplit(SequenceSplit):
@@ -17,9 +17,25 @@ class FamilySplit(SequenceSplit):
     )
 
 
-class Pfam(Section):
+class Pfam(TokenSequences):
     """Protein families."""
 
+    prepare: ClassVar = "gde.prepare.pfam:prepare"
+    sample_type: ClassVar = "protein"
+    evaluation: ClassVar = "families"
+    # as config/experiments/pfam.yaml, laptop
+    start: ClassVar = {
+        "encoder": {"kind": "dna_conv", "hidden": 48, "layers": 2, "kernel": 7, "pool": 2},
+        "generator": {"kind": "gpt", "hidden": 64, "layers": 2, "conditioning": "additive", "subsample": 2},
+        "latent_dim": 128,
+        "training": {
+            "steps": 1500,
+            "n_sets": 8,
+            "set_size": 16,
+            "optimizer": ADAMW,
+            "scheduler": {"kind": "cosine", "warmup": 100},
+        },
+    }
     kind: Literal["pfam"] = Field(
         description="protein families, Pfam-A.fasta.gz; a group is a family, a sample one of its domains"
     )
@@ -44,9 +60,11 @@ class Pfam(Section):
         return self
 
 
-class ProteinMotifs(Section):
+class ProteinMotifs(SimulatedSequences):
     """Simulated peptides with a motif."""
 
+    prepare: ClassVar = "gde.prepare.protein_motifs:prepare"
+    sample_type: ClassVar = "protein"
     kind: Literal["protein_motifs"] = Field(
         description="simulated peptides, random but for a motif somewhere in them; a group is a motif"
     )
@@ -65,43 +83,4 @@ class ProteinMotifs(Section):
             refuse("unit", self.unit, f"at most length = {self.length}", "lower it")
         if self.split.by not in ("group", "sample"):
             refuse("split.by", self.split.by, "'group' or 'sample' for simulated motifs", "choose one of them")
-        return self
-
-
-class Pubmed(Section):
-    """Abstracts by what they are about."""
-
-    kind: Literal["pubmed"] = Field(
-        description="titles and abstracts of PubMed's XML as UTF-8; a group is a major MeSH term, and a document of "
-        "several terms is in the group of each"
-    )
-    baseline: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
-        8, description="files of the yearly baseline that are fetched, spread evenly over it; about 30 MB each"
-    )
-    files: Names | None = Field(
-        None,
-        description="files of your own, or patterns such as pubmed/*.xml.gz, instead; an .md5 beside one is checked",
-    )
-    length: Annotated[int, Field(ge=16, le=65_536)] = Field(2048, description="bytes that a document has at most")
-    too_long: Literal["cut", "drop"] = Field(
-        "cut", description="what becomes of longer documents: their beginning, or nothing; counted"
-    )
-    min_docs: Annotated[int, Field(ge=2)] = Field(50, description="terms of fewer documents are left out, and counted")
-    max_docs: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="of commoner terms a random part of as many; null = all documents"
-    )
-    terms: Annotated[int, Field(ge=3)] | None = Field(
-        None, description="terms at most, a random part that the split's seed decides; null = all"
-    )
-    split: SequenceSplit = Field(SequenceSplit(), description="what is held out: documents, the same in every term")
-
-    @model_validator(mode="after")
-    def possible(self):
-        if self.max_docs is not None and self.max_docs < self.min_docs:
-            refuse("max_docs", self.max_docs, f"at least min_docs = {self.min_docs}", "raise it")
-        for file in self.files or ():
-            if not file.endswith((".xml.gz", ".xml")):
-                refuse("files", file, "names that end in .xml.gz or .xml", "correct it")
-        if twice := [file for file in self.files or () if self.files.count(file) > 1]:
-            refuse("files", twice[0], "each file once", "remove the second")
         return self

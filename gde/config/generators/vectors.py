@@ -1,12 +1,11 @@
-"""Options of the conditional generators: the keyword arguments of the classes in `gde.generators`."""
+"""Options of the generators of vectors."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, NonNegative, Positive, Section, Share, Whole, refuse
-from gde.config.language_generators import Gpt2, ProGen2
-from gde.config.sequence_models import DnaVae, Gpt, HyenaDna
+from gde.config.base import Count, NonNegative, Positive, Share, Whole, refuse
+from gde.config.generators.base import GeneratorKind
 
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
 GUIDANCE = "strength of classifier-free guidance when sampling; 1 = none, anything else needs drop > 0"
@@ -17,7 +16,7 @@ BLUR = "length, in standardised units, below which the loss does not tell points
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Flow(Section):
+class Flow(GeneratorKind):
     kind: Literal["flow"] = Field(description="flow matching")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(4, description="residual layers")
@@ -37,7 +36,7 @@ class Flow(Section):
         return self
 
 
-class Ddpm(Section):
+class Ddpm(GeneratorKind):
     kind: Literal["ddpm"] = Field(description="denoising diffusion: the paper's generator")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(4, description="residual layers")
@@ -70,7 +69,7 @@ class DdpmSubset(Ddpm):
     features: Count = Field(64, description="features whose noise is predicted in a training step")
 
 
-class Cvae(Section):
+class Cvae(GeneratorKind):
     kind: Literal["cvae"] = Field(description="conditional variational autoencoder")
     hidden: Count = Field(128, description="width of encoder and decoder")
     layers: Count = Field(4, description="residual layers of each")
@@ -82,7 +81,7 @@ class Cvae(Section):
     moment_weight: NonNegative = Field(1.0, description=MOMENT_WEIGHT)
 
 
-class Direct(Section):
+class Direct(GeneratorKind):
     """What the direct generators share: a network from noise to samples, trained by a distance between sets."""
 
     hidden: Count = Field(128, description="width")
@@ -111,7 +110,7 @@ class Mmd(Direct):
     kind: Literal["mmd"] = Field(description="network from noise to samples, trained by maximum mean discrepancy")
 
 
-class Wormhole(Section):
+class Wormhole(GeneratorKind):
     kind: Literal["wormhole"] = Field(description="attention decoder of a fixed number of points; samples repeat them")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(2, description="attention layers")
@@ -127,25 +126,6 @@ class Wormhole(Section):
             remedy = "change one, or presets.smoke.generator"
             refuse("heads", self.heads, f"a divisor of hidden = {self.hidden}", remedy)
         return self
-
-
-Generator = Annotated[
-    Flow
-    | Ddpm
-    | DdpmSubset
-    | Cvae
-    | SlicedW2
-    | ExactOt
-    | Sinkhorn
-    | Mmd
-    | Wormhole
-    | HyenaDna
-    | DnaVae
-    | Gpt
-    | Gpt2
-    | ProGen2,
-    Field(discriminator="kind"),
-]
 
 
 def check_guidance(section: Flow | Ddpm) -> None:

@@ -1,11 +1,16 @@
 """Single-cell data sets with a design: clones over days, perturbed genes, donors."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, Section, Share, Whole, refuse
+from gde.config.datasets.base import Vectors
+from gde.config.datasets.tables import h5ad_shape
+from gde.config.kinds import ByKind
 from gde.config.split import Split
+from gde.inputs import lineage_files, screen_files, vectors_file
 
 VALUES = (
     "what the numbers are: counts -> per 10,000 and log1p; normalised (totals made equal already) -> log1p; "
@@ -20,9 +25,11 @@ Missing = Literal["refuse", "mean"]
 Values = Literal["counts", "normalised", "lognorm"]
 
 
-class LineageTracing(Section):
+class LineageTracing(Vectors):
     """Clones followed over days, in the layout of Weinreb et al. 2020."""
 
+    prepare: ClassVar = "gde.prepare.lineage_tracing:prepare"
+    evaluation: ClassVar = "lineage"
     kind: Literal["lineage_tracing"] = Field(
         description="clones followed over days (LARRY, Weinreb et al. 2020); a group is a clone on a day"
     )
@@ -36,6 +43,10 @@ class LineageTracing(Section):
     n_pcs: Count | None = Field(50, description=PCS)
     min_size: Count = Field(3, description=SMALL)
     split: Split = Field(Split(by="clone"), description="what is held out; whole clones")
+
+    @classmethod
+    def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        return {f"folder ({key})": file for key, file in lineage_files(dataset).items()}
 
 
 class HoldOut(Section):
@@ -83,9 +94,11 @@ class Coexpression(Section):
     missing: Missing = Field("mean", description=f"{MISSING}; missing are genes that are not measured in all lines")
 
 
-class PerturbSeq(Section):
+class PerturbSeq(Vectors):
     """A screen of perturbed genes in one or more cell lines."""
 
+    prepare: ClassVar = "gde.prepare.perturb_seq:prepare"
+    evaluation: ClassVar = "perturbation"
     kind: Literal["perturb_seq"] = Field(
         description="a Perturb-seq screen (Replogle et al. 2022 and others); a group is a perturbed gene in a cell line"
     )
@@ -105,7 +118,7 @@ class PerturbSeq(Section):
     n_hvg: Count | None = Field(2000, description=HVG)
     scale: bool = Field(False, description=SCALE)
     n_pcs: Count | None = Field(None, description=PCS)
-    vectors: Annotated[VectorFile | Coexpression, Field(discriminator="kind")] | None = Field(
+    vectors: Annotated[VectorFile | Coexpression, ByKind()] | None = Field(
         Coexpression(kind="coexpression"),
         description="what describes a gene, so that one that was not trained can be predicted; null = nothing",
     )
@@ -124,10 +137,18 @@ class PerturbSeq(Section):
             refuse("split.lines", self.split.lines, "null where no genes are named", "name genes, or remove lines")
         return self
 
+    @classmethod
+    def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        files = {f"files.{line}": file for line, file in screen_files(dataset).items()}
+        vectors = vectors_file(dataset)
+        return files | ({} if vectors is None else {"vectors.path": vectors})
 
-class Donors(Section):
+
+class Donors(Vectors):
     """Cells of many donors."""
 
+    prepare: ClassVar = "gde.prepare.donors:prepare"
+    evaluation: ClassVar = "donors"
     kind: Literal["donors"] = Field(description="cells of many donors; a group is a donor")
     path: str = Field(min_length=1, description="the .h5ad file, relative to the working directory")
     donor: str = Field("donor_id", min_length=1, description="column of obs with the donor")
@@ -151,3 +172,7 @@ class Donors(Section):
         if self.donor in self.labels:
             refuse("labels", self.donor, "columns other than the donor's", "remove it")
         return self
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return h5ad_shape(dataset)

@@ -1,11 +1,14 @@
-"""Data sets of proteins."""
+"""Spike proteins by country and month."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Names, Section, Whole, refuse
-from gde.config.sequence_data import SequenceSplit
+from gde.config.base import Count, Names, Whole, refuse
+from gde.config.datasets.base import ADAMW, TokenSequences
+from gde.config.split import SequenceSplit
+from gde.inputs import virus_files
 
 LONGEST = 4096  # letters
 
@@ -18,9 +21,27 @@ class VirusSplit(SequenceSplit):
     )
 
 
-class Virus(Section):
+class Virus(TokenSequences):
     """Spike proteins of SARS-CoV-2 by country and month."""
 
+    prepare: ClassVar = "gde.prepare.virus:prepare"
+    sample_type: ClassVar = "protein"
+    evaluation: ClassVar = "epidemic"
+    # as config/experiments/virus.yaml, laptop
+    start: ClassVar = {
+        "encoder": {"kind": "dna_conv", "hidden": 16, "layers": 1, "kernel": 5, "pool": 4, "readout": "places"},
+        "generator": {"kind": "gpt", "hidden": 64, "layers": 2, "conditioning": "adaln", "sites": 16, "subsample": 1},
+        "latent_dim": 64,
+        "mixer": {"kind": "dirichlet_k", "k": 2, "alpha": 1.0},
+        "training": {
+            "steps": 400,
+            "n_sets": 8,
+            "set_size": 16,
+            "optimizer": ADAMW | {"lr": 2e-3},
+            "scheduler": {"kind": "cosine", "warmup": 15},
+            "validate_every": 50,
+        },
+    }
     kind: Literal["virus"] = Field(description="spike proteins of SARS-CoV-2; a group is a country in a month")
     source: Literal["nextstrain", "gisaid"] = Field(
         "nextstrain",
@@ -62,3 +83,7 @@ class Virus(Section):
         if self.min_letters > self.length:
             refuse("min_letters", self.min_letters, f"at most length = {self.length}", "lower it")
         return self
+
+    @classmethod
+    def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        return virus_files(dataset)

@@ -1,27 +1,16 @@
 """Options of the encoders behind a language model."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Section, refuse
-from gde.config.sequence_models import Digest
-from gde.config.vector_encoders import (
-    Attention,
-    Gnn,
-    KernelMean,
-    Mean,
-    MedianGnn,
-    Mlp,
-    PcaMean,
-    ResNet,
-    ResNetAttention,
-)
+from gde.config.base import Count, Digest, refuse
+from gde.config.encoders import vectors
+from gde.config.encoders.base import EncoderKind
+from gde.config.encoders.vectors import ResNet
+from gde.config.kinds import kinds_in, one_of
 
-SetEncoder = Annotated[
-    Mean | Mlp | Gnn | MedianGnn | ResNet | KernelMean | PcaMean | Attention | ResNetAttention,
-    Field(discriminator="kind"),
-]
+SetEncoder = one_of(kinds_in(EncoderKind, vectors))
 THEN = (
     "set encoder of the vectors, one per sequence, that the language model gives: any kind for vectors, with its keys"
 )
@@ -31,7 +20,8 @@ DIGEST = "SHA-256 its model.safetensors must have, so that the run is of these w
 RANK = "rank of the adapters of mode lora"
 
 
-class ProteinLm(Section):
+class ProteinLm(EncoderKind):
+    sample_types: ClassVar = ("protein",)
     kind: Literal["protein_lm"] = Field(description="a set encoder behind ESM-2; of proteins")
     then: SetEncoder = Field(ResNet(kind="resnet"), description=THEN)
     mode: Literal["frozen", "full", "lora"] = Field("full", description=MODE)
@@ -48,7 +38,8 @@ class ProteinLm(Section):
         return self
 
 
-class TextLm(Section):
+class TextLm(EncoderKind):
+    sample_types: ClassVar = ("text",)
     kind: Literal["text_lm"] = Field(description="a set encoder behind BERT; of texts")
     then: SetEncoder = Field(ResNet(kind="resnet"), description=THEN)
     mode: Literal["frozen", "full", "lora"] = Field("full", description=MODE)

@@ -1,10 +1,11 @@
-"""Options of the encoders and generators of sets of sequences."""
+"""Options of the generators of sets of sequences."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, NonNegative, Positive, Section, Whole, refuse
+from gde.config.base import Count, Digest, NonNegative, Positive, Whole, check_kernel, refuse
+from gde.config.generators.base import GeneratorKind
 
 CONDITIONING = "how the embedding enters: vectors before the sequence, one added to every letter, or the norms' scales"
 PREFIX = "vectors before the sequence; more than 1 with conditioning: prefix"
@@ -18,27 +19,13 @@ SITES = (
     "sequences that lie side by side, such as versions of one protein. The letter that stands for any (X, N) is then "
     "missing, neither learned nor drawn; 0 = none"
 )
+TOKENS = ("dna", "protein", "text")
 TopP = Annotated[float, Field(gt=0, le=1)]
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class DnaConv(Section):
-    kind: Literal["dna_conv"] = Field(description="convolutions that also see the set's mean feature map; of sequences")
-    hidden: Count = Field(64, description="channels")
-    layers: Count = Field(3, description="convolutions after the first")
-    kernel: Count = Field(7, description="width of the convolutions; odd")
-    pool: Count = Field(1, description="neighbouring places averaged after the first convolution; 4 is 3 times faster")
-    readout: Literal["mean", "places"] = Field(
-        "mean", description="of the mean over places, or also of single places: for sequences that lie side by side"
-    )
-
-    @model_validator(mode="after")
-    def possible(self):
-        check_kernel(self)
-        return self
-
-
-class HyenaDna(Section):
+class HyenaDna(GeneratorKind):
+    sample_types: ClassVar = TOKENS
+    published: ClassVar = "dna"
     kind: Literal["hyenadna"] = Field(description="letter by letter with long convolutions; of sequences")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(6, description="blocks of a Hyena operator and an MLP")
@@ -67,7 +54,8 @@ class HyenaDna(Section):
         return self
 
 
-class DnaVae(Section):
+class DnaVae(GeneratorKind):
+    sample_types: ClassVar = TOKENS
     kind: Literal["dna_vae"] = Field(description="convolutional variational autoencoder; of sequences")
     hidden: Count = Field(64, description="channels")
     layers: Annotated[int, Field(ge=1, le=10)] = Field(2, description="times that encoder and decoder halve the places")
@@ -85,7 +73,8 @@ class DnaVae(Section):
         return self
 
 
-class Gpt(Section):
+class Gpt(GeneratorKind):
+    sample_types: ClassVar = TOKENS
     kind: Literal["gpt"] = Field(description="letter by letter with attention: GPT-2 from scratch; of sequences")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(6, description="attention blocks")
@@ -106,11 +95,6 @@ class Gpt(Section):
             remedy = "change one, or presets.smoke.generator"
             refuse("heads", self.heads, f"a divisor of hidden = {self.hidden}", remedy)
         return self
-
-
-def check_kernel(section: DnaConv | DnaVae) -> None:
-    if section.kernel % 2 == 0:
-        refuse("kernel", section.kernel, "an odd number", "add 1")
 
 
 def check_prefix(section: HyenaDna | Gpt) -> None:

@@ -1,10 +1,11 @@
-"""Options of the encoders of sets of vectors: the keyword arguments of the classes in `gde.encoders`."""
+"""Options of the encoders of sets of vectors."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Section, Whole, refuse
+from gde.config.base import Count, Whole, refuse
+from gde.config.encoders.base import EncoderKind
 
 MOMENTS = "also give each sample in within-set standardised form, (x - mean) / sd"
 SKIP = "add a map of the set's mean, log sd and (up to 16 features) correlations to the embedding"
@@ -13,11 +14,11 @@ INDUCED = "learned points that samples attend through; 0 = to each other. Take 3
 POOL_PARAMETER = "trim (0.1), delta (1.345), temperature (1) or sharpness (1) of the pool; null = the value in brackets"
 
 
-class Mean(Section):
+class Mean(EncoderKind):
     kind: Literal["mean"] = Field(description="set mean and a linear map: the baseline")
 
 
-class Mlp(Section):
+class Mlp(EncoderKind):
     kind: Literal["mlp"] = Field(description="MLP on samples, set mean, MLP")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(2, description="hidden layers before and after the mean")
@@ -25,7 +26,7 @@ class Mlp(Section):
     skip: bool = Field(True, description=SKIP)
 
 
-class Gnn(Section):
+class Gnn(EncoderKind):
     kind: Literal["gnn"] = Field(description="MLP on samples, then layers that also see the set mean")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(2, description="layers that see the set mean")
@@ -50,7 +51,7 @@ class Gnn(Section):
         return self
 
 
-class MedianGnn(Section):
+class MedianGnn(EncoderKind):
     kind: Literal["median_gnn"] = Field(description="gnn with medians")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(2, description="layers that see the set median")
@@ -58,7 +59,7 @@ class MedianGnn(Section):
     skip: bool = Field(True, description=SKIP)
 
 
-class ResNet(Section):
+class ResNet(EncoderKind):
     kind: Literal["resnet"] = Field(description="residual layers that also see the set mean: the paper's encoder")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(2, description="residual layers; raise for distributions with several modes")
@@ -67,17 +68,17 @@ class ResNet(Section):
     skip: bool = Field(True, description=SKIP)
 
 
-class KernelMean(Section):
+class KernelMean(EncoderKind):
     kind: Literal["kernel_mean"] = Field(description="set mean of random Fourier features: the kernel mean embedding")
     hidden: Count = Field(128, description="frequencies; each gives a cosine and a sine")
 
 
-class PcaMean(Section):
+class PcaMean(EncoderKind):
     kind: Literal["pca_mean"] = Field(description="set mean of principal components")
     components: Count | None = Field(None, description="their number; null = latent_dim, or all where there are fewer")
 
 
-class Attention(Section):
+class Attention(EncoderKind):
     kind: Literal["attention"] = Field(description="self-attention without positions: the set transformer with a mean")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(2, description="attention layers")
@@ -92,7 +93,7 @@ class Attention(Section):
         return self
 
 
-class ResNetAttention(Section):
+class ResNetAttention(EncoderKind):
     kind: Literal["resnet_attention"] = Field(description="resnet that attends to the set instead of seeing its mean")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(2, description="residual layers")

@@ -7,7 +7,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from gde.config.load import Tree
+from gde.config.kinds import kind_of
+from gde.config.loading import Tree
 from gde.errors import GdeError, bad
 
 README = "see config/README.md"
@@ -41,12 +42,6 @@ def submodels(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [m for a in get_args(annotation) for m in submodels(a)]
-
-
-def kind_of(model: type[BaseModel]) -> str | None:
-    """The value of a model's `kind`."""
-    field = model.model_fields.get("kind")
-    return get_args(field.annotation)[0] if field else None
 
 
 def locate(model: type[BaseModel], loc: tuple) -> tuple[tuple, list[type[BaseModel]]]:

@@ -1,19 +1,20 @@
 """Options of the generators that may start from published language models."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, NonNegative, Positive, Section, Whole, refuse
-from gde.config.sequence_models import (
+from gde.config.base import Count, Digest, NonNegative, Positive, Whole, refuse
+from gde.config.generators.base import GeneratorKind
+from gde.config.generators.sequences import (
     CONDITIONING,
     CONTEXT,
     CONTEXT_WEIGHT,
     PREFIX,
     SUBSAMPLE,
     TEMPERATURE,
+    TOKENS,
     TOP_P,
-    Digest,
     TopP,
     check_prefix,
 )
@@ -23,7 +24,37 @@ WEIGHTS = "directory of a published model to start from, e.g. resources/weights/
 WEIGHTS_SHA256 = "SHA-256 that its model.safetensors must have; null = the one recorded when it was fetched"
 
 
-class ProGen2(Section):
+class Gpt2(GeneratorKind):
+    sample_types: ClassVar = TOKENS
+    published: ClassVar = "text"
+    kind: Literal["gpt2"] = Field(
+        description="GPT-2, of published words or, from scratch, letter by letter; of sequences"
+    )
+    hidden: Count = Field(128, description=f"width{SCRATCH}")
+    layers: Count = Field(6, description=f"attention blocks{SCRATCH}")
+    heads: Count = Field(4, description=f"attention heads, a divisor of hidden{SCRATCH}")
+    most_words: Count = Field(
+        256, description="words of a text with published weights, the rest is cut; with prefix at most 1024"
+    )
+    conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
+    prefix: Count = Field(1, description=PREFIX)
+    weights: str | None = Field(None, description=WEIGHTS.format("gpt2"))
+    weights_sha256: Digest | None = Field(None, description=WEIGHTS_SHA256)
+    temperature: Positive = Field(1.0, description=TEMPERATURE)
+    top_p: TopP = Field(1.0, description=TOP_P)
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_prefix(self)
+        check_heads(self)
+        check_weights(self)
+        return self
+
+
+class ProGen2(GeneratorKind):
+    sample_types: ClassVar = TOKENS
+    published: ClassVar = "protein"
     kind: Literal["progen2"] = Field(description="letter by letter with attention: ProGen2; of sequences")
     hidden: Count = Field(128, description=f"width{SCRATCH}")
     layers: Count = Field(6, description=f"blocks{SCRATCH}")
@@ -52,32 +83,6 @@ class ProGen2(Section):
             refuse("heads", self.heads, f"at most hidden / 4 = {self.hidden // 4}", "lower it, or give rotary: 2")
         if self.rotary is not None and (self.rotary % 2 or self.rotary > width):
             refuse("rotary", self.rotary, f"an even number up to hidden / heads = {width}", "change one")
-        return self
-
-
-class Gpt2(Section):
-    kind: Literal["gpt2"] = Field(
-        description="GPT-2, of published words or, from scratch, letter by letter; of sequences"
-    )
-    hidden: Count = Field(128, description=f"width{SCRATCH}")
-    layers: Count = Field(6, description=f"attention blocks{SCRATCH}")
-    heads: Count = Field(4, description=f"attention heads, a divisor of hidden{SCRATCH}")
-    most_words: Count = Field(
-        256, description="words of a text with published weights, the rest is cut; with prefix at most 1024"
-    )
-    conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
-    prefix: Count = Field(1, description=PREFIX)
-    weights: str | None = Field(None, description=WEIGHTS.format("gpt2"))
-    weights_sha256: Digest | None = Field(None, description=WEIGHTS_SHA256)
-    temperature: Positive = Field(1.0, description=TEMPERATURE)
-    top_p: TopP = Field(1.0, description=TOP_P)
-    subsample: Count | None = Field(None, description=SUBSAMPLE)
-
-    @model_validator(mode="after")
-    def possible(self):
-        check_prefix(self)
-        check_heads(self)
-        check_weights(self)
         return self
 
 

@@ -1,0 +1,124 @@
+"""What a kind of data set says of itself; everything that depends on the kind of data is derived from it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from gde.config.base import Count, Section
+from gde.inputs import expand, is_pattern, pattern_files
+
+ADAMW = {"kind": "adamw", "lr": 1e-3, "weight_decay": 0.01}
+
+
+class DataSet(Section):
+    """A data set.   dataset : of the methods, its resolved settings.
+
+    prepare : "module:function" that writes its set store.   sample_type : what its samples are.
+    sources : data sets of resources/sources.yaml that it always reads.   evaluation : the kind of it where none is
+    given.   start : sections of an experiment where its file does not say otherwise.
+    """
+
+    prepare: ClassVar[str]
+    sample_type: ClassVar[str] = "vectors"
+    sources: ClassVar[tuple[str, ...]] = ()
+    evaluation: ClassVar[str] = "samples"
+    start: ClassVar[dict[str, Any]] = {"encoder": {"kind": "resnet"}, "generator": {"kind": "flow"}}
+
+    @classmethod
+    def sample_type_of(cls, dataset: Mapping[str, Any]) -> str:
+        """What the samples are, where the settings decide it."""
+        return cls.sample_type
+
+    @classmethod
+    def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        """Key of the settings -> file, for every file it is made from."""
+        return {"path": expand(dataset["path"])} if "path" in cls.model_fields else {}
+
+    @classmethod
+    def file_patterns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        """Patterns of files among its settings."""
+        return []
+
+    @classmethod
+    def listing(cls, dataset: Mapping[str, Any]) -> Path | None:
+        """Where the names of those files stand that are found in a listing when they are fetched."""
+        return None
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        """Samples and features, as far as the settings and the file's own head tell; None where they do not."""
+        return None, least(dataset.get("n_hvg"), dataset.get("n_pcs"), dataset.get("length"))
+
+
+class Vectors(DataSet):
+    """Real samples that are vectors."""
+
+
+class Simulated(DataSet):
+    """A simulated family. The fields are held-out sets, the only part of a data set that a preset may change."""
+
+    prepare: ClassVar[str] = "gde.prepare.simulate:prepare"
+    evaluation: ClassVar[str] = "family"
+
+    test_sets: Count = Field(200, description="held-out sets that the metrics are computed on")
+    validation_sets: Count = Field(64, description="held-out sets for the validation loss and early stopping")
+    test_size: Annotated[int, Field(ge=2)] = Field(1000, description="samples in each held-out set")
+
+    @classmethod
+    def features(cls, dataset: Mapping[str, Any]) -> int:
+        """Features of a sample."""
+        return dataset["dim"]
+
+    @classmethod
+    def held_out(cls, dataset: Mapping[str, Any]) -> int:
+        """Held-out test sets: of its law, and of the published one where there is one."""
+        return dataset["test_sets"] * (2 if dataset.get("published_law") else 1)
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        sets = cls.held_out(dataset) + dataset["validation_sets"]
+        return sets * dataset["test_size"], cls.features(dataset)
+
+
+class TokenSequences(DataSet):
+    """Sequences of letters. They cost by their letters, so the defaults of vectors would fill a machine's memory: what
+    they start from is small enough for a laptop."""
+
+    sample_type: ClassVar[str] = "dna"
+    evaluation: ClassVar[str] = "sequences"
+    start: ClassVar[dict[str, Any]] = {
+        "encoder": {"kind": "dna_conv", "hidden": 32, "layers": 2, "pool": 4},
+        "generator": {"kind": "hyenadna", "hidden": 64, "layers": 2, "subsample": 4},
+        "latent_dim": 64,
+        "training": {"steps": 1000, "n_sets": 8, "set_size": 32},
+    }
+
+
+class SimulatedSequences(TokenSequences):
+    """Simulated sequences, each with one of a number of patterns."""
+
+    prepare: ClassVar[str] = "gde.prepare.synthetic_dna:prepare"
+    evaluation: ClassVar[str] = "patterns"
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return dataset["patterns"] * dataset["size"], dataset["length"]
+
+
+class PatternFiles(DataSet):
+    """A data set whose key `files` holds names and patterns of files."""
+
+    @classmethod
+    def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        return pattern_files(dataset) if dataset["files"] else {}
+
+    @classmethod
+    def file_patterns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        return [file for file in dataset["files"] or () if is_pattern(file)]
+
+
+def least(*numbers: int | None) -> int | None:
+    """The smallest of those that are known; None where none is."""
+    return min((n for n in numbers if n is not None), default=None)

@@ -1,0 +1,23 @@
+"""The evaluation of any samples that are vectors."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from gde.config.base import Count
+from gde.config.evaluations.base import BOOTSTRAP, EvaluationKind
+
+
+class Samples(EvaluationKind):
+    evaluate: ClassVar = "gde.evaluate.samples:evaluate"
+    metrics: ClassVar = (
+        "reconstruction/w2",
+        "reconstruction/mmd",
+        "reconstruction/energy",
+        "labels/accuracy",
+        "labels/silhouette",
+    )
+    figures: ClassVar = ("embedding", "reconstruction", "labels", "loss", "metrics")
+    kind: Literal["samples"] = Field(description="real samples: encode some, generate, compare with others")
+    bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
+    repeats: Count = Field(8, description="disjoint sub-sets per group for the label metrics")

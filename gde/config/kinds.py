@@ -1,0 +1,42 @@
+"""Kinds: classes with a literal `kind`, collected from the modules of a subject, and the sections that name one."""
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Annotated, Any, Union, get_args
+
+from pydantic import Field, TypeAdapter
+from pydantic_core import core_schema
+
+from gde.config.base import Section
+
+
+def kinds_in(base: type[Section], *modules: ModuleType) -> dict[str, type[Section]]:
+    """Kind -> class, of every kind below `base` that these modules define, in their order."""
+    classes = [c for module in modules for c in vars(module).values() if isinstance(c, type) and issubclass(c, base)]
+    own = [c for c in classes if c.__module__ in {module.__name__ for module in modules}]
+    return {kind: c for c in own if (kind := kind_of(c)) is not None}
+
+
+def kind_of(model: type) -> str | None:
+    """The value of a model's `kind`; None where it has none."""
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation)[0] if field else None
+
+
+def one_of(kinds: Mapping[str, type[Section]]) -> Any:
+    """The annotation of a section that is one of these kinds."""
+    return Annotated[Union[tuple(kinds.values())], ByKind()]  # noqa: UP007  the classes are not known to the parser
+
+
+class ByKind:
+    """Marks a union of kinds: a value is validated by the class that its `kind` names, and only that one is built."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        choices = {kind_of(c): core_schema.no_info_plain_validator_function(c.model_validate) for c in get_args(source)}
+        schema = core_schema.tagged_union_schema(choices, discriminator="kind")
+        return schema | {"metadata": {"pydantic_js_functions": [lambda _, json: json(whole(source))]}}
+
+
+def whole(union: Any) -> Any:
+    """pydantic's own schema of a union of kinds, for the JSON Schema."""
+    return TypeAdapter(Annotated[union, Field(discriminator="kind")]).core_schema
