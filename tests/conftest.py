@@ -2,14 +2,18 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-# Tests run beside each other: threads that spin while they wait for a busy core would stop everything. Read by OpenMP
-# when torch is imported, here and in the processes that tests start.
+# Tests run beside each other: one thread each, and threads that spin while they wait for a busy core would stop
+# everything. Read by OpenMP when torch is imported, here and in the processes that tests start; what asks for more
+# threads sets them itself.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 import tiny
+from warm import Warm
 
 from gde.sets.store import SetStore
 
@@ -33,6 +37,14 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False  # the order above
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory) -> Iterator[Warm]:
+    """Python programs without the time of their imports."""
+    warm = Warm(tmp_path_factory.mktemp("warm"))
+    yield warm
+    warm.end()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import argparse
 import importlib
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -35,11 +34,9 @@ def script(monkeypatch):
 
 
 @pytest.mark.parametrize("file", SCRIPTS, ids=IDS)
-def test_help(file):
+def test_help(file, warm):
     """Imports all that it measures, then prints its options."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(file), "--help"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = warm.run([str(file), "--help"], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "--quick" in done.stdout
     assert f"python benchmarks/{file.name} [" in done.stdout

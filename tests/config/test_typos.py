@@ -5,14 +5,15 @@ import re
 import pytest
 from helpers import NAMES, data, paths, project, renamed, replaced, typo, write
 
-from gde.config import resolve_all
+from gde.config import resolve, resolve_all
 from gde.config.loading import dotted
 from gde.errors import GdeError
 
 
-def refusal(tmp_path, config=None, files=()):
+def refusal(tmp_path, config=None, files=(), *, name=None):
+    """What is said of all experiments, or of one."""
     with pytest.raises(GdeError) as e:
-        resolve_all(config or {}, tmp_path, files)
+        resolve(name, config or {}, tmp_path, files) if name else resolve_all(config or {}, tmp_path, files)
     assert "\n" not in str(e.value)
     return str(e.value)
 
@@ -26,7 +27,7 @@ def test_every_key_of_every_file(tmp_path, name):
             continue  # cell lines and columns, which only the data can tell
         wrong = typo(path[-1])
         file = write(tmp_path, name, renamed(original, path, wrong))
-        message = refusal(tmp_path)
+        message = refusal(tmp_path, name=name)
         line = next(i for i, text in enumerate(file.read_text().splitlines(), 1) if re.search(rf"\b{wrong}: ?", text))
         where = dotted((*path[:-1], wrong))
         assert message.startswith(f"config/experiments/{name}.yaml:"), message
@@ -34,6 +35,7 @@ def test_every_key_of_every_file(tmp_path, name):
         assert message.endswith(f"did you mean {path[-1]!r}?"), message
         found = file.read_text().splitlines()[int(message.split(":")[1]) - 1]
         assert wrong in found, (message, line)
+    assert refusal(tmp_path) == message  # whichever experiment is asked for
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,9 +47,10 @@ def test_every_kind_of_every_file(tmp_path, name):
         for key in path:
             right = right[key]
         write(tmp_path, name, replaced(original, path, typo(right)))
-        message = refusal(tmp_path)
+        message = refusal(tmp_path, name=name)
         assert f": {dotted(path)}: found {typo(right)!r}" in message
         assert message.endswith(f"did you mean {right!r}?")
+    assert refusal(tmp_path) == message  # whichever experiment is asked for
 
 
 CONFIG = {

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,11 +32,9 @@ def project(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def snakemake(environment, tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
+def snakemake(warm, environment) -> Callable[..., subprocess.CompletedProcess]:
     """snakemake(directory, *arguments): run it there and return what it said."""
-    run = Snakemake(environment, tmp_path_factory.mktemp("said"))
-    yield run
-    run.end()
+    return Snakemake(warm, environment)
 
 
 @pytest.fixture(scope="session")
