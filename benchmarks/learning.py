@@ -32,6 +32,7 @@ from gde.evaluate.sets import load_sets
 from gde.prepare import prepare_of
 from gde.sets.families import build as build_family
 from gde.sets.store import SetStore
+from gde.sets.types import sample_type
 from gde.train import train
 
 MARGIN, TOLERANCE = 0.2, 0.05
@@ -122,7 +123,7 @@ def compare(family: str, kinds: list[tuple[str, str]], options: argparse.Namespa
 
 def main() -> None:
     modules = {"encoder": ENCODERS, "generator": GENERATORS}
-    registered = [(role, k) for role, kinds in modules.items() for k in fitting(kinds, "vectors")]
+    registered = [(role, k) for role, kinds in modules.items() for k in fitting(kinds, sample_type("vectors"))]
     names = [kind for _, kind in registered]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="60 steps, few points: does it run? Most kinds fail")

@@ -14,6 +14,7 @@ from gde.model import GDE
 from gde.prepare import prepare_of
 from gde.provenance import provenance
 from gde.sets.store import SetStore
+from gde.sets.types import sample_type
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -33,7 +34,7 @@ SMALL = {
         "tensorboard": False,
     },
 }
-VECTOR_ENCODERS, VECTOR_GENERATORS = fitting(ENCODERS, "vectors"), fitting(GENERATORS, "vectors")
+VECTOR_ENCODERS, VECTOR_GENERATORS = (fitting(kinds, sample_type("vectors")) for kinds in (ENCODERS, GENERATORS))
 TOKEN_ENCODERS, TOKEN_GENERATORS = {*ENCODERS} - {*VECTOR_ENCODERS}, {*GENERATORS} - {*VECTOR_GENERATORS}
 FAMILY = {"kind": "mvn", "test_sets": 6, "validation_sets": 4, "test_size": 60}
 
