@@ -22,7 +22,7 @@ def baselines(effects: Effects, test: np.ndarray, vectors: Vectors | None, rng: 
     The last two need `vectors`. Where not all of `test` trained in other contexts, those two baselines are left out.
     """
     train = np.flatnonzero(effects.split == "train")
-    of = {c: train[effects.context[train] == c] for c in set(effects.context[test])}
+    of = {c: train[effects.context[train] == c] for c in sorted(set(effects.context[test]))}  # in order: draws follow
     of = {c: rows if len(rows) >= FEWEST else train for c, rows in of.items()}
     mean = {c: effects.shift[rows].mean(0) for c, rows in of.items()}
     own = effects.context[test]

@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cells import PERTURBATION, SCREEN, ShiftModel, config, screen
+from cells import PERTURBATION, SCREEN, ShiftModel, config, planted_vectors, screen
 
 from gde.errors import GdeError
 from gde.evaluate import perturbation
 from gde.evaluate.effect_scores import correlation, discrimination, mse, pearson2, r2, recall, reliability, slope
-from gde.evaluate.effects import batches_of, matched_rows, true_effects
-from gde.evaluate.null_effects import auc, strength
+from gde.evaluate.effects import Effects, batches_of, matched_rows, true_effects
+from gde.evaluate.null_effects import strength
+from gde.evaluate.shared.classification import auc
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.tables import check_table
@@ -177,3 +178,21 @@ def test_reliability_is_the_squared_correlation_with_the_noise_free_shift():
     whole = halves.mean(0, keepdims=True)
     expected = pearson2(clean, whole)[0]
     assert reliability(halves[:1], halves[1:])[0] == pytest.approx(expected, abs=0.01)
+
+
+def test_baselines_are_fitted_in_the_order_of_contexts(monkeypatch):
+    """They draw from one stream: in the order of a set of texts, numbers would change from process to process."""
+    from gde.evaluate import effect_baselines
+
+    contexts, seen = np.array([f"L{i}" for i in range(9)], object).repeat(7), []
+    names = [f"G{i}" for i in range(len(contexts))]
+    split = np.array((["train"] * 6 + ["test"]) * 9)
+    shift = np.arange(9.0).repeat(7)[:, None] * np.ones(3)
+    effects = Effects(
+        np.arange(63), np.array(names, object), contexts, split, split, shift, shift, np.stack([shift] * 2)
+    )
+    fit = effect_baselines.ridge
+    monkeypatch.setattr(effect_baselines, "ridge", lambda x, y, *a, **o: seen.append(y[0, 0]) or fit(x, y, *a, **o))
+    rng = np.random.default_rng(0)
+    effect_baselines.baselines(effects, np.flatnonzero(split == "test"), planted_vectors(names, 2, rng), rng)
+    assert seen == list(range(9))
