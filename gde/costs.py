@@ -96,7 +96,7 @@ def h5ad_shape(data: dict[str, Any]) -> tuple[int | None, int | None]:
 def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:
     """The part of an experiment that its number of parameters depends on, but for what only the data tell."""
     own = replace(sample_type_of(resolved["dataset"]), shape=(features,)).section
-    return {key: resolved[key] for key in ("encoder", "generator", "latent_dim")} | own | {k: resolved[k] for k in ("model",) if k in resolved}
+    return {key: resolved[key] for key in ("model", "encoder", "generator", "latent_dim")} | own
 
 
 @cache
