@@ -130,7 +130,8 @@ def compare_groups(
         raise bad(f"group {first!r}", "the same group twice", "two groups", "name another")
     kind, own = store.sample_type, model.sample_type
     if kind != own:
-        found, expected = f"samples of shape {kind.shape}, {kind.described}", f"{own.shape}, {own.described}, the model's"
+        found = f"samples of shape {kind.shape}, {kind.described}"
+        expected = f"{own.shape}, {own.described}, the model's"
         raise bad(store.path, found, expected, "give the model that was trained on this data")
     rng, sets, weights, groups = np.random.default_rng(seed), [], [], {}
     for name in (first, second):

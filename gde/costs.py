@@ -65,7 +65,7 @@ def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None
 def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:
     """The part of an experiment that its number of parameters depends on, but for what only the data tell."""
     own = replace(sample_type_of(resolved["dataset"]), shape=(features,)).section
-    return {key: resolved[key] for key in ("model", "encoder", "generator", "latent_dim") if key in resolved} | own
+    return {key: resolved[key] for key in ("model", "encoder", "generator", "latent_dim")} | own
 
 
 @cache

@@ -43,7 +43,9 @@ def _run_of(embeddings: "anndata.AnnData") -> str:
 
 
 @torch.no_grad()
-def draw(model: Model, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+def draw(
+    model: Model, embeddings: "anndata.AnnData", n: int | np.ndarray, seed: int
+) -> Iterator[tuple[int, np.ndarray]]:
     """Samples (n_i, d) of every embedded distribution, one after the other, as (row of `embeddings`, samples).
 
     n : samples per set, one number or one per set. GdeError for embeddings that are not this model's.

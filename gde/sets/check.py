@@ -60,9 +60,7 @@ def check_groups(path: Path, groups: pd.DataFrame) -> None:
         raise bad(path, "a group twice in one split", "each group once per split", REMEDY)
 
 
-def check_fields(
-    path: Path, fields: Mapping[str, np.ndarray], rows: int, lengths: Mapping[str, int | None]
-) -> None:
+def check_fields(path: Path, fields: Mapping[str, np.ndarray], rows: int, lengths: Mapping[str, int | None]) -> None:
     """GdeError unless every field of the store at `path` has a value for each row; weights are numbers above 0.
 
     lengths : of the fields that must be there and are as long as that; None = any length.

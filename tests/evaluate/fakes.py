@@ -11,6 +11,7 @@ from gde.evaluate.shared.context import Context
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
 from gde.sets.store import SetStore
+from gde.sets.types import sample_type
 from gde.sets.writer import StoreWriter
 
 
@@ -23,7 +24,7 @@ class MomentModel:
     encoder = SimpleNamespace(unchanging=nullcontext)
 
     def __init__(self, dim: int):
-        self.dim = dim
+        self.dim, self.sample_type = dim, sample_type("vectors", (dim,))
 
     def encode(self, x, *, mask=None, weight=None):
         w = torch.ones(x.shape[:2]) if mask is None else mask.float()

@@ -8,6 +8,7 @@ from gde.evaluate import coverage
 from gde.evaluate.coverage import LEVELS, SIZES, evaluate_coverage, limit
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
+from gde.sets.types import sample_type
 
 
 class MeanModel:
@@ -18,6 +19,7 @@ class MeanModel:
 
     def __init__(self, dim: int):
         self.dim = self.latent_dim = dim
+        self.sample_type = sample_type("vectors", (dim,))
 
     def encode(self, x, *, mask=None, weight=None):
         mask = torch.ones(x.shape[:2]) if mask is None else mask.float()
