@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import Field, ValidationError
 from gde.config.base import Count, Section
 from gde.config.datasets import kind_of_data
 from gde.config.inputs import named
-from gde.config.loading import Mark, read_yaml
+from gde.config.loading import Mark, Tree, read_yaml
 from gde.config.messages import explain, show
 from gde.errors import GdeError, bad
 
@@ -120,7 +121,11 @@ def read_sources(root: Path = Path()) -> dict[str, Source]:
 
     GdeError names file, line and key of whatever is unknown, impossible or would leave resources/.
     """
-    tree = read_yaml(root / TABLE, str(TABLE))
+    return dict(_check_table(read_yaml(root / TABLE, str(TABLE))))
+
+
+@lru_cache
+def _check_table(tree: Tree) -> dict[str, Source]:
     out: dict[str, Source] = {}
     for name in tree.data:
         part = tree.sub(name)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,9 +23,9 @@ class Mark(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tree:
-    """Plain data and the mark of each of its keys."""
+    """Plain data and the mark of each of its keys; neither is ever changed."""
 
     data: Any
     marks: dict[Path_, Mark] = field(default_factory=dict)
@@ -84,6 +85,12 @@ def read_yaml(path: Path, name: str | None = None) -> Tree:
     """Read a YAML mapping. GdeError names file and line of a syntax error, duplicate key or key that is not text."""
     name = name or str(path)
     text = read_text(path, "a YAML file", "create it or correct the name", name=name)
+    return _parse(text, name)
+
+
+@lru_cache(maxsize=512)
+def _parse(text: str, name: str) -> Tree:
+    """`read_yaml` of a text; the workflow, its grids and its jobs read each file several times."""
     try:
         _check_depth(text, name)
         node = yaml.compose(text, Loader=_Loader)

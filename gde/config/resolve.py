@@ -6,7 +6,7 @@ Order, later wins: the experiment's file, its preset, config/config.yaml, --conf
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,13 @@ def read_experiment(path: Path, name: str) -> tuple[Tree, dict[str, Tree], list[
 
     GdeError for a file that is no YAML.
     """
-    whole = read_yaml(path, name)
+    base, presets, problems = _examine(read_yaml(path, name))
+    return base, dict(presets), list(problems)
+
+
+@lru_cache(maxsize=512)
+def _examine(whole: Tree) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
+    """`read_experiment` of what a file holds: of an unchanged file `read_yaml` gives the same."""
     base = Tree({k: v for k, v in whole.data.items() if k != "presets"}, whole.marks)
     given = whole.data.get("presets") or {}
     if not isinstance(given, dict):

@@ -1,5 +1,4 @@
 import os
-import re
 
 from gde import digest
 from gde.attempts import memory
@@ -13,6 +12,7 @@ from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
 from gde.sources import ask_for, files_of, read_conversions, read_sources, weights_of
 from gde.weights_used import weights_files
+from gde.wildcards import any_of
 
 export_package()
 os.environ.setdefault("GDE_LM_CACHE", "results/lm_cache")  # of all experiments together
@@ -40,11 +40,6 @@ ON_NODE, IN_TASK = -(-GPUS // NODES), GPUS if NODES == 1 else 1
 # On several nodes the job itself calls srun: `mpi` keeps the Slurm plugin from starting it as a step of one task.
 # Without `nodes` Slurm may take the GPUs of one training from several nodes.
 SPREAD = {"nodes": NODES, "tasks": GPUS, "tasks_per_gpu": 0, "mpi": "srun"} if NODES > 1 else {"nodes": 1}
-
-
-def any_of(names):
-    """Wildcard constraint: one of these names; with no names, nothing."""
-    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def before(files):
