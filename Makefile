@@ -30,15 +30,15 @@ $(STAMP): requirements.lock pyproject.toml
 	echo "$$digest" > $(STAMP)
 
 test: env
-	$(ENV) python -m pytest -n 2
+	$(ENV) python -m pytest -n 2 --durations 25
 
 # Kills, damage, full disks, bad servers, mutated inputs.
 test-faults: env
-	$(ENV) python -m pytest -n 2 tests/faults
+	$(ENV) python -m pytest -n 2 --durations 25 tests/faults
 
 # A real Slurm on this machine; needs Debian and root, else the tests are skipped.
 test-slurm: env
-	$(ENV) python -m pytest -n 0 tests/slurm
+	$(ENV) python -m pytest -n 0 --durations 25 tests/slurm
 
 lint: env
 	$(ENV) ruff check . && ruff format --check . && snakefmt --check workflow && snakemake --lint

@@ -18,21 +18,28 @@ from warm import Warm
 from gde.sets.store import SetStore
 
 MAIN_JOB = ("test_end_to_end.py", "test_report.py")  # share one finished main job
+# Those that take long start first, so that no worker ends with one of them alone.
+LONG = ("test_readme.py", "test_grid.py", *MAIN_JOB, "test_kill.py", "test_resume_every_step.py", "test_fuzz_h5ad.py")
+APART = ("test_kill.py", "test_laws.py", "test_token_laws.py")  # their tests share next to nothing: each its own scope
 
 
 def pytest_collection_modifyitems(items):
     """Workflow tests start first: they are the longest."""
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    place = {name: i for i, name in enumerate(LONG)}
+    workflow = {item.path for item in items if item.get_closest_marker("workflow")}
+    items.sort(key=lambda item: (place.get(item.path.name, len(LONG)), item.path not in workflow))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """A file stays on one worker, so that what its tests share is made once."""
+    """A file stays on one worker, so that what its tests share is made once; of some files, each test function."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.partition("::")[0]
+            file, _, test = nodeid.partition("::")
+            if file.endswith(APART):
+                return f"{file}::{test.partition('[')[0]}"
             return "main job" if file.endswith(MAIN_JOB) else file
 
     config.option.loadscopereorder = False  # the order above

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,9 @@ import yaml
 from gde.io import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/workflow"))
+import forked  # noqa: E402
+
 README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 COVERED = {  # not run here, because
@@ -41,16 +45,18 @@ def commands() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory) -> dict[str, str]:
-    """What activating .venv would set, from the environment of the tests."""
+def environment(tmp_path_factory, warm) -> dict[str, str]:
+    """What activating .venv would set, from the environment of the tests. Commands start without their imports."""
     stubs = tmp_path_factory.mktemp("stubs")
     # Slurm's own tools, where they are installed without a controller, would hold up or refuse every plan.
     scripts = {"scontrol": "exit 1", "squeue": "exit 0", "sbatch": "exit 1", "scancel": "exit 1"}
-    if not (Path(sys.executable).parent / "gde").exists():
-        scripts["gde"] = f'exec "{sys.executable}" -m gde.cli "$@"'
+    installed = Path(sys.executable).parent / "gde"
+    gde = [str(installed)] if installed.exists() else ["-m", "gde.cli"]
+    scripts["gde"] = f'exec {shlex.join([*warm.client(), *gde])} "$@"'
     for name, text in scripts.items():
         (stubs / name).write_text(f"#!/bin/sh\n{text}\n")
         (stubs / name).chmod(0o755)
+    forked.stand_in(stubs / "snakemake", warm)
     keep = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
     return keep | {
         "PATH": os.pathsep.join([str(stubs), str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -102,14 +108,14 @@ def write_file(project: Path, text: str) -> None:
     path.write_text((path.read_text() if where else "") + text)
 
 
-def execute(project: Path, environment: dict[str, str]) -> dict[str, str]:
+def execute(project: Path, environment: dict[str, str], python: list[str]) -> dict[str, str]:
     """Do all that the README says, in its order; {command: what it printed}."""
     said = {}
     for kind, text in BLOCK.findall(README):
         if kind == "yaml":
             write_file(project, text)
         elif kind == "python":
-            run(project, environment, sys.executable, "-c", text)
+            run(project, environment, *python, "-c", text)
         elif kind == "bash":
             for line in text.splitlines():
                 command = line.partition(" #")[0].strip()
@@ -133,8 +139,8 @@ def superseded(project: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.workflow
-def test_every_command(project, environment):
-    said = execute(project, environment)
+def test_every_command(project, environment, warm):
+    said = execute(project, environment, warm.client())
     assert set(said) == set(commands()) - COVERED
 
     z = ad.read_h5ad(project / "results/mine/embeddings.h5ad")

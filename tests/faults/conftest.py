@@ -1,17 +1,20 @@
 """Servers, projects that load from them, and the sum of what the fuzzers saw, with the seed that repeats it."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 from fuzz import SEED
 from server import serving
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
+from forked import Snakemake
 
 pytest.register_assert_rewrite("downloads")
 
@@ -48,10 +51,10 @@ def url(server) -> str:
 @pytest.fixture
 def project(tmp_path, server) -> Path:
     """A copy of the project whose table points to the server, with experiments on its files."""
-    from downloads import CELLS, ROOT, sha256
+    from copies import ROOT, copy_project
+    from downloads import CELLS, sha256
 
-    for part in ("gde", "workflow", "config", "profiles", "envs"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_project(tmp_path)
     facts = {"bytes": len(CELLS), "sha256": sha256(CELLS.encode())}
     files = {"cells.csv": {"urls": [server.url("/cells")], **facts}, "sub/bad.bin": {"urls": [server.url("/bad")]}}
     common = {"title": "toy", "origin": "the shop", "licence": "CC0-1.0", "citation": "nobody"}
@@ -60,7 +63,6 @@ def project(tmp_path, server) -> Path:
         "mine": {"access": "user", "files": {"cells.csv": {}}, **common},
     }
     kept = yaml.safe_load((ROOT / "resources/sources.yaml").read_text())
-    (tmp_path / "resources").mkdir()
     bundled = {name: kept[name] for name in ("pbmc68k", "digits")}
     (tmp_path / "resources/sources.yaml").write_text(yaml.safe_dump(table | bundled))
     grouped = "groupby: [site, species], split: {by: sample}"
@@ -71,7 +73,7 @@ def project(tmp_path, server) -> Path:
 
 
 @pytest.fixture
-def snakemake(project) -> Callable[..., subprocess.CompletedProcess]:
+def snakemake(project, warm) -> Callable[..., subprocess.CompletedProcess]:
     """snakemake(*arguments): run it in the project and return what it said."""
     (project / "stubs").mkdir()
     (project / "stubs/scontrol").write_text("#!/bin/sh\nexit 1\n")  # else Slurm without controller costs ten seconds
@@ -80,11 +82,7 @@ def snakemake(project) -> Callable[..., subprocess.CompletedProcess]:
     path = os.pathsep.join([str(project / "stubs"), str(Path(sys.executable).parent), os.environ["PATH"]])
     new = {"PATH": path, "SNAKEMAKE_PROFILE": "profiles/local", "XDG_CACHE_HOME": str(project / "cache")}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(command, cwd=project, env=keep | new, capture_output=True, text=True, timeout=300)
-
-    return run
+    return partial(Snakemake(warm, keep | new), project)
 
 
 def pytest_terminal_summary(terminalreporter):

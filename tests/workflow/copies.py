@@ -13,9 +13,9 @@ SMOKE = ("--config", "preset=smoke", "accelerator=cpu")
 
 
 def copy_project(target: Path) -> Path:
-    """The tracked parts of the project that the workflow needs."""
+    """The tracked parts of the project that the workflow needs, with what Python keeps of them compiled."""
     for part in ("gde", "workflow", "config", "profiles", "envs"):
-        shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("*.pyc.*"))  # which others write
     (target / "resources").mkdir()
     shutil.copy(ROOT / "resources/sources.yaml", target / "resources")  # and not what was downloaded
     return target
