@@ -4,9 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
-# Tests run beside each other: threads that spin while they wait for a busy core would stop everything. Read by OpenMP
-# when torch is imported, here and in the processes that tests start.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# First of all, for pytest and the processes that tests start: gde sets how long OpenMP's threads spin, which is read
+# when torch is imported. Tests run beside each other: threads that spin long on a busy core would stop everything.
+import gde  # noqa: F401  # isort: skip
 
 import pytest
 import tiny
