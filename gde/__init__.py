@@ -2,12 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gde.threads import spin_briefly
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gde.model import GDE
 
 __all__ = ["GDE", "__version__"]
+
+spin_briefly()  # here, since jobs, commands, notebooks and tests all come by before torch is loaded
 
 
 def __getattr__(name: str) -> Any:

@@ -109,8 +109,30 @@ def standard_error(
     return _spread(parts * (folds - 1))  # pseudo-values up to a constant
 
 
+@torch.no_grad()
+def standard_errors(model: GDE, x: Tensor) -> np.ndarray:
+    """`standard_error` of each of many sets of one size, x (b, n, d), n >= 2 -> (b, l).
+
+    Their sub-sets are of one size, too: fold by fold, they need neither padding nor a mask.
+    """
+    folds = min(x.shape[1], FOLDS)
+    fold = torch.arange(x.shape[1], device=x.device) % folds
+    apart = x.shape[1] >= JACKKNIFE_BELOW
+    kept = (fold == k if apart else fold != k for k in range(folds))
+    parts = np.stack([encode_pieces(model, x[:, keep]).cpu().numpy() for keep in kept])  # (folds, b, l)
+    return _spread(parts if apart else parts * (folds - 1))
+
+
+@torch.no_grad()
+def encode_pieces(model: GDE, x: Tensor) -> Tensor:
+    """Embeddings (b, l) of sets of one size, x (b, n, d): on a processor a few sets at a time, about PIECE samples that
+    stay in its cache through all stages, which takes half the time of all together."""
+    sets = len(x) if model.device.type != "cpu" else max(1, default_rows(model, PIECE, LETTERS_PIECE) // x.shape[1])
+    return torch.cat([model.encode(part) for part in x.split(max(1, sets))])
+
+
 def _spread(parts: np.ndarray) -> np.ndarray:
-    """Standard error (l,) of the mean of the folds' values (folds, l)."""
+    """Standard error (l,) of the mean of the folds' values (folds, l), or (b, l) of (folds, b, l)."""
     return parts.std(0, ddof=1) / np.sqrt(len(parts))
 
 

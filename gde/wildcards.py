@@ -1,7 +1,7 @@
 """Regular expressions of names and paths, short enough for Snakemake to compile one for every output of every rule."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def any_of(names: Iterable[str]) -> str:
@@ -11,6 +11,14 @@ def any_of(names: Iterable[str]) -> str:
     more than a list of each axis's values.
     """
     return _any({tuple(name.split("/")) for name in names}) or "(?!)"
+
+
+def any_before(files: Mapping[str, str]) -> str:
+    """A wildcard's constraint: one of these names, where its own file, `files[name]`, stands behind it."""
+    names: dict[str, list[str]] = {}
+    for name, file in files.items():
+        names.setdefault(file, []).append(name)
+    return "|".join(f"(?:{any_of(own)})(?=/{re.escape(file)}$)" for file, own in sorted(names.items())) or "(?!)"
 
 
 def _any(paths: set[tuple[str, ...]]) -> str:

@@ -5,11 +5,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-# Tests run beside each other: one thread each, and threads that spin while they wait for a busy core would stop
-# everything. Read by OpenMP when torch is imported, here and in the processes that tests start; what asks for more
-# threads sets them itself.
+# First of all, for pytest and the processes that tests start: gde sets how long OpenMP's threads spin, and one thread
+# for each; both are read when torch is imported. Tests run beside each other: threads that spin long on a busy core
+# would stop everything. What asks for more threads sets them itself.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import gde  # noqa: F401  # isort: skip
 
 import pytest
 import tiny

@@ -9,7 +9,16 @@ import tiny
 import torch
 
 from gde.anndata_io import read_anndata, to_anndata, write_anndata
-from gde.embed import JACKKNIFE_BELOW, embed_data, embed_store, embed_to_h5ad
+from gde.embed import (
+    JACKKNIFE_BELOW,
+    PIECE,
+    embed_data,
+    embed_store,
+    embed_to_h5ad,
+    encode_pieces,
+    standard_error,
+    standard_errors,
+)
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.samples import sample_anndata, sample_test_sets
@@ -82,6 +91,21 @@ def test_standard_errors_are_the_spread_over_fresh_draws(tmp_path, n):
     z, se = embed_store(blank_model(), store)
     spread = z.std(0, ddof=1)
     np.testing.assert_allclose(np.sqrt(np.square(se).mean(0)), spread, rtol=0.3)
+
+
+@pytest.mark.parametrize("n", [2, 5, 100, JACKKNIFE_BELOW, JACKKNIFE_BELOW + 3])
+def test_standard_errors_of_many_sets_are_those_of_each(n):
+    model, x = blank_model(), torch.randn(7, n, 2, generator=torch.Generator().manual_seed(n))
+    with torch.no_grad():
+        each = np.stack([standard_error(model, one) for one in x.numpy()])
+    np.testing.assert_allclose(standard_errors(model, x), each, rtol=1e-3, atol=1e-5 * each.max())
+
+
+@pytest.mark.parametrize("n", [3, PIECE // 2, PIECE + 1])
+def test_sets_in_pieces_are_embedded_as_together(n):
+    model, x = blank_model(), torch.randn(5, n, 2, generator=torch.Generator().manual_seed(n))
+    with torch.no_grad():
+        torch.testing.assert_close(encode_pieces(model, x), model.encode(x))
 
 
 def test_standard_errors_of_the_mean_are_those_of_statistics(tmp_path):

@@ -63,7 +63,6 @@ def environment(tmp_path_factory, warm) -> dict[str, str]:
         "SNAKEMAKE_PROFILE": "profiles/local",
         "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
         "MPLBACKEND": "Agg",
-        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads take minutes when the cores are shared
     }
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gde.embed import encode_pieces
 from gde.evaluate.reconstruction import CHUNK
 from gde.evaluate.shared.metrics import bootstrap, record
 from gde.evaluate.shared.pca import two_components
@@ -79,5 +80,5 @@ def _replicates(model: Any, family: Any, params: dict[str, Tensor], size: int, s
         r = min(at_once, REPLICATES - start)
         repeated = {k: v.repeat_interleave(r, 0) for k, v in params.items()}
         rng = ShardRandom(seed, start, stream=f"evaluate/clt/{size}", device=device)
-        out.append(model.encode(family.sample(repeated, size, rng)).unflatten(0, (n_sets, r)))
+        out.append(encode_pieces(model, family.sample(repeated, size, rng)).unflatten(0, (n_sets, r)))
     return torch.cat(out, 1)

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gde.embed import standard_error, t_quantile
+from gde.embed import encode_pieces, standard_errors, t_quantile
 from gde.evaluate.sets import fresh_sets
 from gde.evaluate.shared.metrics import bootstrap, record
 from gde.sets.random import seed_of
@@ -29,7 +29,7 @@ def limit(model: Any, family: Any, params: dict[str, Tensor], n_sets: int, seed:
     """
     repeated = {k: v.repeat_interleave(n_sets, 0) for k, v in params.items()}
     sets = fresh_sets(family, repeated, LIMIT_SIZE, seed=seed, stream="coverage/limit")
-    z = torch.cat([model.encode(x) for x in sets])
+    z = torch.cat([encode_pieces(model, x) for x in sets])
     return z.double().unflatten(0, (-1, n_sets)).mean(1).cpu().numpy()
 
 
@@ -52,8 +52,7 @@ def evaluate_coverage(
     for size in SIZES:
         parts = []
         for x in fresh_sets(family, repeated, size, seed=seed, stream=f"coverage/{size}"):
-            z = model.encode(x).double().cpu().numpy()
-            parts.append((z, np.stack([standard_error(model, one) for one in x.cpu().numpy()])))
+            parts.append((encode_pieces(model, x).double().cpu().numpy(), standard_errors(model, x)))
         z, se = (np.concatenate(v).reshape(s, replicates, -1) for v in zip(*parts, strict=True))
         gap = np.abs(z - truth[:, None])
         gap[gap <= ROUNDING * np.abs(truth).max()] = 0.0  # coordinates that are constant, so that se is 0

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from gde.distances.exact import exact_w2
+from gde.embed import encode_pieces
 from gde.evaluate.baselines import Anchors, Params, distances
 from gde.evaluate.sets import Sets, chunks, fresh_sets, read_sets
 from gde.evaluate.shared.context import Context, Results
@@ -155,7 +156,7 @@ def evaluate_equal_means(ctx: Context, family: Any, sets: Sets) -> tuple[dict[st
     anchors = Anchors(family, sets.z.shape[1], seed=seed, device=device, move=lambda p: centred(family, p))
     z, parts = [], []
     for x in fresh_sets(family, params, sets.size, seed=seed, stream="equal_means"):
-        z.append(model.encode(x))
+        z.append(encode_pieces(model, x))
         parts.append(anchors.embed(x))
     matrices = {
         "latent_distance": distances(torch.cat(z).double().cpu().numpy()),

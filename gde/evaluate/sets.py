@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gde.embed import encode_pieces
 from gde.errors import bad
 from gde.sets.random import ShardRandom
 
@@ -52,7 +53,7 @@ def load_sets(model: Any, store: Any, law: str) -> Sets:
         found = f"{len(rows)} test sets of law {law!r} with sizes {sizes.tolist()}"
         raise bad(store.path, found, "three or more of one size", "raise dataset.test_sets and prepare again")
     size = int(sizes[0])
-    z = [model.encode(read_sets(store, rows[part]).to(model.device)) for part in chunks(len(rows), size)]
+    z = [encode_pieces(model, read_sets(store, rows[part]).to(model.device)) for part in chunks(len(rows), size)]
     params = {k: v[torch.as_tensor(rows)].to(model.device) for k, v in store.truth.items()}
     return Sets(rows, torch.cat(z), params, size)
 

@@ -50,8 +50,8 @@ def test_intervals_for_the_mean_hold_it_95_times_in_100():
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_wrong_standard_errors_are_seen(monkeypatch, factor):
-    right = coverage.standard_error
-    monkeypatch.setattr(coverage, "standard_error", lambda model, x: factor * right(model, x))
+    right = coverage.standard_errors
+    monkeypatch.setattr(coverage, "standard_errors", lambda model, x: factor * right(model, x))
     _, table = measure(replicates=8)
     own = table[(table["coordinate [1]"] < 2) & np.isclose(table["nominal [1]"], 0.95)]["coverage [1]"].mean()
     assert own < 0.8 if factor < 1 else own > 0.99

@@ -32,7 +32,7 @@ class Worker:
         paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
             [sys.executable, HERE / "crash_worker.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONPATH": paths, "OMP_WAIT_POLICY": "PASSIVE"} | environment,
+            env=os.environ | {"PYTHONPATH": paths} | environment,
         )  # fmt: skip
 
     def run(self, call: str, cwd: Path, **arguments: Any) -> int:

@@ -12,7 +12,7 @@ from gde.script import EXIT, export_package, say
 from gde.sigterm import pass_on_sigterm
 from gde.sources import ask_for, files_of, read_conversions, read_sources, weights_of
 from gde.weights_used import weights_files
-from gde.wildcards import any_of
+from gde.wildcards import any_before, any_of
 
 export_package()
 os.environ.setdefault("GDE_LM_CACHE", "results/lm_cache")  # of all experiments together
@@ -40,11 +40,6 @@ ON_NODE, IN_TASK = -(-GPUS // NODES), GPUS if NODES == 1 else 1
 # On several nodes the job itself calls srun: `mpi` keeps the Slurm plugin from starting it as a step of one task.
 # Without `nodes` Slurm may take the GPUs of one training from several nodes.
 SPREAD = {"nodes": NODES, "tasks": GPUS, "tasks_per_gpu": 0, "mpi": "srun"} if NODES > 1 else {"nodes": 1}
-
-
-def before(files):
-    """Wildcard constraint: one of these names, where its own file stands behind it."""
-    return "|".join(f"{re.escape(name)}(?=/{re.escape(file)}$)" for name, file in files.items()) or "(?!)"
 
 
 def resolved_of(wildcards):

@@ -67,7 +67,7 @@ rule sample:
     benchmark:
         "results/benchmarks/sample/{experiment}{suffix}.tsv"
     wildcard_constraints:
-        experiment=before(SAMPLES),
+        experiment=any_before(SAMPLES),
         suffix=r"\.[a-z0-9.]+",
     conda:
         "../../envs/gde.yaml"
