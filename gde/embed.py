@@ -110,7 +110,7 @@ def standard_error(
 
 
 @torch.no_grad()
-def standard_errors(model: GDE, x: Tensor) -> np.ndarray:
+def standard_errors(model: Model, x: Tensor) -> np.ndarray:
     """`standard_error` of each of many sets of one size, x (b, n, d), n >= 2 -> (b, l).
 
     Their sub-sets are of one size, too: fold by fold, they need neither padding nor a mask.
@@ -124,7 +124,7 @@ def standard_errors(model: GDE, x: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def encode_pieces(model: GDE, x: Tensor) -> Tensor:
+def encode_pieces(model: Model, x: Tensor) -> Tensor:
     """Embeddings (b, l) of sets of one size, x (b, n, d): on a processor a few sets at a time, about PIECE samples that
     stay in its cache through all stages, which takes half the time of all together."""
     sets = len(x) if model.device.type != "cpu" else max(1, default_rows(model, PIECE, LETTERS_PIECE) // x.shape[1])
