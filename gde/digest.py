@@ -10,7 +10,11 @@ from typing import Any
 from gde.config.datasets import FAMILIES, alphabet_of
 from gde.errors import bad
 
+STORE = "gde.sets.store:SetStore"  # training is given one
 PARTS = {"encoder": "gde.encoders", "generator": "gde.generators"}
+
+SUMMARY = ("gde.grid:summarise", "gde.grid:write_provenance")
+GRID_FIGURE = ("gde.figures.grid:draw_grid",)
 
 
 def _kind(package: str, kind: str) -> str:
@@ -41,10 +45,16 @@ def _heads(resolved: Mapping[str, Any]) -> list[str]:
     return [] if resolved["objective"]["kind"] == "reconstruction" else ["HEADS"]
 
 
+def _trained(resolved: Mapping[str, Any]) -> list[str]:
+    """What loads a trained model."""
+    return [*_parts(resolved), *_heads(resolved), "GDE.load"]
+
+
 def training_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What a run's weights depend on."""
     objective = resolved["objective"]
-    roots = ["gde.train:train", *_parts(resolved), _kind("gde.objectives", objective["kind"]), *_family(resolved)]
+    roots = ["gde.train:train", STORE, *_parts(resolved), _kind("gde.objectives", objective["kind"])]
+    roots += _family(resolved)
     if objective["isometry"]:  # the family's closed form is then part of the loss
         roots += ["isometry_loss", ".pair_w2"]
     if objective["kind"] != "reconstruction":
@@ -55,23 +65,24 @@ def training_roots(resolved: Mapping[str, Any]) -> list[str]:
 def prepare_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What writes the set store."""
     prepare = _kind("gde.prepare", resolved["dataset"]["kind"])
-    return ["gde.prepare:prepare_store", prepare, *_family(resolved), *_alphabet(resolved)]
+    features = ("FeaturePipeline.fit", "FeaturePipeline.transform_h5ad")
+    return ["gde.prepare:prepare_store", prepare, *_family(resolved), *_alphabet(resolved), *features]
 
 
 def model_roots(resolved: Mapping[str, Any]) -> list[str]:
-    """What loads a trained model and embeds with it."""
-    return ["gde.embed:embed_to_h5ad", *_parts(resolved), "GDE.load", "GDE.embed", "GDE.embed_store", *_heads(resolved)]
+    """What embeds with a trained model."""
+    return ["gde.embed:embed_to_h5ad", *_trained(resolved)]
 
 
 def sample_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What writes samples of embeddings."""
-    return ["gde.samples:sample_test_sets", *_parts(resolved), "GDE.load", *_heads(resolved)]
+    return ["gde.samples:sample_test_sets", *_trained(resolved)]
 
 
 def evaluation_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What computes the metrics."""
     metrics = _kind("gde.evaluate", resolved["evaluation"]["kind"])
-    return ["gde.evaluate:run", metrics, *model_roots(resolved), *_family(resolved), ".w2", ".pair_w2"]
+    return ["gde.evaluate:run", metrics, *_trained(resolved), "GDE.embed_store", *_family(resolved), ".w2", ".pair_w2"]
 
 
 def figure_roots(name: str) -> list[str]:

@@ -1,14 +1,17 @@
 """The digest of definitions, see `gde.definitions`."""
 
+import gc
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from gde.definitions.form import Part, parts
+from gde.definitions.kept import Kept
 from gde.definitions.messages import Messages
-from gde.definitions.modules import NOTHING, SAID, SERVICES, Modules, Target
+from gde.definitions.modules import PACKAGE, SERVICES, Modules, Target
 
 
 class Code:
@@ -23,10 +26,10 @@ class Code:
         """As `code_digest`."""
         return hashlib.sha256(b"".join(self._closure(*self._split(roots)).values())).hexdigest()
 
-    def script(self, path: Path) -> str:
-        """As `script_digest`."""
-        name = f"script {path}"
-        self.modules.sources[name] = path.read_text()
+    def script(self, place: str, text: bytes) -> str:
+        """As `script_digest`, of its text."""
+        name = f"script {place}"
+        self.modules.sources[name] = text.decode()
         closure = self._closure([Target("effects", name), Target("module", name)], frozenset())
         return hashlib.sha256(b"".join(closure.values())).hexdigest()
 
@@ -38,7 +41,7 @@ class Code:
         """What roots mean, and the services among them."""
         roots = list(roots)
         targets = [self.modules.named(root) for root in roots if root not in SERVICES]
-        return [target for target in targets if target not in (NOTHING, SAID)], SERVICES.intersection(roots)
+        return [target for target in targets if target.kind not in ("nothing", "quiet")], SERVICES.intersection(roots)
 
     def _closure(self, roots: list[Target], services: frozenset[str]) -> dict[Target, bytes]:
         """All that is met from the roots -> its form and the numbers of what it refers to; nothing for a service that
@@ -68,26 +71,37 @@ class Code:
 
 
 @cache
-def installed() -> Code:
-    """The code that runs, read once per process."""
-    return Code()
+def _installed() -> tuple[Code, Kept]:
+    """The code that runs, read once per process, and what is known of it."""
+    return Code(), Kept(PACKAGE)
 
 
-@cache
-def _of_installed(roots: tuple[str, ...]) -> str:
-    return installed().digest(roots)
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which looks in vain through each new syntax tree: half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def code_digest(roots: Iterable[str]) -> str:
     """SHA-256 over definitions and all of gde that they refer to, hexadecimal.
 
-    roots : "module:name", "module:TABLE[key]", "module:Class.method", "module" for all that it defines, or one of
-    `SERVICES`, in an order that counts. Raises GdeError for what does not exist or cannot be parsed.
+    roots : "module:name", "module:TABLE[key]", "module:Class.method", "module:Class.*" for all methods of a class,
+    "module" for all that it defines, or one of `SERVICES`, in an order that counts. Raises GdeError for what does not
+    exist or cannot be parsed.
     """
-    return _of_installed(tuple(roots))
+    roots, (code, kept) = tuple(roots), _installed()
+    with _no_collection():
+        return kept.get("\n".join(roots), lambda: code.digest(roots))
 
 
-@cache
 def script_digest(path: Path) -> str:
     """SHA-256 over a file outside the package and all of gde that it refers to, hexadecimal."""
-    return installed().script(path)
+    text, (code, kept) = path.read_bytes(), _installed()
+    with _no_collection():
+        return kept.get(f"script {hashlib.sha256(text).hexdigest()}", lambda: code.script(str(path), text))

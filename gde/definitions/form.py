@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from gde.definitions.messages import Messages, local_names, pairs
+from gde.definitions.messages import Messages, pairs
 from gde.definitions.modules import (
     DEFINITIONS,
     FUNCTIONS,
@@ -61,7 +61,7 @@ def parts(modules: Modules, messages: Messages, target: Target) -> tuple[Part, .
     nodes = module.statements[target.name]
     inside = [(node.name, one) for node in nodes if isinstance(node, ast.ClassDef) for one in node.body]
     if target.kind == "method":
-        own = [one for _, one in inside if getattr(one, "name", None) == target.key]
+        own = [one for _, one in inside if isinstance(one, FUNCTIONS) and target.key in (one.name, "*")]
         if not own:
             place = f"{target.module}:{target.name}"
             raise bad(place, f"no method {target.key!r}", "a method of this class", "correct the name")
@@ -122,7 +122,7 @@ class Form:
     def _mention(self, target: Target) -> None:
         if target.kind == "external":
             self.text.append(f"={target.name};")
-        elif target.module and target.kind != "table":
+        elif target.kind in ("definition", "entry", "method", "module"):
             self.text.append(f"@{self.refers_to.setdefault(target, len(self.refers_to))};")
         else:
             self.text.append("-;")
@@ -255,7 +255,7 @@ class Form:
                 self._write(default)
         for names in (args.posonlyargs, args.args, [args.vararg], args.kwonlyargs, [args.kwarg]):
             self.text.append(",".join(a.arg for a in names if a is not None) + "|")
-        self.inner, self.fields = self.inner | local_names(node, self.package), frozenset()
+        self.inner, self.fields = {**self.inner, **self.messages.local_names(self.module, node)}, frozenset()
         self._write(node.body)
         self.inner, self.fields, self.silent, self.used = before
 

@@ -43,6 +43,17 @@ class Messages:
         self.modules = modules
         self._uses: dict[ast.AST, Uses] = {}
         self._silent: dict[ast.AST, frozenset[str]] = {}
+        self._local_names: dict[ast.AST, Mapping[str, Import | None]] = {}
+
+    def local_names(self, module: str, node: ast.AST) -> Mapping[str, Import | None]:
+        """Names of the scope of a function or lambda -> what an import inside it brings, None for the others."""
+        if node not in self._local_names:
+            args = node.args
+            given = (*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg)))
+            body = node.body if isinstance(node.body, list) else [node.body]
+            names = dict.fromkeys(a.arg for a in given) | bound(body, self.modules.existing(module).package)
+            self._local_names[node] = names
+        return self._local_names[node]
 
     def uses(self, module: str, node: ast.AST) -> Uses:
         """How a function, with those inside it, uses each name."""
@@ -72,10 +83,10 @@ class Messages:
         return True
 
     def function(self, target: Target | None) -> ast.FunctionDef | None:
-        """The function that a name means; None where it is none, or one of several."""
-        if target is None or target.kind != "definition":
+        """The function that a name means, left out or not; None where it is none, or one of several."""
+        if target is None or target.kind not in ("definition", "nothing"):
             return None
-        nodes = self.modules.existing(target.module).statements[target.name]
+        nodes = self.modules.existing(target.module).statements.get(target.name, [])
         return nodes[0] if len(nodes) == 1 and isinstance(nodes[0], FUNCTIONS) else None
 
     def arguments(self, target: Target | None, call: ast.Call) -> Iterator[tuple[Any, str | None]]:
@@ -109,19 +120,12 @@ class Messages:
 LOGGER = Target("external", name="logging.getLogger")
 
 
-def local_names(node: ast.AST, package: str) -> dict[str, Import | None]:
-    """Names of the scope of a function or lambda -> what an import inside it brings, None for the others."""
-    args = node.args
-    given = (*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg)))
-    body = node.body if isinstance(node.body, list) else [node.body]
-    return dict.fromkeys(a.arg for a in given) | bound(body, package)
-
-
 def pairs(node: ast.Assign) -> list[tuple[list[ast.expr], ast.expr]]:
     """Targets and values of an assignment; `a, b = x, y` is two."""
     value, (target, *more) = node.value, node.targets
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts) and not more:
-        if not any(isinstance(item, ast.Starred) for item in (*target.elts, *value.elts)):
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and not more:
+        starred = any(isinstance(item, ast.Starred) for item in (*target.elts, *value.elts))
+        if len(target.elts) == len(value.elts) and not starred:
             return [([one], item) for one, item in zip(target.elts, value.elts, strict=True)]
     return [(node.targets, value)]
 
@@ -131,7 +135,7 @@ class _Reader:
 
     def __init__(self, messages: Messages, module: str, node: ast.AST):
         self.messages, self.module = messages, module
-        self.inner = local_names(node, messages.modules.existing(module).package)
+        self.inner = messages.local_names(module, node)
         self.uses: dict[str, set[Use]] = {}
         for child in (*node.args.defaults, *node.args.kw_defaults, *node.body):
             self._read(child, LOUD)

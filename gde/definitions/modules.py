@@ -21,25 +21,35 @@ LEFT_OUT = (
     "gde.canonical",
     "gde.integrity",
     "gde.temporary",
+    "gde.foreign",
     "gde.script",
     "gde.runs",
     "gde.launch",
     "gde.pins",
 )
-# Of which the arguments do not count either: errors, and what refuses foreign files with a message.
-QUIET = ("gde.errors", "gde.foreign")
+# Of which the arguments do not count either: they are what a message says.
+QUIET = ("gde.errors",)
 # Lists of kinds: a new kind changes no other, and which entries a result depends on is said by its roots.
 TABLES = frozenset({"REGISTRY", "TOKEN_KINDS", "ALPHABET_OF", "PUBLISHED_FOR", "ALPHABETS"})
-# Offered to some callers and nothing to the others: the embedding and loading that a trained model offers, the exact
-# distances of a family, the preprocessing that travels along with a model, the isometry term and the heads of
-# objectives. ".method" is one of any class.
+# Offered to some callers and nothing to the others: the embedding and loading that a trained model offers, the fitting
+# and use of preprocessing, which only travels along with a model, the exact distances of a family, the isometry term
+# and the heads of objectives. ".method" is one of any class.
 SERVICES = frozenset(
-    {"GDE.embed", "GDE.embed_store", "GDE.load", ".w2", ".pair_w2", "load_features", "isometry_loss", "HEADS"}
+    {
+        "GDE.embed",
+        "GDE.embed_store",
+        "GDE.load",
+        "FeaturePipeline.fit",
+        "FeaturePipeline.transform_h5ad",
+        "load_features",
+    }
+    | {".w2", ".pair_w2", "isometry_loss", "HEADS"}
 )
-_NAMED = re.compile(rf"{TOP}((?:\.\w+)*):(\w+)(?:\[(.+)\]|\.(\w+))?")
+_NAMED = re.compile(rf"{TOP}((?:\.\w+)*):(\w+)(?:\[(.+)\]|\.(\w+|\*))?")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _BINDS = (*DEFINITIONS, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Pass)
+_BINDS_NOTHING = frozenset({ast.Constant, ast.Load, ast.Store, ast.alias, ast.Pass})
 _OWN_SCOPE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 Import = tuple[str, str | None]  # module, name in it or None for the module itself
@@ -57,9 +67,6 @@ class Target(NamedTuple):
     module: str = ""
     name: str = ""
     key: str = ""
-
-
-NOTHING, SAID = Target("nothing"), Target("quiet")
 
 
 class Module:
@@ -129,7 +136,8 @@ class Modules:
         return None
 
     def named(self, root: str) -> Target:
-        """What a root means: "module", "module:name", "module:TABLE[key]" or "module:Class.method". GdeError when there
+        """What a root means: "module", "module:name", "module:TABLE[key]", "module:Class.method"
+        or "module:Class.*" for all methods. GdeError when there
         is no such thing."""
         if ":" not in root:
             self.existing(root)
@@ -156,7 +164,7 @@ class Modules:
                 return self.attribute(of.module, node.attr)
             if of.kind == "external":
                 return of._replace(name=f"{of.name}.{node.attr}")
-            return of if of in (NOTHING, SAID) else None
+            return of if of.kind in ("nothing", "quiet") else None
         return None
 
     def resolve(self, module: str, name: str) -> Target | None:
@@ -169,7 +177,7 @@ class Modules:
 
     def _find(self, module: str, name: str) -> Target | None:
         if (whole := self._whole(module)).kind != "module":
-            return whole
+            return whole._replace(name=name)
         code = self.existing(module)
         if name in code.statements:
             return Target("table" if name in TABLES else "definition", module, name)
@@ -195,7 +203,8 @@ class Modules:
 
     @staticmethod
     def _whole(name: str) -> Target:
-        return SAID if _below(name, QUIET) else NOTHING if _below(name, LEFT_OUT) else Target("module", name)
+        kind = "quiet" if _below(name, QUIET) else "nothing" if _below(name, LEFT_OUT) else "module"
+        return Target(kind, name)
 
     def entry(self, table: Target, key: str) -> Target:
         """An entry of a table: the definition that it names, if it does no more. GdeError for a key that it has not."""
@@ -243,27 +252,34 @@ def imported(node: ast.Import | ast.ImportFrom, package: str) -> dict[str, Impor
 
 
 def bound(nodes: Iterable[ast.AST], package: str = "") -> dict[str, Import | None]:
-    """Names that statements bind in their own scope, in order -> what an import brings, None for the others."""
+    """Names that statements and targets bind in their own scope, in order -> what an import brings, None for the
+    others."""
     out: dict[str, Import | None] = {}
     outside: set[str] = set()
     todo = deque(nodes)
     while todo:
         one = todo.popleft()
-        if isinstance(one, DEFINITIONS):
-            out.setdefault(one.name)
-        elif isinstance(one, ast.Name):
-            if not isinstance(one.ctx, ast.Load):
+        kind = type(one)
+        if kind is ast.Name:
+            if type(one.ctx) is not ast.Load:
                 out.setdefault(one.id)
-        elif isinstance(one, ast.Import | ast.ImportFrom):
+        elif kind in DEFINITIONS:
+            out.setdefault(one.name)
+        elif kind is ast.Import or kind is ast.ImportFrom:
             out |= imported(one, package)
-        elif isinstance(one, ast.Global):
+        elif kind is ast.Global:
             outside.update(one.names)
-        elif not isinstance(one, _OWN_SCOPE):
-            for key in ("name", "rest"):  # of an exception, or captured by a pattern
-                if isinstance(name := getattr(one, key, None), str):
-                    out.setdefault(name)
-            todo.extend(ast.iter_child_nodes(one))
-    return {name: brings for name, brings in out.items() if name not in outside}
+        elif kind not in _OWN_SCOPE:
+            for field in one._fields:
+                value = getattr(one, field)
+                if isinstance(value, ast.AST):
+                    if type(value) not in _BINDS_NOTHING:
+                        todo.append(value)
+                elif type(value) is list:
+                    todo.extend(v for v in value if isinstance(v, ast.AST) and type(v) not in _BINDS_NOTHING)
+                elif type(value) is str and field in ("name", "rest"):  # of an exception, or captured by a pattern
+                    out.setdefault(value)
+    return {name: brings for name, brings in out.items() if name not in outside} if outside else out
 
 
 def _changed(node: ast.stmt) -> list[str]:

@@ -43,7 +43,8 @@ def run(
     Either both appear whole or the last ones stay. Raises GdeError when a metric cannot be computed: NaN is never
     written.
     """
-    from gde.digest import code_digest, evaluation_modules
+    from gde.definitions.digest import code_digest
+    from gde.digest import evaluation_roots
     from gde.evaluate.metrics import check, published
     from gde.evaluate.tables import write_tables
     from gde.model import GDE
@@ -66,7 +67,7 @@ def run(
     if (model_dir / "log.jsonl").is_file():
         tables["loss"] = loss_table(model_dir / "log.jsonl")
     settings = {key: value for key, value in resolved.items() if key not in ("description", "preset")}
-    code, inputs = code_digest(evaluation_modules(resolved)), {"model": model.digest, "store": store.digest}
+    code, inputs = code_digest(evaluation_roots(resolved)), {"model": model.digest, "store": store.digest}
     seeds = {"experiment": resolved["seed"]}
     record = provenance(settings, code=code, seeds=seeds, inputs=inputs, device=device)
     with atomic_dir(tables_out) as tmp:
