@@ -1,7 +1,7 @@
 """What a result depends on: the roots from which the digest of its code follows all definitions (`gde.definitions`).
 
 Snakemake sees an edit of a script but not of the modules it imports; these digests stand in the rules' `params`. Roots
-name what a job calls, and what its settings choose: entries of the tables of kinds, so that a new kind changes no other.
+name what a job calls, and what its settings choose, which are entries of the tables of kinds.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from gde.errors import bad
 
 STORE = "gde.sets.store:SetStore"  # training is given one
 PARTS = {"encoder": "gde.encoders", "generator": "gde.generators"}
-
 SUMMARY = ("gde.grid:summarise", "gde.grid:write_provenance")
 GRID_FIGURE = ("gde.figures.grid:draw_grid",)
 

@@ -1,5 +1,6 @@
 """The digest of definitions, see `gde.definitions`."""
 
+import ast
 import gc
 import hashlib
 from collections import deque
@@ -7,11 +8,56 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-from gde.definitions.form import Part, parts
+from gde.definitions.form import Form, service_of
 from gde.definitions.kept import Kept
 from gde.definitions.messages import Messages
 from gde.definitions.modules import PACKAGE, SERVICES, Modules, Target
+from gde.definitions.statements import FUNCTIONS
+from gde.errors import bad
+
+
+class Part(NamedTuple):
+    """A definition, or a piece of it that counts only where its service is asked for: the digest of its form, and what
+    of gde it refers to in the order of first mention."""
+
+    service: str | None
+    digest: bytes
+    refers_to: tuple[Target, ...]
+
+
+def parts(modules: Modules, messages: Messages, target: Target) -> tuple[Part, ...]:
+    """The parts of what a target means; none of a table. GdeError for a method that a class has not."""
+    module = modules.existing(target.module)
+    if target.kind == "module":
+        all_of_it = [modules.resolve(target.module, name) for name in module.statements]
+        return (Part(None, b"", tuple(t for t in all_of_it if t is not None and t.kind == "definition")),)
+
+    def part(nodes: Iterable[ast.AST], service: str | None = None) -> Part:
+        form = Form(modules, messages, target.module)
+        for node in nodes:
+            form.add(node, target.name)
+        return Part(service, hashlib.sha256("".join(form.text).encode()).digest(), tuple(form.refers_to))
+
+    if target.kind == "table":
+        return ()
+    if target.kind == "effects":
+        return (part(module.effects),)
+    if target.kind == "entry":
+        return (part([modules.entries(target)[target.key]]),)
+    nodes = module.statements[target.name]
+    inside = [(node.name, one) for node in nodes if isinstance(node, ast.ClassDef) for one in node.body]
+    if target.kind == "method":
+        own = [one for _, one in inside if isinstance(one, FUNCTIONS) and target.key in (one.name, "*")]
+        if not own:
+            place = f"{target.module}:{target.name}"
+            raise bad(place, f"no method {target.key!r}", "a method of this class", "correct the name")
+        return (part(own),)
+    if target.name in SERVICES:
+        return (part(nodes, target.name),)
+    offered = [(service, one) for name, one in inside if (service := service_of(name, one)) is not None]
+    return part(nodes), *(part([one], service) for service, one in offered)
 
 
 class Code:

@@ -6,70 +6,15 @@ anything else by the whole name that it is imported under.
 """
 
 import ast
-import hashlib
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from gde.definitions.messages import Messages, pairs
-from gde.definitions.modules import (
-    DEFINITIONS,
-    FUNCTIONS,
-    SERVICES,
-    Import,
-    Modules,
-    Target,
-    bound,
-    imported,
-    is_text,
-    is_type_checking,
-)
-from gde.errors import bad
+from gde.definitions.modules import SERVICES, Modules, Target
+from gde.definitions.statements import DEFINITIONS, FUNCTIONS, Import, bound, imported, is_text, is_type_checking
 
 # Base classes to which the annotations in a class mean nothing; to a dataclass they only mean `_FIELD_KINDS`.
 _TYPES_ONLY = ("torch.", "typing.", "abc.", "enum.", "collections.")
 _FIELD_KINDS = {"ClassVar", "InitVar", "KW_ONLY"}
-
-
-class Part(NamedTuple):
-    """A definition, or a piece of it that counts only where its service is asked for: the digest of its form, and what
-    of gde it refers to in the order of first mention."""
-
-    service: str | None
-    digest: bytes
-    refers_to: tuple[Target, ...]
-
-
-def parts(modules: Modules, messages: Messages, target: Target) -> tuple[Part, ...]:
-    """The parts of what a target means; none of a table. GdeError for a method that a class has not."""
-    module = modules.existing(target.module)
-    if target.kind == "module":
-        all_of_it = [modules.resolve(target.module, name) for name in module.statements]
-        return (Part(None, b"", tuple(t for t in all_of_it if t is not None and t.kind == "definition")),)
-
-    def part(nodes: Iterable[ast.AST], service: str | None = None) -> Part:
-        form = Form(modules, messages, target.module)
-        for node in nodes:
-            form.add(node, target.name)
-        return Part(service, hashlib.sha256("".join(form.text).encode()).digest(), tuple(form.refers_to))
-
-    if target.kind == "table":
-        return ()
-    if target.kind == "effects":
-        return (part(module.effects),)
-    if target.kind == "entry":
-        return (part([modules.entries(target)[target.key]]),)
-    nodes = module.statements[target.name]
-    inside = [(node.name, one) for node in nodes if isinstance(node, ast.ClassDef) for one in node.body]
-    if target.kind == "method":
-        own = [one for _, one in inside if isinstance(one, FUNCTIONS) and target.key in (one.name, "*")]
-        if not own:
-            place = f"{target.module}:{target.name}"
-            raise bad(place, f"no method {target.key!r}", "a method of this class", "correct the name")
-        return (part(own),)
-    if target.name in SERVICES:
-        return (part(nodes, target.name),)
-    offered = [(service, one) for name, one in inside if (service := service_of(name, one)) is not None]
-    return part(nodes), *(part([one], service) for service, one in offered)
 
 
 def service_of(cls: str, node: ast.stmt) -> str | None:

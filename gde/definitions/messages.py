@@ -8,7 +8,8 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gde.definitions.modules import FUNCTIONS, Import, Modules, Target, bound
+from gde.definitions.modules import Modules, Target
+from gde.definitions.statements import FUNCTIONS, Import, bound
 
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log", "warn"})
 # What the text of a message is put together with: calls of these change nothing else.
