@@ -27,7 +27,7 @@ class Part(NamedTuple):
     refers_to: tuple[Target, ...]
 
 
-def parts(modules: Modules, messages: Messages, target: Target) -> tuple[Part, ...]:
+def parts_of(modules: Modules, messages: Messages, target: Target) -> tuple[Part, ...]:
     """The parts of what a target means; none of a table. GdeError for a method that a class has not."""
     module = modules.existing(target.module)
     if target.kind == "module":
@@ -60,6 +60,18 @@ def parts(modules: Modules, messages: Messages, target: Target) -> tuple[Part, .
     return part(nodes), *(part([one], service) for service, one in offered)
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which looks in vain through each new syntax tree: half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Code:
     """The code of gde as it is, or with other `sources` (see `Modules`); each definition is read once."""
 
@@ -83,12 +95,19 @@ class Code:
         """What counts in a digest, in the order in which it is met."""
         return [target for target, form in self._closure(*self._split(roots)).items() if form]
 
+    def parts(self, target: Target) -> tuple[Part, ...]:
+        """The parts of what a target means (`parts_of`)."""
+        if target not in self._parts:
+            self._parts[target] = parts_of(self.modules, self.messages, target)
+        return self._parts[target]
+
     def _split(self, roots: Iterable[str]) -> tuple[list[Target], frozenset[str]]:
         """What roots mean, and the services among them."""
         roots = list(roots)
         targets = [self.modules.named(root) for root in roots if root not in SERVICES]
         return [target for target in targets if target.kind not in ("nothing", "quiet")], SERVICES.intersection(roots)
 
+    @_no_collection()
     def _closure(self, roots: list[Target], services: frozenset[str]) -> dict[Target, bytes]:
         """All that is met from the roots -> its form and the numbers of what it refers to; nothing for a service that
         is not asked for. A number is the place in this order."""
@@ -109,9 +128,7 @@ class Code:
             met(root)
         while todo:
             target = todo.popleft()
-            if target not in self._parts:
-                self._parts[target] = parts(self.modules, self.messages, target)
-            counting = [part for part in self._parts[target] if part.service in asked]
+            counting = [part for part in self.parts(target) if part.service in asked]
             out[target] = b"".join(part.digest + b"".join(map(met, part.refers_to)) for part in counting)
         return out
 
@@ -122,18 +139,6 @@ def _installed() -> tuple[Code, Kept]:
     return Code(), Kept(PACKAGE)
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without the garbage collector, which looks in vain through each new syntax tree: half of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def code_digest(roots: Iterable[str]) -> str:
     """SHA-256 over definitions and all of gde that they refer to, hexadecimal.
 
@@ -142,12 +147,10 @@ def code_digest(roots: Iterable[str]) -> str:
     exist or cannot be parsed.
     """
     roots, (code, kept) = tuple(roots), _installed()
-    with _no_collection():
-        return kept.get("\n".join(roots), lambda: code.digest(roots))
+    return kept.get("\n".join(roots), lambda: code.digest(roots))
 
 
 def script_digest(path: Path) -> str:
     """SHA-256 over a file outside the package and all of gde that it refers to, hexadecimal."""
     text, (code, kept) = path.read_bytes(), _installed()
-    with _no_collection():
-        return kept.get(f"script {hashlib.sha256(text).hexdigest()}", lambda: code.script(str(path), text))
+    return kept.get(f"script {hashlib.sha256(text).hexdigest()}", lambda: code.script(str(path), text))

@@ -152,8 +152,11 @@ class Form:
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         """Nothing, since uses tell what is imported; where there is none, the import is there for its effects."""
-        for name, brings in imported(node, self.package).items():
+        for alias in node.names:
+            whole = isinstance(node, ast.Import)
+            name = alias.asname or (alias.name.partition(".")[0] if whole else alias.name)
             if self.used is None or name not in self.used:
+                brings = (alias.name, None) if whole else imported(node, self.package)[name]
                 self.text.append(f"Import {name if self.used is None else ''};")
                 self._mention(self.modules.brought(*brings))
 

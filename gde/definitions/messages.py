@@ -164,6 +164,8 @@ class _Reader:
                 for target in targets:
                     self._read(value, Use("local", target.id) if plain else LOUD)
                     self._read(target, LOUD)
+                    for name in () if plain else bound([target]):  # what computes it does more
+                        self.uses.setdefault(name, set()).add(LOUD)
         elif kind is ast.AugAssign:
             self._read(node.value, LOUD)
             self.uses.setdefault(getattr(node.target, "id", ""), set()).add(LOUD)
