@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from gde.definitions.digest import Code
+from gde.definitions.kept import Kept
 from gde.errors import GdeError
 
 NOWHERE = Path("/nonexistent")
@@ -307,3 +308,28 @@ def test_what_is_missing_or_broken_is_named(modules, root, message):
 
 def test_unreached_modules_may_be_broken():
     assert digest({"a": "from gde.b import x\ndef f(): pass", "b": "def ("}) == digest({"a": "def f(): pass"})
+
+
+def test_digests_are_kept_for_exactly_this_code(tmp_path):
+    """Another process need not compute them again; an edit, and a damaged or another's file, makes it do so."""
+    (tmp_path / "a.py").write_text("x = 1")
+
+    def get(value: str) -> str:
+        kept = Kept(tmp_path)
+        out = kept.get("root", lambda: value)
+        kept.save()
+        return out
+
+    assert get("one") == get("two") == "one"
+    (tmp_path / "a.py").write_text("x = 2")
+    assert get("two") == get("three") == "two"
+    for damaged in ("", "[]", "{", '{"code": 1}'):
+        (tmp_path / "__pycache__/digests.json").write_text(damaged)
+        assert get("three") == "three"
+    kept = Kept(tmp_path)
+    (tmp_path / "a.py").write_text("x = 3")  # while it runs: what it computes may be of either
+    kept.get("other", lambda: "of which?")
+    kept.save()
+    assert Kept(tmp_path).known == {}
+    (tmp_path / "a.py").write_text("x = 2")
+    assert Kept(tmp_path).known == {"root": "three"}
