@@ -9,7 +9,8 @@ from gde import preflight
 from gde.config import find_all, run_id
 from gde.config.messages import unknown
 from gde.costs import disk, free, most_hours, time_limits
-from gde.digest import code_digest, training_modules
+from gde.definitions.digest import code_digest
+from gde.digest import training_roots
 from gde.errors import GdeError
 from gde.preflight import readable
 from gde.run_table import Run, flat, read_run
@@ -98,7 +99,7 @@ def readable_runs(results: Path) -> tuple[list[Run], list[GdeError]]:
 
 def training(name: str, resolved: dict, sets: Path, runs: list[Run], results: Path) -> dict[str, Any]:
     """Whether an experiment would train, why, and the hours that takes at the pace of its newest finished run."""
-    code, resolved = code_digest(training_modules(resolved)), known_weights(resolved)
+    code, resolved = code_digest(training_roots(resolved)), known_weights(resolved)
     earlier = [r for r in runs if r.record["experiment"] == name]
     if not (sets / "SHA256SUMS").is_file():
         hours = estimate(earlier, resolved["training"]["steps"])

@@ -234,11 +234,12 @@ def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.
 def origin(model: Model, inputs: dict[str, str], seed: int | None = None) -> dict[str, Any]:
     """The record of what a model makes from `inputs`, name -> SHA-256 (`gde.provenance`); seed : of what it samples."""
     from gde.config import training_slice
-    from gde.digest import code_digest, model_modules, sample_modules
+    from gde.definitions.digest import code_digest
+    from gde.digest import model_roots, sample_roots
     from gde.provenance import provenance
 
-    modules = model_modules if seed is None else sample_modules
-    code, inputs = code_digest(modules(model.config)), {"model": model.digest, **inputs}
+    roots = model_roots if seed is None else sample_roots
+    code, inputs = code_digest(roots(model.config)), {"model": model.digest, **inputs}
     seeds = {"experiment": model.config["seed"]} | ({} if seed is None else {"samples": seed})
     return provenance(training_slice(model.config), code=code, seeds=seeds, inputs=inputs, device=model.device)
 

@@ -70,7 +70,8 @@ def write_provenance(
     """Write the record of where a summary came from; arguments as of `summarise`. Its inputs are the cells' metrics by
     label, but for timings and host."""
     from gde.canonical import canonical_digest
-    from gde.digest import code_digest
+    from gde.definitions.digest import code_digest
+    from gde.digest import SUMMARY
     from gde.provenance import provenance
 
     inputs = {
@@ -79,7 +80,7 @@ def write_provenance(
     }
     seeds = sorted({read_json(file)["seed"] for file in metrics})
     settings = {"cells": cells, "published": published}
-    write_sealed_json(out, provenance(settings, code=code_digest(["gde.grid"]), seeds=seeds, inputs=inputs))
+    write_sealed_json(out, provenance(settings, code=code_digest(SUMMARY), seeds=seeds, inputs=inputs))
 
 
 def better(metric: dict[str, Any]) -> str | float:

@@ -32,7 +32,7 @@ def provenance(
     """The record that every result carries; plain data.
 
     settings : the part of the resolved configuration that the result depends on; its SHA-256 is kept.
-    code : digest of the code that made it (`gde.digest.code_digest`).   inputs : name -> SHA-256.
+    code : digest of the code that made it (`gde.definitions.digest.code_digest`).   inputs : name -> SHA-256.
 
     All but `environment` follows from these alone: equal results have equal records.
     """

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gde.config import run_id, training_slice
-from gde.digest import code_digest, training_modules
+from gde.definitions.digest import code_digest
+from gde.digest import training_roots
 from gde.group import find_place, joined_processes
 from gde.integrity import read_sealed_json, write_sealed_json
 from gde.io import atomic_dir, atomic_path, verify_sums
@@ -33,7 +34,7 @@ def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir
     from gde.train import train
 
     config = with_digests(config)
-    store, code = SetStore.open(store_dir), code_digest(training_modules(config))
+    store, code = SetStore.open(store_dir), code_digest(training_roots(config))
     run = run_id(config, store.digest, code)
     run_dir, place = runs_dir / run, find_place()
     device = pick_device(accelerator, place)

@@ -1,228 +1,386 @@
-"""Code digests: an edit that can change a result changes them, a comment does not, and nobody else's changes."""
+"""What the results of every experiment depend on: any edit of it makes them again, and nothing else does."""
 
-import shutil
-import subprocess
-import sys
+import ast
+import keyword
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = """
-import json, sys
-from gde.config import resolve_all
 from gde import digest
-out = {}
-for preset in ("laptop", "paper"):
-    for name, r in resolve_all({"preset": preset}).items():
-        for part in ("prepare", "training", "model", "evaluation"):
-            out[f"{name}/{preset}/{part}"] = digest.code_digest(getattr(digest, part + "_modules")(r))
-print(json.dumps(out))
-"""
+from gde.config import resolve, resolve_all
+from gde.config.datasets import alphabet_of
+from gde.definitions import modules as lists
+from gde.definitions.digest import Code
+from gde.definitions.statements import bound
+from gde.figures import REGISTRY as FIGURES
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = ("prepare", "training", "model", "sample", "evaluation", "card")
+PRESETS = ("laptop", "paper")
 
 
-def digests(root: Path) -> dict[str, str]:
-    import json
-
-    run = subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts)
 
 
-@pytest.fixture(scope="module")
-def before():
-    return digests(ROOT)
+SOURCES = {module_of(file): file.read_text() for file in sorted((ROOT / "gde").rglob("*.py"))}
+MODULES = {key.removesuffix(".__init__"): key for key in SOURCES}  # module -> its key in SOURCES
 
 
-@pytest.fixture
-def copy(tmp_path):
-    for part in ("gde", "config"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+@cache
+def resolved() -> dict[str, dict]:
+    every = {preset: resolve_all({"preset": preset}, ROOT) for preset in PRESETS}
+    return {f"{name}/{preset}": settings for preset in PRESETS for name, settings in every[preset].items()}
 
 
-def edit(root: Path, file: str, old: str, new: str) -> None:
-    path = root / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
+@cache
+def roots() -> dict[str, tuple[str, ...]]:
+    """What is computed of every experiment and with every preset -> its roots."""
+    out = {}
+    for name, settings in resolved().items():
+        out |= {f"{name}/{kind}": tuple(getattr(digest, f"{kind}_roots")(settings)) for kind in KINDS}
+    out |= {f"figure/{name}": tuple(digest.figure_roots(name)) for name in FIGURES}
+    return out | {"grid summary": digest.SUMMARY, "grid figure": digest.GRID_FIGURE}
 
 
-def changed(before: dict, after: dict) -> set[str]:
-    assert before.keys() == after.keys()
-    return {k for k in before if before[k] != after[k]}
+@cache
+def code() -> Code:
+    return Code(root=ROOT / "gde")
 
 
-def test_comments_docstrings_and_format_do_not_count(copy, before):
-    flow = copy / "gde/generators/flow.py"
-    text = flow.read_text()
-    first = text.index('"""')
-    second = text.index('"""', first + 3)
-    flow.write_text('"""Another text."""\n# a comment\n\n\n' + text[second + 3 :].replace("\n\n", "\n\n\n"))
-    edit(copy, "gde/errors.py", "def bad(", "# why\ndef bad(")
-    assert changed(before, digests(copy)) == set()
+def digests(of: Code, rename=lambda root: root) -> dict[str, str]:
+    known = cache(lambda given: of.digest(map(rename, given)))
+    return {what: known(given) for what, given in roots().items()}
 
 
-def test_an_edit_of_a_generator_changes_its_users_only(copy, before):
-    with (copy / "gde/generators/flow.py").open("a") as f:
-        f.write("\nX = 1\n")
-    after = changed(before, digests(copy))
-    assert "gmm/laptop/training" in after
-    assert "gmm/laptop/evaluation" in after
-    assert "gmm/paper/training" not in after  # ddpm
-    assert not {k for k in after if k.endswith("prepare")}
+@cache
+def before() -> dict[str, str]:
+    return digests(code())
 
 
-@pytest.mark.parametrize(
-    ("file", "parts"),
-    [
-        (
-            "gde/encoders/gnn.py",
-            {(n, p) for n in ("normal", "poisson", "multinomial") for p in ("laptop", "paper")}
-            | {("mvn", "paper"), ("mvn_lowrank", "paper"), ("pubmed", "paper")},  # the last behind a language model
-        ),
-        ("gde/sets/families/poisson.py", {("poisson", "laptop"), ("poisson", "paper")}),
-        ("gde/sets/families/gmm.py", {(n, p) for n in ("gmm", "gmm5") for p in ("laptop", "paper")}),
-    ],
-)
-def test_training_depends_on_chosen_kinds(copy, before, file, parts):
-    with (copy / file).open("a") as f:
-        f.write("\nX = 1\n")
-    after = changed(before, digests(copy))
-    assert {tuple(k.split("/")[:2]) for k in after if k.endswith("training")} == parts
+def other_code(edits: dict[str, str | None]) -> Code:
+    """The code with other texts in place of some modules; the others are not parsed again."""
+    out = Code(edits, ROOT / "gde")
+    touched = {key.removesuffix(".__init__") for key in edits}
+    out.modules._modules |= {name: m for name, m in code().modules._modules.items() if name not in touched}
+    return out
 
 
-HEADS = ("gde/objectives/heads.py", "gde/sets/companions.py")  # of all objectives but `reconstruction`
+def changed(edits: dict[str, str | None], rename=lambda root: root) -> set[str]:
+    """What would be made again with other texts in place of modules."""
+    after = digests(other_code(edits), rename)
+    return {what for what in after if after[what] != before()[what]}
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "gde/embed.py",
-        "gde/samples.py",
-        "gde/features.py",
-        "gde/evaluate/clt.py",
-        "gde/distances/mmd.py",
-        *HEADS,
-        "gde/runs.py",
-        "gde/__init__.py",
-    ],
-)
-def test_services_never_retrain(copy, before, file):
-    """Embedding, raw data, metrics and the version are no part of training; heads only where an objective has them."""
-    with (copy / file).open("a") as f:
-        f.write("\nX = 1\n")
-    from gde.config import resolve_all
-
-    trained = {k.split("/")[0] for k in changed(before, digests(copy)) if k.endswith("training")}
-    with_heads = {n for n, e in resolve_all({}, ROOT).items() if e["objective"]["kind"] != "reconstruction"}
-    assert trained == (with_heads if file in HEADS else set())
-    assert "essential_genes" in with_heads
+@cache
+def reached() -> dict[str, set]:
+    """What is computed -> the definitions that it depends on."""
+    known = cache(lambda given: frozenset(code().reached(given)))
+    return {what: known(given) for what, given in roots().items()}
 
 
-@pytest.mark.parametrize("file", ["gde/provenance.py", "gde/canonical.py", "gde/digest.py"])
-def test_records_make_nothing_again(copy, before, file):
-    """What is written down of where a result came from is no part of the result."""
-    with (copy / file).open("a") as f:
-        f.write("\nX = 1\n")
-    assert changed(before, digests(copy)) == set()
+def edit(file: str, old: str, new: str) -> dict[str, str]:
+    key = module_of(ROOT / file)
+    assert SOURCES[key].count(old) == 1, (file, old)
+    return {key: SOURCES[key].replace(old, new)}
 
 
-def test_isometry_depends_on_the_distances():
-    from gde.config import resolve
-    from gde.digest import training_modules
+def parts(what: set[str], kind: str) -> set[str]:
+    return {w.removesuffix(f"/{kind}") for w in what if w.endswith(f"/{kind}")}
 
-    def added(name):
-        with_term, without = (
-            training_modules(resolve(name, {name: {"objective": {"isometry": w}}}, ROOT)) for w in (1.0, 0.0)
-        )
-        return set(with_term) - set(without)
 
-    assert added("pbmc68k") == {"gde.objectives.isometry"}
-    assert added("normal") == {"gde.objectives.isometry", "gde.distances.gaussian"}  # its family's closed form
-    assert added("poisson") == {"gde.objectives.isometry", "gde.distances.integers", "gde.distances.matrix"}
+class Edit(ast.NodeTransformer):
+    """Changes what every function and method does, every value of a module and every class without methods."""
+
+    def function(self, node):
+        self.generic_visit(node)
+        node.body.insert(0, ast.parse("len('edited')").body[0])
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = function
+
+    def visit_ClassDef(self, node):
+        self.generic_visit(node)
+        if not any(isinstance(one, ast.FunctionDef) for one in node.body):
+            node.body.append(ast.parse("edited = 1").body[0])
+        return node
+
+
+def edited_text(text: str) -> str:
+    tree = Edit().visit(ast.parse(text))
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            keys = node.value.keys if isinstance(node.value, ast.Dict) else []
+            entries = keys and all(isinstance(key, ast.Constant) for key in keys)
+            if entries:  # the form of a table is asked for
+                node.value.values = [ast.Tuple([v], ast.Load()) for v in node.value.values]
+            else:
+                node.value = ast.Tuple([node.value], ast.Load())
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def test_every_definition_that_is_reached_counts():
+    """With all modules edited at once every part of a digest is another one; what has no module of its own is none."""
+    other, known = Code({key: edited_text(text) for key, text in SOURCES.items()}, ROOT / "gde"), code()
+    targets = set().union(*reached().values())
+    assert len(targets) > 1500
+    for target in targets:
+        ours = {part.service: part.digest for part in known.parts(target)}
+        theirs = {part.service: part.digest for part in other.parts(target)}
+        assert ours.keys() == theirs.keys(), target
+        same = {service for service in ours if ours[service] == theirs[service]}
+        if same:  # a class whose only methods are services has nothing else that was edited
+            assert same == {None} and len(ours) > 1, target
+
+
+@pytest.mark.parametrize("nth", range(8))
+def test_exactly_what_depends_on_a_definition_is_made_again(nth):
+    """One definition is edited at a time, of eight modules."""
+    targets = sorted(set().union(*reached().values()))
+    target = targets[len(targets) * (2 * nth + 1) // 16]
+    key = MODULES[target.module]
+    tree, edited = ast.parse(SOURCES[key]), ast.parse(edited_text(SOURCES[key]))
+    places = [i for i, node in enumerate(tree.body) if node in own_statements(tree, target.name)]
+    for i in places:
+        tree.body[i] = edited.body[i]
+    depends = {what for what, targets in reached().items() if target in targets}
+    assert depends
+    assert changed({key: ast.unparse(tree)}) == depends
+
+
+def own_statements(tree: ast.Module, name: str) -> list[ast.stmt]:
+    return [node for node in tree.body if name in bound([node]) and not isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def test_what_is_given_by_the_caller_counts():
+    """Instances that a root's function is handed, as the store of training: of classes among its definitions."""
+    for what, targets in reached().items():
+        names = {t.name for t in targets}
+        for root in roots()[what]:
+            target = None if root in lists.SERVICES else code().modules.named(root)
+            node = code().messages.function(target)
+            for argument in () if node is None else (*node.args.args, *node.args.kwonlyargs):
+                words = {n.id for n in ast.walk(argument) if isinstance(n, ast.Name)}
+                for word in words:
+                    meant = code().modules.resolve(target.module, word)
+                    if meant is not None and meant.kind == "definition" and meant.module != target.module:
+                        assert meant.name in names, f"{what}: {root} is given a {word}"
+
+
+def test_what_nothing_uses_makes_nothing_again():
+    """A function, class, value and import more in every module, gde.config, alphabets and registries among them."""
+    more = "\nimport json as idle_json\nfrom gde.model import GDE as idle_model\nIDLE_VALUE = 1\n"
+    more += "class IdleClass: pass\n@staticmethod\ndef idle_function(): return IdleClass(), IDLE_VALUE\n"
+    assert not any(re.search("idle_|Idle|IDLE", text) for text in SOURCES.values())
+    assert changed({key: text + more for key, text in SOURCES.items()}) == set()
+
+
+def test_a_new_kind_makes_nothing_again():
+    """In any table; the one behind a kind counts."""
+    tables = {key: text for key, text in SOURCES.items() if re.search(r"^(REGISTRY|ALPHABETS) = \{", text, re.M)}
+    tables.pop("gde.figures.__init__")  # its entries are made of names
+    assert len(tables) >= 7
+    new = {
+        k: re.sub(r"^(REGISTRY|ALPHABETS) = \{", r'\1 = {"new": "gde.encoders.mean:Mean", ', t, flags=re.M)
+        for k, t in tables.items()
+    }
+    assert changed(new) == set()
+    other = edit("gde/encoders/__init__.py", '"gde.encoders.resnet:ResNet"', '"gde.encoders.mlp:Mlp"')
+    assert "gmm/laptop/training" in changed(other)
+    letters = parts(changed(edit("gde/sets/alphabet.py", '"ACGTN"', '"ACGTNU"')), "training")
+    assert letters == {n for n, e in resolved().items() if alphabet_of(e["dataset"]) == "dna"} != set()
+
+
+class Retold(ast.NodeTransformer):
+    """Other words in docstrings, errors, logs and assertions, and no types of parameters."""
+
+    def function(self, node):
+        self.generic_visit(node)
+        node.returns = None
+        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+            argument.annotation = None
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = function
+
+    def visit_Expr(self, node):
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        call = node.value.func if isinstance(node.value, ast.Call) else None
+        logs = isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "log"
+        return self.told(node) if text or logs else self.generic_visit(node)
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id in ("bad", "GdeError"):
+            node.args = [self.told(one) for one in node.args]
+        return node
+
+    def visit_Raise(self, node):
+        return self.told(self.generic_visit(node))
+
+    def visit_Assert(self, node):
+        node.msg = ast.Constant("retold")
+        return node
+
+    def told(self, node):
+        for one in ast.walk(node):
+            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                one.value += " retold"
+        return node
+
+
+def test_texts_make_nothing_again():
+    """Docstrings, comments and format, the texts of errors and logs, types of parameters: of all modules at once."""
+    edits = {key: ast.unparse(ast.fix_missing_locations(Retold().visit(ast.parse(t)))) for key, t in SOURCES.items()}
+    assert sum(text.count(" retold") for text in edits.values()) > 2000
+    assert changed(edits) == set()
+
+
+def replaced(edits: dict[str, str], pattern: str, new) -> dict[str, str]:
+    return {key: re.sub(pattern, new, text) for key, text in edits.items()}
+
+
+def test_moved_packages_make_nothing_again():
+    rooms = {"gde.nets": "gde.networks", "gde.distances": "gde.measures", "gde.sets": "gde.places.sets"}
+    rooms |= {"gde.evaluate": "gde.measured", "gde.prepare": "gde.makers", "gde.figures": "gde.drawings"}
+    rooms |= {"gde.embed": "gde.embedding", "gde.train": "gde.training", "gde.io": "gde.files.io"}
+    pattern = "|".join(rf"\b{re.escape(old)}\b" for old in rooms)
+
+    def moved(text: str) -> str:
+        return re.sub(pattern, lambda m: rooms[m[0]], text)
+
+    edits = {moved(key): moved(text) for key, text in SOURCES.items()}
+    edits |= {key: None for key in SOURCES if moved(key) != key} | {"gde.places.__init__": "", "gde.files.__init__": ""}
+    assert sum(key in edits and edits[key] is None for key in SOURCES) > 200
+    assert changed(edits, moved) == set()
+
+
+def renamable() -> set[str]:
+    """Names that mean one thing at the top of modules wherever they are written."""
+    trees = {key: ast.parse(text) for key, text in SOURCES.items()}
+    names, taken = set(), {*lists.TABLES, *lists.SERVICES, *(s.split(".")[-1] for s in lists.SERVICES)}
+    modules = {part for key in SOURCES for part in key.split(".")}
+    for tree in trees.values():
+        names |= {
+            name for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom) for name in bound([node])
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                taken.add(node.attr)
+            elif isinstance(node, ast.keyword | ast.arg):
+                taken.add(node.arg)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                taken |= set(bound(node.body))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                taken |= set(re.findall(r"\w+", node.value))
+            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node not in tree.body:
+                taken |= {node.id} if node.id.islower() else set()
+    return {n for n in names if n not in taken | modules and not keyword.iskeyword(n) and not n.startswith("__")}
+
+
+def test_renamed_definitions_make_nothing_again():
+    names = renamable()
+    assert len(names) > 500
+
+    def renamed(text: str) -> str:
+        return re.sub(r"\w+", lambda m: f"{m[0]}_renamed" if m[0] in names else m[0], text)
+
+    assert changed({key: renamed(text) for key, text in SOURCES.items()}, renamed) == set()
+
+
+def test_moved_definitions_make_nothing_again():
+    """Every function and class at the top of a module moves into another, which imports the rest."""
+    edits = {}
+    for key, text in SOURCES.items():
+        tree, module = ast.parse(text), key.removesuffix(".__init__")
+        moving = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("__")]
+        staying = [n for n in tree.body if n not in moving]
+        if not moving or text.count("from .") or any(module.startswith(p) for p in lists.LEFT_OUT + lists.QUIET):
+            continue
+        imports = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+        names = [name for n in staying if n not in imports for name in bound([n])]
+        back = ast.parse(f"from {module} import {', '.join(names)}").body if names else []
+        there = ast.parse(f"from {module}_moved import {', '.join(n.name for n in moving)}").body
+        edits[f"{module}_moved"] = ast.unparse(ast.Module([*imports, *back, *moving], []))
+        edits[key] = ast.unparse(ast.Module([*there, *staying], []))
+    assert len(edits) > 500
+    assert changed(edits) == set()
+
+
+RECORDS = ("provenance", "canonical", "integrity", "temporary", "foreign", "runs", "digest", "errors", "script", "pins")
+
+
+def test_no_settings_no_records_and_no_errors():
+    for what, targets in reached().items():
+        rooms = {tuple(t.module.split(".")[1:2]) for t in targets}
+        assert not rooms & {("config",), ("definitions",), *((name,) for name in RECORDS)}, what
+
+
+def test_no_other_subject():
+    """The function of another kind's evaluation is in no digest, nor the module that prepares a kind of data but in its
+    own."""
+    kinds = {p: list(code().modules.entries(table(p))) for p in ("gde.evaluate", "gde.prepare")}
+    functions = {p: {k: code().modules.named(f"{p}:REGISTRY[{k}]") for k in kinds[p]} for p in kinds}
+    preparing = {target.module for target in functions["gde.prepare"].values()}
+    for what, settings in resolved().items():
+        mine = functions["gde.evaluate"][settings["evaluation"]["kind"]]
+        assert set(functions["gde.evaluate"].values()) & reached()[f"{what}/evaluation"] == {mine}
+        assert functions["gde.prepare"][settings["dataset"]["kind"]] in reached()[f"{what}/prepare"]
+        for kind in ("training", "model", "sample", "evaluation"):
+            assert not {t.module for t in reached()[f"{what}/{kind}"]} & preparing, (what, kind)
+        assert not [t for t in reached()[f"{what}/training"] if t.module.startswith(("gde.evaluate", "gde.embed"))]
+    assert not [t for t in reached()["pfam/laptop/evaluation"] if t.module == "gde.evaluate.fate"]
+
+
+def table(package: str) -> lists.Target:
+    return lists.Target("table", package, "REGISTRY")
+
+
+def test_training_depends_on_chosen_kinds():
+    """Also on an encoder behind a language model."""
+    gnn = parts(changed(edit("gde/encoders/gnn.py", "class Gnn(", "@staticmethod\nclass Gnn(")), "training")
+    assert gnn == {
+        n for n, e in resolved().items() if "gnn" in (e["encoder"]["kind"], e["encoder"].get("then", {}).get("kind"))
+    }
+    assert "pubmed/paper" in gnn and "normal/laptop" in gnn and "gmm/laptop" not in gnn
+    poisson = changed(edit("gde/sets/families/poisson.py", "class Poisson", "@staticmethod\nclass Poisson"))
+    assert parts(poisson, "training") == parts(poisson, "prepare") == {"poisson/laptop", "poisson/paper"}
 
 
 def test_heads_and_companions_retrain_only_the_objectives_that_use_them():
-    from gde.config import resolve
-    from gde.digest import training_modules
-
-    def modules(objective):
-        return set(training_modules(resolve("digits", {"digits": {"objective": objective, "mixer": None}}, ROOT)))
-
-    plain = modules({"kind": "reconstruction"})
-    for objective in (
-        {"kind": "classification", "label": "digit"},
-        {"kind": "ordered", "order_by": "digit"},
-        {"kind": "perturbation", "control": {"digit": 0}},
-    ):
-        kind = objective["kind"]
-        added = {f"gde.objectives.{kind}:{kind}", "gde.objectives.heads", "gde.sets.companions"}
-        assert modules(objective) - plain == added
-        assert plain - modules(objective) == {"gde.objectives.reconstruction:reconstruction"}
+    with_heads = {n for n, e in resolved().items() if e["objective"]["kind"] != "reconstruction"}
+    assert "essential_genes/laptop" in with_heads
+    heads = changed(edit("gde/objectives/heads.py", "class Classifier(", "@staticmethod\nclass Classifier("))
+    assert parts(heads, "training") == parts(heads, "model") == parts(heads, "evaluation") == with_heads
+    labels = changed(edit("gde/sets/companions.py", "class Labels", "@staticmethod\nclass Labels"))
+    assert parts(labels, "training") == {
+        n for n in with_heads if resolved()[n]["objective"]["kind"] == "classification"
+    }
 
 
-def test_the_metrics_depend_on_the_closed_form_of_their_family(copy, before):
-    with (copy / "gde/distances/integers.py").open("a") as f:
-        f.write("\nX = 1\n")
-    assert changed(before, digests(copy)) == {f"poisson/{preset}/evaluation" for preset in ("laptop", "paper")}
+def test_isometry_depends_on_the_distances():
+    def modules(name, weight):
+        settings = resolve(name, {name: {"objective": {"isometry": weight}}}, ROOT)
+        return {t.module for t in code().reached(digest.training_roots(settings))}
+
+    def added(name):
+        return {m for m in modules(name, 1.0) - modules(name, 0.0) if m.startswith(("gde.objectives", "gde.distances"))}
+
+    assert "gde.objectives.isometry" in added("pbmc68k") and "gde.distances.integers" not in added("pbmc68k")
+    assert {"gde.objectives.isometry", "gde.distances.gaussian"} <= added("normal")  # its family's closed form
+    assert {"gde.objectives.isometry", "gde.distances.integers"} <= added("poisson")
 
 
-def test_a_new_kind_changes_nobody(copy, before):
-    edit(copy, "gde/encoders/__init__.py", "REGISTRY = {", 'REGISTRY = {\n    "new": "gde.encoders.mean:Mean",')
-    assert changed(before, digests(copy)) == set()
-    edit(copy, "gde/encoders/__init__.py", '"resnet": "gde.encoders.resnet:ResNet"', '"resnet": "gde.encoders.mlp:Mlp"')
-    assert "gmm/laptop/training" in changed(before, digests(copy))
+def test_the_metrics_depend_on_the_closed_form_of_their_family():
+    after = changed(edit("gde/distances/integers.py", "def integer_w2(", "@staticmethod\ndef integer_w2("))
+    assert after == {f"poisson/{preset}/evaluation" for preset in PRESETS}
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package of one's own below the name gde."""
-    from gde import digest
-
-    monkeypatch.setattr(digest, "PACKAGE", tmp_path / "gde")
-    (tmp_path / "gde").mkdir()
-
-    def write(**files: str) -> str:
-        digest.read_module.cache_clear()
-        for name, text in files.items():
-            (tmp_path / "gde" / f"{name}.py").write_text(text)
-        return digest.code_digest(["gde.a"])
-
-    yield write
-    digest.read_module.cache_clear()
-
-
-def test_imports_are_followed(package):
-    one = package(a="def f():\n    from gde.b import x\n", b="from . import c\n", c="x = 1\n")
-    assert package(c="x = 2\n") != one  # inside a function, relative, two steps away
-    assert package(c="x = 1\n") == one
-    checked = package(a="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from gde.c import x\n")
-    assert package(c="x = 3\n") == checked
-    assert package(a="import gde.c\n", c="x = 4\n") != package(c="x = 5\n")
-
-
-def test_circular_imports_end(package):
-    assert package(a="import gde.b\n", b="import gde.a\n")
-
-
-def test_values_names_and_order_count(package):
-    texts = [
-        "x = 1\n",
-        "x = 1.0\n",
-        "x = '1'\n",
-        "y = 1\n",
-        "x = -1\n",
-        "x = 1\ny = 2\n",
-        "y = 2\nx = 1\n",
-        "x: int = 1\n",
-    ]
-    assert len({package(a=t) for t in texts}) == len(texts)
-
-
-def test_missing_and_broken_modules_are_named(package):
-    from gde.errors import GdeError
-
-    with pytest.raises(GdeError, match=r"module gde\.b: found no such file"):
-        package(a="import gde.b\n")
-    with pytest.raises(GdeError, match=r"b\.py:1: found broken Python"):
-        package(b="def (\n")
+def test_services_never_retrain():
+    """Embedding, sampling, preprocessing, metrics and the version are no part of training."""
+    modules = ("gde.embed", "gde.samples", "gde.features", "gde.evaluate.clt", "gde.evaluate.metrics", "gde.__init__")
+    after = changed({key: edited_text(SOURCES[key]) for key in modules})
+    assert parts(after, "training") == set()
+    assert parts(after, "evaluation") == set(resolved())

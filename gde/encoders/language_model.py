@@ -221,11 +221,13 @@ class LanguageModel(Encoder):
         """What of the settings decides the vector of a sequence, besides the weights; JSON-able."""
         return [self.config]
 
-    def _code(self) -> list[str]:
-        """Digests of the modules that say how a sequence is read: an edit of them makes no use of old vectors."""
-        from gde.digest import read_module
+    def _code(self) -> str:
+        """Digest of the code that says how a sequence is read: an edit of it makes no use of old vectors."""
+        from gde.definitions.digest import code_digest
 
-        return [read_module(kind.__module__).digest for kind in (type(self), self.published)]
+        kinds = type(self), LanguageModel, self.published
+        own, shared, published = (f"{kind.__module__}:{kind.__name__}" for kind in kinds)
+        return code_digest([f"{own}.*", f"{shared}._forward", f"{shared}._compute", published])
 
     def _digest(self) -> str:
         if self.weights_sha256 is None:

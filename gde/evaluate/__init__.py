@@ -29,7 +29,8 @@ def run(
     written.
     """
     from gde.config.evaluations import EVALUATIONS
-    from gde.digest import code_digest, evaluation_modules
+    from gde.definitions.digest import code_digest
+    from gde.digest import evaluation_roots
     from gde.evaluate.shared.context import Context
     from gde.evaluate.shared.metrics import check, published
     from gde.evaluate.shared.tables import write_tables
@@ -53,7 +54,7 @@ def run(
     if (model_dir / "log.jsonl").is_file():
         tables["loss"] = loss_table(model_dir / "log.jsonl")
     settings = {key: value for key, value in resolved.items() if key not in ("description", "preset")}
-    code, inputs = code_digest(evaluation_modules(resolved)), {"model": model.digest, "store": store.digest}
+    code, inputs = code_digest(evaluation_roots(resolved)), {"model": model.digest, "store": store.digest}
     seeds = {"experiment": resolved["seed"]}
     record = provenance(settings, code=code, seeds=seeds, inputs=inputs, device=device)
     with atomic_dir(tables_out) as tmp:

@@ -20,12 +20,12 @@ def prepare_store(settings: dict[str, Any], out: Path) -> None:
 
     settings : `name`, `seed` and `dataset` of the resolved experiment.
     """
-    from gde.digest import code_digest, prepare_modules
+    from gde.definitions.digest import code_digest
+    from gde.digest import prepare_roots
     from gde.provenance import provenance
 
     dataset, seed = settings["dataset"], settings["seed"]
     seeds = {"experiment": seed} | ({"split": dataset["split"]["seed"]} if dataset.get("split") else {})
-    record = provenance(settings, code=code_digest(prepare_modules(settings)), seeds=seeds, inputs={})
-    prepare_of(dataset["kind"])(
-        dataset, Path(out), name=settings["name"], seed=seed, provenance={"dataset": dataset, **record}
-    )
+    record = provenance(settings, code=code_digest(prepare_roots(settings)), seeds=seeds, inputs={})
+    prepare = prepare_of(dataset["kind"])
+    prepare(dataset, Path(out), name=settings["name"], seed=seed, provenance={"dataset": dataset, **record})

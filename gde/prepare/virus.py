@@ -31,7 +31,10 @@ log = logging.getLogger(__name__)
 FIELDS = {"day": "float32"}
 TEST, PAST, FUTURE = SPLITS.index("test"), "past", "future"
 LISTED = 100  # dropped groups that meta.json names
-LAYOUTS = {"gisaid": virus_gisaid, "nextstrain": virus_nextstrain}
+LAYOUTS = {  # reasons to drop a record, and what is mended
+    "gisaid": (virus_gisaid.DROPPED, virus_gisaid.MENDED),
+    "nextstrain": (virus_nextstrain.DROPPED, virus_nextstrain.MENDED),
+}
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
@@ -43,8 +46,8 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     readers refuse, no group that is large enough, and no room for a split. meta["counted"] has what became of records.
     """
     out, files = Path(out), {key: Path(file) for key, file in virus_files(cfg).items()}
-    layout = LAYOUTS[cfg["source"]]
-    tally = Tally(virus_keys.DROPPED | layout.DROPPED | spikes.DROPPED | virus_records.DROPPED, layout.MENDED)
+    dropped, mended = LAYOUTS[cfg["source"]]
+    tally = Tally(virus_keys.DROPPED | dropped | spikes.DROPPED | virus_records.DROPPED, mended)
     with storage_errors(out), ExitStack() as stack:
         out.parent.mkdir(parents=True, exist_ok=True)
         spool, countries = stack.enter_context(TokenSpool(out.parent, cfg["length"])), Countries()

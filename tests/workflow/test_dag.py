@@ -23,16 +23,17 @@ for out in map(Path, snakemake.output):
     file.write_text(str(out))
 """
 TARGET = "results/normal/figures/loss.svg"
+GMM = [f"results/gmm/{file}" for file in ("embeddings.h5ad", "samples.h5ad", "MODEL_CARD.md", "figures/loss.svg")]
 MODEL = {"train": 1, "evaluate": 1, "figure": 1}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, snakemake):
-    """A project in which everything of `normal` has been made."""
+    """A project in which the loss of `normal`, and something of every rule of `gmm`, has been made."""
     root = copy_project(tmp_path_factory.mktemp("made"))
     for script in (root / "workflow/scripts").glob("*.py"):
         script.write_text(FAKE)
-    done = snakemake(root, TARGET)
+    done = snakemake(root, TARGET, *GMM)
     assert done.returncode == 0, done.stdout + done.stderr
     return root
 
@@ -79,12 +80,26 @@ def test_nothing_is_made_twice(made, planned, edited):
     edited("config/config.yaml", "[gmm, pbmc68k]", "[gmm]")
     edited("config/config.yaml", "accelerator: auto", "accelerator: cpu")
     edited("gde/generators/flow.py", '"""Flow', '"""The flow')
-    edited("gde/generators/ddpm.py", "\nimport", "\nX = 1\nimport")
+    edited("gde/generators/ddpm.py", "steps: int = 400", "steps: int = 401")
     edited("config/experiments/mvn.yaml", "dim: 2", "dim: 3")
     (made / "gde/train.py").touch()
     for script in (made / "workflow/scripts").glob("*.py"):
         script.write_text("# a comment\n" + script.read_text())
     assert planned(made, TARGET) == {}
+
+
+def test_another_kind_makes_nothing_again(made, planned, edited):
+    """Nor does what nothing uses, wherever it stands, or what an error says."""
+    edited("gde/config/language_data.py", "\nclass ", "\nclass Another:\n    pass\n\n\nclass ")
+    edited("gde/config/datasets.py", "\nFAMILIES", "\nANOTHER = 1\nFAMILIES")
+    edited("gde/sets/alphabet.py", "\nEND = 0", "\nANOTHER = 1\nEND = 0")
+    edited("gde/sets/alphabet.py", "ALPHABETS = {", 'ALPHABETS = {\n    "rna": Alphabet("rna", "ACGUN", unknown="N"),')
+    for kinds in ("encoders", "generators", "objectives", "evaluate", "prepare"):
+        edited(f"gde/{kinds}/__init__.py", "REGISTRY = {", 'REGISTRY = {\n    "another": "gde.another:Another",')
+    edited("gde/generators/flow.py", "\nimport", "\nX = 1\nimport")
+    edited("gde/errors.py", "expected {expected}", "not {expected}")
+    edited("gde/train.py", "raise it, or start fewer", "raise it or start fewer")
+    assert planned(made, TARGET, *GMM) == {}
 
 
 def test_one_rule_again(made, planned):
@@ -98,11 +113,11 @@ def test_one_rule_again(made, planned):
         (EXPERIMENT, "steps: 1500", "steps: 1501", MODEL),
         (EXPERIMENT, "sd_high: 2.0", "sd_high: 2.5", {"prepare": 1} | MODEL),
         ("config/config.yaml", "seed: 0", "seed: 1", {"prepare": 1} | MODEL),
-        ("gde/generators/flow.py", "\nimport", "\nX = 1\nimport", MODEL),
+        ("gde/generators/flow.py", "(midpoint, 2)", "(midpoint, 1)", MODEL),
         ("workflow/scripts/evaluate.py", "\nfrom", "\nX = 1\nfrom", {"evaluate": 1, "figure": 1}),
-        ("gde/embed.py", "\nimport", "\nX = 1\nimport", {"evaluate": 1, "figure": 1}),
-        ("gde/evaluate/clt.py", "\nimport", "\nX = 1\nimport", {"evaluate": 1, "figure": 1}),
-        ("gde/prepare/simulate.py", "\nfrom", "\nX = 1\nfrom", {"prepare": 1} | MODEL),
+        ("gde/embed.py", "FOLDS = 16", "FOLDS = 15", {"evaluate": 1, "figure": 1}),
+        ("gde/evaluate/metrics.py", "def check(", "@staticmethod\ndef check(", {"evaluate": 1, "figure": 1}),
+        ("gde/prepare/simulate.py", "def prepare(", "@staticmethod\ndef prepare(", {"prepare": 1} | MODEL),
     ],
     ids=lambda v: re.sub(r"\W+", " ", v).strip() if isinstance(v, str) else None,
 )

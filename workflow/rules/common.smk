@@ -5,6 +5,7 @@ from gde.attempts import memory
 from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.config.datasets import sample_type_of
 from gde.config.inputs import evaluation_files, listed_files, own_files
+from gde.definitions.digest import code_digest, script_digest
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
 from gde.jobs import guard
@@ -63,8 +64,8 @@ def evaluation_slice(wildcards):
     return {key: value for key, value in resolved.items() if key not in ("description", "preset")}
 
 
-def code_of(script, modules, wildcard=None):
-    """Params function: digest of a script and of the code behind `modules(resolved)`, or `modules(value of a wildcard)`.
+def code_of(script, roots, wildcard=None):
+    """Params function: digest of a script and of the code behind `roots(resolved)`, or `roots(value of a wildcard)`.
 
     Snakemake's own trigger does not see imported modules, and takes a touched script for an edited one.
     """
@@ -72,7 +73,7 @@ def code_of(script, modules, wildcard=None):
 
     def code(wildcards):
         about = getattr(wildcards, wildcard) if wildcard else resolved_of(wildcards)
-        return f"{digest.script_digest(path)[:16]}-{digest.code_digest(modules(about))[:16]}"
+        return f"{script_digest(path)[:16]}-{code_digest(roots(about))[:16]}"
 
     return code
 

@@ -23,7 +23,7 @@ rule evaluate:
     params:
         torch_threads=torch_threads,
         settings=evaluation_slice,
-        code=code_of("evaluate", digest.evaluation_modules),
+        code=code_of("evaluate", digest.evaluation_roots),
     message:
         "{wildcards.experiment}: computing the metrics"
     script:
@@ -53,7 +53,7 @@ rule card:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         description=lambda wildcards: EXPERIMENTS[wildcards.experiment]["description"],
-        code=code_of("card", digest.card_modules),
+        code=code_of("card", digest.card_roots),
     message:
         "{wildcards.experiment}: writing the model card"
     script:

@@ -21,7 +21,7 @@ rule figure:
         mem_mb=memory("figure", 1000),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        code=code_of("figure", digest.figure_modules, "figure"),
+        code=code_of("figure", digest.figure_roots, "figure"),
     message:
         "{wildcards.experiment}: drawing {wildcards.figure}"
     script:

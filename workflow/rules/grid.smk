@@ -23,7 +23,7 @@ rule cell:
     params:
         torch_threads=torch_threads,
         settings=evaluation_slice,
-        code=code_of("cell", lambda resolved: digest.training_modules(resolved) + digest.evaluation_modules(resolved)),
+        code=code_of("cell", lambda resolved: digest.training_roots(resolved) + digest.evaluation_roots(resolved)),
     message:
         "{wildcards.experiment}: training and computing the metrics"
     script:
@@ -55,7 +55,7 @@ rule grid_summary:
     params:
         cells=lambda wildcards: [cell.labels for cell in GRIDS[wildcards.grid].cells.values()],
         published=lambda wildcards: GRIDS[wildcards.grid].published,
-        code=code_of("grid_summary", lambda grid: ["gde.grid"], "grid"),
+        code=code_of("grid_summary", lambda grid: digest.SUMMARY, "grid"),
     message:
         "grid {wildcards.grid}: collecting the cells"
     script:
@@ -84,7 +84,7 @@ rule grid_figure:
         mem_mb=memory("grid_figure", 1000),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        code=code_of("grid_figure", lambda grid: ["gde.figures.grid"], "grid"),
+        code=code_of("grid_figure", lambda grid: digest.GRID_FIGURE, "grid"),
     message:
         "grid {wildcards.grid}: drawing {wildcards.metric}"
     script:

@@ -16,7 +16,7 @@ rule prepare:
     params:
         torch_threads=2,
         settings=slice_of("name", "seed", "dataset"),
-        code=code_of("prepare", digest.prepare_modules),
+        code=code_of("prepare", digest.prepare_roots),
     message:
         "{wildcards.store}: writing the set store"
     script:

@@ -21,7 +21,7 @@ rule train:
     params:
         # Not the accelerator: where a run was made does not make it another run.
         settings=lambda wildcards: training_slice(EXPERIMENTS[wildcards.experiment]),
-        code=code_of("train", digest.training_modules),
+        code=code_of("train", digest.training_roots),
     message:
         "{wildcards.experiment}: training"
     script:
@@ -48,7 +48,7 @@ rule embed:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         torch_threads=torch_threads,
-        code=code_of("embed", digest.model_modules),
+        code=code_of("embed", digest.model_roots),
     message:
         "{wildcards.experiment}: embedding every group"
     script:
@@ -78,7 +78,7 @@ rule sample:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         torch_threads=torch_threads,
-        code=code_of("sample", digest.sample_modules),
+        code=code_of("sample", digest.sample_roots),
     message:
         "{wildcards.experiment}: generating samples of the held-out groups"
     script:
