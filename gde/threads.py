@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 
 # Turns of a loop, some tens of microseconds. libgomp's own are milliseconds, in which the threads of a training take
 # the cores from each other and from everybody else; without any, each of a small network's many short waits is a
-# sleep. Measured by benchmarks/spinning.py.
+# sleep. benchmarks/spinning.py compares values.
 SPIN_COUNT = 10_000
 CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
