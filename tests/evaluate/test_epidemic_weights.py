@@ -84,7 +84,7 @@ def test_groups_of_which_nothing_is_generated_are_left_out(store):
     found = population_of(real, [drawn(0.5, 10, rng), drawn(0.5, 0, rng), drawn(0.5, 10, rng)], [0, 0, 1])
     assert both_sides(found, keys_for(found)).tolist() == [0, 2]
     assert both_sides(found, keys_for(found, "train")).tolist() == []
-    ctx = Context(SiteModel(), store, config(scored=1), 0)
+    ctx = context(config()["evaluation"] | {"scored": 1}, model=SiteModel(), store=store)
     with torch.no_grad():
         metrics = likelihoods(ctx, found, keys_for(found))
     assert metrics["perplexity/model"]["n"] == 1 and metrics["perplexity/model"]["ci"] is None and not ctx.left

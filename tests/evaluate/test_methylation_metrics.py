@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fakes import context
 from methylated import CONTEXT, CPGS, DNA, RateModel, config, embed_whole, store_of
 
 from gde.evaluate import methylation
@@ -168,7 +169,7 @@ def test_f1_counts_both_errors():
 def test_separation_is_between_over_within():
     x = np.array([[0.0], [1.0], [10.0], [12.0]])
     names, tested = np.array(list("aabb")), np.array([True, False, True, False])
-    found = replicates({"gde": (x, x)}, names, tested, np.random.default_rng(0), 10)
+    found = replicates(context({"bootstrap": 10}), {"gde": (x, x)}, names, tested)
     assert found["replicates/separation"]["value"] == pytest.approx(np.mean([11, 9.5]) / np.mean([1, 2]))
     assert found["replicates/nearest"]["value"] == 1.0 and found["replicates/nearest"]["chance"] == pytest.approx(1 / 3)
-    assert replicates({"gde": (x, x)}, np.array(list("abcd")), tested, np.random.default_rng(0), 10) == {}
+    assert replicates(context({"bootstrap": 10}), {"gde": (x, x)}, np.array(list("abcd")), tested) == {}

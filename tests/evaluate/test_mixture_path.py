@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from fakes import MomentModel
+from fakes import MomentModel, context
 
 from gde.distances.mixture import mw2
 from gde.evaluate.mixture_path import mixture_deviation, mw2_path
@@ -56,7 +56,8 @@ def test_the_path_runs_between_the_ends_at_constant_speed(sets):
 
 @pytest.mark.parametrize("linear", [False, True], ids=["path", "mixture"])
 def test_the_deviation_of_known_models(sets, linear):
-    metric, table = mixture_deviation(Along(sets, linear), FAMILY, sets, pairs=12, steps=6, repeats=20, seed=0)
+    options = {"geodesic_pairs": 12, "geodesic_steps": 6, "bootstrap": 20}
+    metric, table = mixture_deviation(context(options, model=Along(sets, linear)), FAMILY, sets)
     known = metric["baselines"]["linear_mixture"] if linear else metric["ceiling"]
     assert metric["value"] == pytest.approx(known, rel=0.15)
     assert metric["ceiling"] < 0.6 * metric["baselines"]["linear_mixture"]
