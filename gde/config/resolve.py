@@ -26,7 +26,7 @@ EXPERIMENTS = Path("config/experiments")
 RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", "lm_cache", *Config.model_fields)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}")  # a directory's, with room for the endings of files being written
 TRAINING = ("name", "seed", "dataset", "encoder", "generator", "latent_dim", "objective", "mixer", "training")
-MODEL = "model"  # its kind, of what was resolved since there are several
+MODEL = "model"  # its kind, which the config.json of an older model does not name
 BESIDE = "beside_weights"  # digests of the files of published models, where a run is of any (`gde.weights_used`)
 SMOKE = {
     "dataset": {"test_sets": 12, "validation_sets": 8, "test_size": 200},

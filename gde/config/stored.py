@@ -13,7 +13,7 @@ from gde.config.generators import Generator
 from gde.config.loading import Mark, Tree
 from gde.config.messages import explain, show
 from gde.config.models import Gde, Model
-from gde.config.resolve import TRAINING
+from gde.config.resolve import MODEL, TRAINING
 from gde.errors import bad
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.types import sample_type
@@ -59,7 +59,7 @@ def check_resolved(config: Any, where: Path) -> None:
     """GdeError unless `config` is a resolved experiment, as far as training reads it: every key there and possible."""
     remedy = "take what `gde.config.resolve` gives"
     _check_mapping(config, where, remedy)
-    for key in TRAINING:
+    for key in (*TRAINING, MODEL):
         if key not in config:
             raise bad(f"{where}: {key}", "nothing", "a value", remedy)
     name, seed = config["name"], config["seed"]
