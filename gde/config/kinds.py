@@ -12,8 +12,8 @@ from gde.config.base import Section
 
 def kinds_in(base: type[Section], *modules: ModuleType) -> dict[str, type[Section]]:
     """Kind -> class, of every kind below `base` that these modules define, in their order."""
-    classes = [c for module in modules for c in vars(module).values() if isinstance(c, type) and issubclass(c, base)]
-    own = [c for c in classes if c.__module__ in {module.__name__ for module in modules}]
+    values = [(module, value) for module in modules for value in vars(module).values()]
+    own = [c for module, c in values if isinstance(c, type) and c.__module__ == module.__name__ and issubclass(c, base)]
     return {kind: c for c in own if (kind := kind_of(c)) is not None}
 
 
