@@ -10,7 +10,10 @@ FILES = sorted([*(ROOT / "gde").rglob("*.py"), *(ROOT / "workflow").rglob("*.py"
 FORBIDDEN = {
     "gde.encoders": ("gde.train", "gde.prepare", "gde.evaluate", "workflow"),
     "gde.generators": ("gde.train", "gde.prepare", "gde.evaluate", "workflow"),
-    "gde.config": ("torch", "numpy", "pandas", "scipy", "anndata", "scanpy", "sklearn", "matplotlib", "gde.model"),
+    "gde.config": (
+        *("torch", "numpy", "pandas", "scipy", "anndata", "scanpy", "sklearn", "matplotlib", "gde.model"),
+        *("gde.prepare", "gde.evaluate", "gde.figures", "gde.fetch", "gde.runs", "gde.sources", "gde.cli"),
+    ),
     "gde.digest": ("torch", "numpy", "pandas", "scipy", "anndata", "scanpy", "sklearn", "matplotlib", "gde.model"),
     "gde": ("workflow", "pickle", "dill", "cloudpickle"),
 }

@@ -9,8 +9,6 @@ from gde.wildcards import any_of
 
 PARTS = ("grid",), ("g",), ("encoder~a", "encoder~b.c"), [f"seed~{n}" for n in range(50)]
 CELLS = ["/".join(parts) for parts in product(*PARTS)]
-    "/".join(("grid", "g", *cell)) for cell in product(("encoder~a", "encoder~b.c"), map("seed~{}".format, range(50)))
-]
 NAMES = [["gmm", "mvn", "mvn5"], CELLS, [*CELLS[:-1], "gmm"], ["a", "a/b", "a/b/c", "b/b"], ["x.y", "x+y", "x|y"], []]
 
 

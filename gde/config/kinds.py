@@ -12,9 +12,16 @@ from gde.config.base import Section
 
 def kinds_in(base: type[Section], *modules: ModuleType) -> dict[str, type[Section]]:
     """Kind -> class, of every kind below `base` that these modules define, in their order."""
-    classes = [c for module in modules for c in vars(module).values() if isinstance(c, type) and issubclass(c, base)]
-    own = [c for c in classes if c.__module__ in {module.__name__ for module in modules}]
-    return {kind: c for c in own if (kind := kind_of(c)) is not None}
+    out: dict[str, type[Section]] = {}
+    for module in modules:
+        for c in vars(module).values():
+            if isinstance(c, type) and c.__module__ == module.__name__ and issubclass(c, base) and (kind := kind_of(c)):
+                if kind in out:
+                    raise ValueError(
+                        f"kind {kind!r}: found {c.__qualname__} beside {out[kind].__qualname__}, expected one"
+                    )
+                out[kind] = c
+    return out
 
 
 def kind_of(model: type) -> str | None:
@@ -33,10 +40,8 @@ class ByKind:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         choices = {kind_of(c): core_schema.no_info_plain_validator_function(c.model_validate) for c in get_args(source)}
-        schema = core_schema.tagged_union_schema(choices, discriminator="kind")
-        return schema | {"metadata": {"pydantic_js_functions": [lambda _, json: json(whole(source))]}}
+        return core_schema.tagged_union_schema(choices, discriminator="kind")
 
-
-def whole(union: Any) -> Any:
-    """pydantic's own schema of a union of kinds, for the JSON Schema."""
-    return TypeAdapter(Annotated[union, Field(discriminator="kind")]).core_schema
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        classes = tuple(choice["function"]["function"].__self__ for choice in schema["choices"].values())
+        return handler(TypeAdapter(Annotated[Union[classes], Field(discriminator="kind")]).core_schema)  # noqa: UP007

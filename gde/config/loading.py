@@ -167,8 +167,8 @@ def _convert(kind: str, text: str) -> Any:
 def merge(base: Tree, over: Tree) -> Tree:
     """`over` laid on `base`, key by key; a section of another `kind` takes the old one's place, and so does a list."""
     data, marks = _merge(base.data, over.data), dict(base.marks)
-    replaced = list(_replaced(base.data, over.data, ()))
-    marks = {p: m for p, m in marks.items() if not any(p[: len(r)] == r for r in replaced)}
+    if replaced := list(_replaced(base.data, over.data, ())):
+        marks = {p: m for p, m in marks.items() if not any(p[: len(r)] == r for r in replaced)}
     return Tree(data, {**marks, **{p: m for p, m in over.marks.items() if p}})
 
 

@@ -89,7 +89,20 @@ class Perturbation(EvaluationKind):
 
 class Donors(EvaluationKind):
     evaluate: ClassVar = "gde.evaluate.donors:evaluate"
-    metrics: ClassVar = "donors"
+    metrics: ClassVar = (
+        "labels/accuracy",
+        "labels/auc",
+        "labels/accuracy_cv",
+        "labels/auc_cv",
+        "labels/batch_auc",
+        "labels/corrected_auc",
+        "labels/corrected_batch_auc",
+        "replicates/nearest",
+        "trajectory/spearman",
+        "reconstruction/w2",
+        "reconstruction/mmd",
+        "reconstruction/energy",
+    )
     figures: ClassVar = ("embedding", "labels", "reconstruction", "loss", "metrics")
     kind: Literal["donors"] = Field(description="donors: labels, batches, replicates, trajectory")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
