@@ -30,6 +30,7 @@ IMPORTED = (
     "sklearn.metrics", "matplotlib.figure", "matplotlib.ticker", "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg", "PIL.Image",
 )  # fmt: skip
+THREADS = "1"  # where nothing is said of them
 GONE = -1  # the status of a program whose server ended
 
 
@@ -69,7 +70,7 @@ class Warm:
     def start(self) -> None:
         if self.server is not None:
             return
-        env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"OMP_NUM_THREADS": THREADS}
         command = [sys.executable, "-P", __file__, self.address]
         self.server = subprocess.Popen(
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -179,6 +180,10 @@ def run(arguments: list[str], cwd: str, env: dict[str, str]) -> int:
     import runpy
     import types
 
+    if (threads := env.get("OMP_NUM_THREADS", THREADS)) != os.environ["OMP_NUM_THREADS"]:
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(int(threads))  # what it is set to was read when torch and numpy were imported
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
