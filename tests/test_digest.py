@@ -10,11 +10,12 @@ import pytest
 
 from gde import digest
 from gde.config import resolve, resolve_all
-from gde.config.datasets import alphabet_of
+from gde.config.datasets import DATASETS, sample_type_of
+from gde.config.evaluations import EVALUATIONS
 from gde.definitions import modules as lists
 from gde.definitions.digest import Code
 from gde.definitions.statements import bound
-from gde.figures import REGISTRY as FIGURES
+from gde.figures import known_figures
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("prepare", "training", "model", "sample", "evaluation", "card")
@@ -41,7 +42,7 @@ def roots() -> dict[str, tuple[str, ...]]:
     out = {}
     for name, settings in resolved().items():
         out |= {f"{name}/{kind}": tuple(getattr(digest, f"{kind}_roots")(settings)) for kind in KINDS}
-    out |= {f"figure/{name}": tuple(digest.figure_roots(name)) for name in FIGURES}
+    out |= {f"figure/{name}": tuple(digest.figure_roots(name)) for name in known_figures()}
     return out | {"grid summary": digest.SUMMARY, "grid figure": digest.GRID_FIGURE}
 
 
@@ -180,7 +181,6 @@ def test_what_nothing_uses_makes_nothing_again():
 def test_a_new_kind_makes_nothing_again():
     """In any table; the one behind a kind counts."""
     tables = {key: text for key, text in SOURCES.items() if re.search(r"^(REGISTRY|ALPHABETS) = \{", text, re.M)}
-    tables.pop("gde.figures.__init__")  # its entries are made of names
     assert len(tables) >= 7
     new = {
         k: re.sub(r"^(REGISTRY|ALPHABETS) = \{", r'\1 = {"new": "gde.encoders.mean:Mean", ', t, flags=re.M)
@@ -190,7 +190,7 @@ def test_a_new_kind_makes_nothing_again():
     other = edit("gde/encoders/__init__.py", '"gde.encoders.resnet:ResNet"', '"gde.encoders.mlp:Mlp"')
     assert "gmm/laptop/training" in changed(other)
     letters = parts(changed(edit("gde/sets/alphabet.py", '"ACGTN"', '"ACGTNU"')), "training")
-    assert letters == {n for n, e in resolved().items() if alphabet_of(e["dataset"]) == "dna"} != set()
+    assert letters == {n for n, e in resolved().items() if sample_type_of(e["dataset"]).name == "dna"} != set()
 
 
 class Retold(ast.NodeTransformer):
@@ -321,21 +321,17 @@ def test_no_settings_no_records_and_no_errors():
 def test_no_other_subject():
     """The function of another kind's evaluation is in no digest, nor the module that prepares a kind of data but in its
     own."""
-    kinds = {p: list(code().modules.entries(table(p))) for p in ("gde.evaluate", "gde.prepare")}
-    functions = {p: {k: code().modules.named(f"{p}:REGISTRY[{k}]") for k in kinds[p]} for p in kinds}
-    preparing = {target.module for target in functions["gde.prepare"].values()}
+    evaluate = {kind: code().modules.named(options.evaluate) for kind, options in EVALUATIONS.items()}
+    prepare = {kind: code().modules.named(options.prepare) for kind, options in DATASETS.items()}
+    preparing = {target.module for target in prepare.values()}
     for what, settings in resolved().items():
-        mine = functions["gde.evaluate"][settings["evaluation"]["kind"]]
-        assert set(functions["gde.evaluate"].values()) & reached()[f"{what}/evaluation"] == {mine}
-        assert functions["gde.prepare"][settings["dataset"]["kind"]] in reached()[f"{what}/prepare"]
+        mine = evaluate[settings["evaluation"]["kind"]]
+        assert set(evaluate.values()) & reached()[f"{what}/evaluation"] == {mine}
+        assert prepare[settings["dataset"]["kind"]] in reached()[f"{what}/prepare"]
         for kind in ("training", "model", "sample", "evaluation"):
             assert not {t.module for t in reached()[f"{what}/{kind}"]} & preparing, (what, kind)
         assert not [t for t in reached()[f"{what}/training"] if t.module.startswith(("gde.evaluate", "gde.embed"))]
     assert not [t for t in reached()["pfam/laptop/evaluation"] if t.module == "gde.evaluate.fate"]
-
-
-def table(package: str) -> lists.Target:
-    return lists.Target("table", package, "REGISTRY")
 
 
 def test_training_depends_on_chosen_kinds():
@@ -380,7 +376,7 @@ def test_the_metrics_depend_on_the_closed_form_of_their_family():
 
 def test_services_never_retrain():
     """Embedding, sampling, preprocessing, metrics and the version are no part of training."""
-    modules = ("gde.embed", "gde.samples", "gde.features", "gde.evaluate.clt", "gde.evaluate.metrics", "gde.__init__")
+    modules = ("gde.embed", "gde.samples", "gde.features", "gde.evaluate.clt", "gde.evaluate.shared.metrics", "gde.__init__")
     after = changed({key: edited_text(SOURCES[key]) for key in modules})
     assert parts(after, "training") == set()
     assert parts(after, "evaluation") == set(resolved())
