@@ -11,6 +11,7 @@ from gde.encoders.base import Encoder
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore
 from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.types import sample_type
 
 PROTEIN = ALPHABETS["protein"]
 SITES, LENGTH = 60, 64
@@ -67,6 +68,7 @@ class SiteModel:
     device = torch.device("cpu")
     digest = "of no weights"
     alphabet, dim, latent_dim = PROTEIN, LENGTH, LENGTH * 22
+    sample_type = sample_type("protein", (LENGTH,))
     config = MappingProxyType({"encoder": {"kind": "sites"}})
     encoder = Encoder(1, 1, moments=False, skip=False)  # its services alone
 

@@ -8,6 +8,7 @@ from gde.config.evaluations.expression import Expression
 from gde.prepare.gpra import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore
+from gde.sets.types import sample_type
 
 DNA = ALPHABETS["dna"]
 LENGTH = 72
@@ -19,6 +20,7 @@ class WordModel:
     device = torch.device("cpu")
     digest = "of no weights"
     alphabet, dim, latent_dim = DNA, LENGTH, len(WORDS)
+    sample_type = sample_type("dna", (LENGTH,))
     words = tuple(DNA.encode(word) for word in WORDS)
 
     def encode(self, x, *, mask=None, weight=None):

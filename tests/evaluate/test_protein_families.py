@@ -16,6 +16,7 @@ from gde.evaluate.shared.tables import write_tables
 from gde.prepare.pfam import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore
+from gde.sets.types import sample_type
 
 LENGTH = 40
 
@@ -24,7 +25,7 @@ class KmerModel:
     """Embeds pairs of residues, generates random residues."""
 
     device, digest, latent_dim = torch.device("cpu"), "of no weights", 400
-    alphabet, dim = ALPHABETS["protein"], LENGTH
+    alphabet, dim, sample_type = ALPHABETS["protein"], LENGTH, sample_type("protein", (LENGTH,))
 
     def __init__(self):
         self.generator = self

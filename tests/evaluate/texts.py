@@ -11,6 +11,7 @@ from gde.config.evaluations.texts import Documents
 from gde.prepare.pubmed import prepare
 from gde.sets.alphabet import ALPHABETS
 from gde.sets.store import SetStore
+from gde.sets.types import sample_type
 
 TEXT = ALPHABETS["text"]
 LENGTH = 200
@@ -35,7 +36,7 @@ class TopicModel:
 
     device = torch.device("cpu")
     digest = "of no weights"
-    alphabet, dim = TEXT, LENGTH
+    alphabet, dim, sample_type = TEXT, LENGTH, sample_type("text", (LENGTH,))
 
     def __init__(self, words: dict[str, list[str]]):
         self.words = list(words.values())
