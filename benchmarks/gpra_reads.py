@@ -33,9 +33,9 @@ def ours(raw: Path, out: Path) -> None:
 
 def letters(raw: Path, out: Path) -> None:
     """The part of it that the plain loop does: tokens of every promoter one after the other, and its quantile."""
-    from gde.prepare.quantiles import Ranking
-    from gde.prepare.sequence_lines import read_lines
-    from gde.sets.alphabet import ALPHABETS
+    from gde.prepare.common.quantiles import Ranking
+    from gde.prepare.common.sequence_lines import read_lines
+    from gde.sets.types.alphabet import ALPHABETS
 
     with Ranking(out.parent, seed=0) as ranking, out.open("wb") as f:
         for lines in read_lines(raw, ALPHABETS["dna"], LENGTH):

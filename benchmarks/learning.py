@@ -27,11 +27,11 @@ from gde.config.experiment import Experiment, fitting
 from gde.config.generators import GENERATORS
 from gde.config.kinds import kind_of
 from gde.config.messages import submodels
-from gde.evaluate.reconstruction import errors
-from gde.evaluate.sets import load_sets
+from gde.evaluate.simulated.reconstruction import errors
+from gde.evaluate.simulated.sets import load_sets
 from gde.prepare import prepare_of
 from gde.sets.families import build as build_family
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.sets.types import sample_type
 from gde.train import train
 

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gde import lm_cache
 from gde.encoders.protein_lm import ProteinLm
-from gde.sets.alphabet import ALPHABETS
+from gde.pretrained import vector_cache as lm_cache
+from gde.sets.types.alphabet import ALPHABETS
 
 GOAL = 20.0
 SIZES = {"hidden_size": 320, "num_hidden_layers": 6, "num_attention_heads": 20, "intermediate_size": 1280}

@@ -48,10 +48,10 @@ def ours(raw: Path, out: Path) -> None:
 
 def letters(raw: Path, out: Path) -> None:
     """The part of it that the plain loop does: letters of every read, written one after the other."""
-    from gde.prepare.cpg import CpGs
-    from gde.prepare.genome import open_genome
     from gde.prepare.methylation import sequences
-    from gde.prepare.pat import read_pat
+    from gde.readers.cpg import CpGs
+    from gde.readers.genome import open_genome
+    from gde.readers.pat import read_pat
 
     cfg = settings(raw)
     cpgs = CpGs(open_genome(Path(cfg["genome"]), out.parent))

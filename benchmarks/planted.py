@@ -11,7 +11,7 @@ import torch
 
 from gde.evaluate.shared.context import Context
 from gde.prepare import prepare_of
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.train import train
 
 Goals = list[tuple[str, float, str, float]]  # what, value, sign, goal

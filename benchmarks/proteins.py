@@ -28,7 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # simula
 from planted import Goals, parsed, prepared, report, trained
 
 from gde.config import resolve
-from gde.evaluate import documents, epidemic, families, patterns
+from gde.evaluate.epidemic import evaluation as epidemic
+from gde.evaluate.sequences import documents
+from gde.evaluate.sequences import protein_families as families
+from gde.evaluate.simulated import patterns
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPT = Path("spike/spikeprot0430.fasta")  # under GDE_TEST_DATA

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gde.config import resolve, training_slice
-from gde.io import read_json
+from gde.files.io import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 GOALS = {  # metric: (at least or at most, goal)
@@ -55,7 +55,7 @@ def make(config: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Prepare, train and evaluate; the content of metrics.json."""
     from gde.evaluate import run
     from gde.prepare import prepare_of
-    from gde.runs import train_run
+    from gde.runs.publishing import train_run
 
     sets, model, metrics = directory / "sets", directory / config["name"] / "model", directory / "metrics.json"
     prepare_of(config["dataset"]["kind"])(config["dataset"], sets, name=config["name"], seed=config["seed"])

@@ -20,12 +20,12 @@ import pandas as pd
 import torch
 
 from gde.config import resolve
-from gde.evaluate.reconstruction import errors
-from gde.evaluate.sets import load_sets
+from gde.evaluate.simulated.reconstruction import errors
+from gde.evaluate.simulated.sets import load_sets
 from gde.model import GDE
 from gde.prepare import prepare_of
 from gde.sets.families import build as build_family
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.train import train
 
 ROOT = Path(__file__).resolve().parents[1]

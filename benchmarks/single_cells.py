@@ -24,8 +24,8 @@ from planted import Goals, parsed, prepared, report, trained
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # simulators
 
 from gde.config.experiment import Experiment
-from gde.evaluate import donors, lineage, perturbation
-from gde.sets.store import SetStore
+from gde.evaluate.cells import donors, lineage, perturbation
+from gde.sets.store.set_store import SetStore
 
 
 def experiment(name: str, options: argparse.Namespace, **sections: Any) -> dict[str, Any]:

@@ -42,8 +42,9 @@ def ours(raw: Path, out: Path) -> None:
 
 def letters(raw: Path, out: Path) -> None:
     """The part of it that the plain loop does: tokens of every whole spike one after the other, its key and day."""
-    from gde.prepare import spikes, virus_gisaid, virus_keys, virus_records
-    from gde.prepare.tally import Tally
+    from gde.prepare import virus_gisaid, virus_keys, virus_records
+    from gde.prepare import virus_spikes as spikes
+    from gde.prepare.virus_tally import Tally
 
     dropped = virus_keys.DROPPED | virus_gisaid.DROPPED | spikes.DROPPED | virus_records.DROPPED
     tally, countries = Tally(dropped, virus_gisaid.MENDED), virus_keys.Countries()

@@ -16,8 +16,8 @@ import torch
 from gde.sets.families import build
 from gde.sets.mixer import DirichletMixer
 from gde.sets.sampler import FamilySampler, SetSampler
-from gde.sets.store import SetStore
-from gde.sets.writer import StoreWriter
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.writer import StoreWriter
 
 SETS, SIZE, DIM = 256, 64, 100
 

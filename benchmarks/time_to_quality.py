@@ -29,10 +29,10 @@ import torch
 
 from gde.config import resolve
 from gde.evaluate import run as evaluate
-from gde.io import read_json
+from gde.files.io import read_json
 from gde.prepare import prepare_of
-from gde.runs import train_run
-from gde.sets.store import SetStore
+from gde.runs.publishing import train_run
+from gde.sets.store.set_store import SetStore
 from gde.train import train
 
 ROOT = Path(__file__).resolve().parents[1]

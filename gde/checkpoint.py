@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gde.errors import GdeError, bad
-from gde.io import atomic_dir, read_json, verify_sums, write_json
+from gde.files.io import atomic_dir, read_json, verify_sums, write_json
+from gde.files.temporary import temporary_name
 from gde.models.base import load_tensors
-from gde.temporary import temporary_name
 
 log = logging.getLogger(__name__)
 NEWEST_KEPT = 2

@@ -9,8 +9,8 @@ import torch
 
 from gde.embed import default_rows, read_set
 from gde.errors import bad
-from gde.sets.layout import SPLITS
-from gde.sets.store import SetStore
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.set_store import SetStore
 
 ROWS_AT_ONCE = 131_072
 LETTERS_AT_ONCE = 1 << 19

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gde.anndata_io import to_anndata, write_anndata
-from gde.io import sha256_file
+from gde.export.h5ad import to_anndata, write_anndata
+from gde.files.io import sha256_file
 from gde.models.base import Model
 from gde.nets.registry import named
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 if TYPE_CHECKING:
     import anndata
@@ -232,11 +232,12 @@ def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.
 
 
 def origin(model: Model, inputs: dict[str, str], seed: int | None = None) -> dict[str, Any]:
-    """The record of what a model makes from `inputs`, name -> SHA-256 (`gde.provenance`); seed : of what it samples."""
+    """The record of what a model makes from `inputs`, name -> SHA-256 (`gde.runs.provenance`); seed : of what it
+    samples."""
     from gde.config import training_slice
     from gde.definitions.digest import code_digest
-    from gde.digest import model_roots, sample_roots
-    from gde.provenance import provenance
+    from gde.runs.code_digest import model_roots, sample_roots
+    from gde.runs.provenance import provenance
 
     roots = model_roots if seed is None else sample_roots
     code, inputs = code_digest(roots(model.config)), {"model": model.digest, **inputs}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gde.sets.batch import Batch
     from gde.sets.random import ShardRandom
-    from gde.sets.store import SetStore
+    from gde.sets.store.set_store import SetStore
 
 
 class GDE(Model):

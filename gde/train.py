@@ -18,12 +18,12 @@ from gde.checkpoint import (
     restore_optimizer,
 )
 from gde.checkpoint import save_checkpoint as write_checkpoint
-from gde.device import autocast
+from gde.cluster.device import autocast
+from gde.cluster.processes import Processes
 from gde.errors import GdeError, bad
 from gde.models import model_class
 from gde.models.base import Model, load_state
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
-from gde.processes import Processes
 from gde.sets.batch import Batch
 from gde.sets.random import ShardRandom
 from gde.sets.source import (
@@ -34,7 +34,7 @@ from gde.sets.source import (
     training_samples,
     validation_batch,
 )
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.training_log import TrainingLog
 
 log = logging.getLogger(__name__)

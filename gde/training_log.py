@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gde.io import atomic_write, storage_errors
+from gde.files.io import atomic_write, storage_errors
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 60

@@ -15,7 +15,7 @@ import pytest
 import tiny
 from warm import Warm
 
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 MAIN_JOB = ("test_end_to_end.py", "test_report.py")  # share one finished main job
 # Those that take long start first, so that no worker ends with one of them alone.

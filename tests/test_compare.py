@@ -84,7 +84,7 @@ def project(tmp_path, no_fsync):
     """A model and a store of three groups: two alike, one apart, one of a single sample, one that trains."""
     import pandas as pd
 
-    from gde.sets.writer import StoreWriter
+    from gde.sets.store.writer import StoreWriter
 
     untrained().save(tmp_path / "model")
     rng = np.random.default_rng(0)
@@ -144,7 +144,7 @@ def test_mistakes_are_one_line(project, capsys, arguments, parts):
 
 
 def test_a_store_of_other_features_is_refused(project):
-    from gde.sets.store import SetStore
+    from gde.sets.store.set_store import SetStore
 
     with pytest.raises(GdeError, match=r"samples of shape \(2,\).*\(3,\)"):
         compare_groups(untrained(3), SetStore.open(project / "sets"), "liver", "lung")

@@ -8,7 +8,6 @@ import scipy.sparse as sp
 import tiny
 import torch
 
-from gde.anndata_io import read_anndata, to_anndata, write_anndata
 from gde.embed import (
     JACKKNIFE_BELOW,
     PIECE,
@@ -20,8 +19,9 @@ from gde.embed import (
     standard_errors,
 )
 from gde.errors import GdeError
+from gde.export.h5ad import read_anndata, to_anndata, write_anndata
 from gde.model import GDE
-from gde.samples import sample_anndata, sample_test_sets
+from gde.sample import sample_anndata, sample_test_sets
 
 SIZES = [1, 2, 3, 7, 16, 17, 100, 511, 512, 700, 2000]
 POINT_KINDS = tiny.VECTOR_ENCODERS

@@ -11,7 +11,7 @@ import tiny
 import torch
 
 from gde.errors import GdeError
-from gde.io import write_sums
+from gde.files.io import write_sums
 from gde.model import GDE
 from gde.models.base import n_parameters
 

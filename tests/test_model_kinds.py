@@ -13,7 +13,7 @@ from gde.encoders.mean import Mean
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.models.base import Model
-from gde.samples import sample_anndata
+from gde.sample import sample_anndata
 from gde.train import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -68,7 +68,7 @@ def test_what_it_cannot_is_said_in_one_line(trained, cells_store, tmp_path):
     with pytest.raises(GdeError, match=r"model: found a model of kind 'averages', expected one of class GDE"):
         GDE.load(tmp_path / "model")
     z, se = embed_store(trained, cells_store)
-    from gde.anndata_io import to_anndata
+    from gde.export.h5ad import to_anndata
 
     embeddings = to_anndata(z, se, cells_store.groups, {"run": "cells-00000000"})
     with pytest.raises(GdeError, match=r"model: found one of kind 'averages', expected one that generates samples"):

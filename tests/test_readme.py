@@ -17,7 +17,7 @@ import scipy.sparse as sp
 import torch
 import yaml
 
-from gde.io import read_json
+from gde.files.io import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/workflow"))
@@ -229,13 +229,13 @@ def test_one_version():
 
 
 def test_sources_are_the_files_that_are_read():
-    from gde.sources import read_sources
+    from gde.fetch.sources import read_sources
 
     sources = {s.dataset: s for s in read_sources(ROOT).values() if s.access == "bundled"}
     for name, source in sources.items():
         assert source.path.stat().st_size == source.bytes, name
         assert hashlib.sha256(source.path.read_bytes()).hexdigest() == source.sha256, name
+    from gde.prepare.common.write import KNOWN
     from gde.prepare.digits import DIGEST
-    from gde.prepare.write import KNOWN
 
     assert KNOWN[sources["pbmc68k"].sha256] == "release" and sources["digits"].sha256 == DIGEST

@@ -11,19 +11,19 @@ import torch
 from Bio import SeqIO
 from tokens import sequences, store_of
 
-from gde.anndata_io import read_anndata
-from gde.canonical import canonical_digest
 from gde.checkpoint import list_checkpoints
 from gde.cli import main
 from gde.compare import compare_groups
 from gde.embed import embed_data, embed_store, embed_to_h5ad
 from gde.errors import GdeError
-from gde.integrity import check_seal
+from gde.export.h5ad import read_anndata
+from gde.files.sealed_gzip import read_about
+from gde.files.seals import check_seal
 from gde.model import GDE
-from gde.samples import draw, sample_anndata, sample_test_sets
-from gde.sealed_gzip import read_about
-from gde.sets.alphabet import ALPHABETS
+from gde.runs.canonical import canonical_digest
+from gde.sample import draw, sample_anndata, sample_test_sets
 from gde.sets.source import make_sampler, model_sections
+from gde.sets.types.alphabet import ALPHABETS
 from gde.train import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -227,7 +227,7 @@ def test_the_file_says_where_it_is_from_and_notices_damage(made, model_dir, stor
 
 def test_canonical_digests_are_of_the_content(made, tmp_path):
     """Another compressor's bytes of the same sequences and record are the same result."""
-    from gde.sealed_gzip import write_gzip
+    from gde.files.sealed_gzip import write_gzip
 
     path, text = made / "samples.fasta.gz", gzip.decompress((made / "samples.fasta.gz").read_bytes())
     about = read_about(path)
@@ -244,7 +244,7 @@ def test_canonical_digests_are_of_the_content(made, tmp_path):
 
 
 def test_names_in_headers_are_one_word(made, model_dir, tmp_path):
-    from gde.samples import sample_to_file
+    from gde.sample import sample_to_file
 
     model, z = GDE.load(model_dir), read_anndata(made / "embeddings.h5ad")[:2].copy()
     z.obs["kind"] = z.obs["kind"].astype(str)

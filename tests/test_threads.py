@@ -24,7 +24,7 @@ def test_a_choice_of_the_users_stands(chosen):
     assert environment == chosen
 
 
-@pytest.mark.parametrize("start", ["import gde", "import gde.script", "import gde.cli"])
+@pytest.mark.parametrize("start", ["import gde", "import gde.cli.script", "import gde.cli"])
 def test_torch_finds_it_when_it_is_loaded(start):
     """OpenMP reports what it read, on stderr, when it is loaded: a notebook, a job, a command."""
     kept = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}

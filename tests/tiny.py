@@ -12,8 +12,8 @@ from gde.config.experiment import Experiment, fitting
 from gde.config.generators import GENERATORS
 from gde.model import GDE
 from gde.prepare import prepare_of
-from gde.provenance import provenance
-from gde.sets.store import SetStore
+from gde.runs.provenance import provenance
+from gde.sets.store.set_store import SetStore
 from gde.sets.types import sample_type
 
 CPU = torch.device("cpu")
@@ -110,7 +110,7 @@ def store_of(sets: list[np.ndarray], path: Path) -> SetStore:
     """A store whose groups g0, g1, ... are the given samples (n_i, d), all of the test split."""
     import pandas as pd
 
-    from gde.sets.writer import StoreWriter
+    from gde.sets.store.writer import StoreWriter
 
     sizes = [len(s) for s in sets]
     groups = pd.DataFrame({"group": [f"g{i}" for i in range(len(sets))], "split": "test", "size": sizes})

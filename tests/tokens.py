@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gde.sets.store import SetStore
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.token_writer import TokenStoreWriter
 
 
 def sequences(n: int, length: int, seed: int = 0, shortest: int = 1) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Configuration: pydantic models, one file per section. Light imports only, since every job reads it."""
 
-from gde.config.cells import resolve_grids
 from gde.config.findings import find_all
+from gde.config.grid_cells import resolve_grids
 from gde.config.resolve import RESERVED, experiment_names, resolve, resolve_all, run_id, settings, training_slice
 
 __all__ = [

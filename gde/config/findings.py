@@ -6,7 +6,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from gde.config.cells import ResolvedGrid, resolve_grid
+from gde.config.grid_cells import ResolvedGrid, resolve_grid
 from gde.config.loading import Tree, from_snakemake, merge, read_yaml
 from gde.config.resolve import (
     EXPERIMENTS,

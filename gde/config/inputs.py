@@ -8,7 +8,7 @@ from typing import Any
 
 from gde.config.datasets import kind_of_data
 from gde.config.evaluations import EVALUATIONS
-from gde.inputs import expand, is_pattern
+from gde.files.input_files import expand, is_pattern
 
 
 def input_files(dataset: Mapping[str, Any]) -> dict[str, str]:

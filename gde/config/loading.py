@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import yaml
 
 from gde.errors import bad
-from gde.foreign import read_text
+from gde.files.sniffing import read_text
 
 DEEPEST = 50  # a reader in C that follows a deeper nesting ends in a crash
 MOST_VALUES = 100_000  # aliases of aliases of aliases make billions of a few lines

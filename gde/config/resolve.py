@@ -20,14 +20,16 @@ from gde.config.kinds import kind_of
 from gde.config.loading import Tree, from_snakemake, merge, read_yaml
 from gde.config.messages import explain_all, nearest, show, submodels, unknown
 from gde.errors import GdeError, bad
-from gde.io import sha256_json
+from gde.files.io import sha256_json
 
 EXPERIMENTS = Path("config/experiments")
 RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", "lm_cache", *Config.model_fields)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}")  # a directory's, with room for the endings of files being written
 TRAINING = ("name", "seed", "dataset", "encoder", "generator", "latent_dim", "objective", "mixer", "training")
 MODEL = "model"  # its kind, which the config.json of an older model does not name
-BESIDE = "beside_weights"  # digests of the files of published models, where a run is of any (`gde.weights_used`)
+BESIDE = (
+    "beside_weights"  # digests of the files of published models, where a run is of any (`gde.fetch.published_models`)
+)
 SMOKE = {
     "dataset": {"test_sets": 12, "validation_sets": 8, "test_size": 200},
     "encoder": {"hidden": 32},

@@ -14,7 +14,7 @@ from gde.config import experiment as e
 from gde.config.kinds import kind_of
 from gde.config.messages import submodels
 from gde.config.overview import kinds_of_data, kinds_of_models
-from gde.io import atomic_write
+from gde.files.io import atomic_write
 
 README = "config/README.md"
 ITEMS = {"grids": "name", "published": "metric"}  # what the keys of a mapping of sections are

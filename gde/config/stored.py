@@ -15,8 +15,8 @@ from gde.config.messages import explain, show
 from gde.config.models import Gde, Model
 from gde.config.resolve import MODEL, TRAINING
 from gde.errors import bad
-from gde.sets.alphabet import ALPHABETS
 from gde.sets.types import sample_type
+from gde.sets.types.alphabet import ALPHABETS
 
 HEADS = ("classifier", "ordered_next", "mean_predictor", "perturbation")
 

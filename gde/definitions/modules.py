@@ -16,16 +16,16 @@ TOP = PACKAGE.name
 LEFT_OUT = (
     "gde.config",
     "gde.definitions",
-    "gde.digest",
-    "gde.provenance",
-    "gde.canonical",
-    "gde.integrity",
-    "gde.temporary",
-    "gde.foreign",
-    "gde.script",
-    "gde.runs",
-    "gde.launch",
-    "gde.pins",
+    "gde.runs.code_digest",
+    "gde.runs.provenance",
+    "gde.runs.canonical",
+    "gde.files.seals",
+    "gde.files.temporary",
+    "gde.files.sniffing",
+    "gde.cli.script",
+    "gde.runs.publishing",
+    "gde.cluster.launch",
+    "gde.fetch.lockfile",
 )
 # Of which the arguments do not count either: they are what a message says.
 QUIET = ("gde.errors",)

@@ -16,12 +16,12 @@ from gde.encoders import REGISTRY
 from gde.encoders.at_once import cut
 from gde.encoders.base import Encoder, EncoderOptions
 from gde.encoders.published import Published, Shared
-from gde.io import sha256_json
-from gde.lm_cache import Cache, key_of, open_cache, passing_cache
+from gde.files.io import sha256_json
 from gde.nets.lora import Adapted, Adapter, adapted_by
 from gde.nets.registry import build
 from gde.nets.statistic import Statistic
-from gde.sets.alphabet import ALPHABETS, END, lengths
+from gde.pretrained.vector_cache import Cache, key_of, open_cache, passing_cache
+from gde.sets.types.alphabet import ALPHABETS, END, lengths
 
 REMEMBERED = 1 << 28  # bytes of sequences that are looked up and computed together
 OVERHEAD = 400  # bytes of a row's key, array and places in two tables
@@ -35,10 +35,10 @@ class LanguageModelOptions(EncoderOptions):
     """Options of an encoder behind a language model.
 
     then : kind and options of the set encoder of the vectors.
-    mode : `frozen`, the vectors of sequences are computed once and kept (`gde.lm_cache`); `full`, the model is trained;
-        `lora`, adapters of this `rank` of its queries and values are.
-    weights, weights_sha256 : directory of a published model, and its digest (`gde.weights`); None = from scratch, with
-        `hidden`, `layers` and `heads`.
+    mode : `frozen`, the vectors of sequences are computed once and kept (`gde.pretrained.vector_cache`); `full`, the
+        model is trained; `lora`, adapters of this `rank` of its queries and values are.
+    weights, weights_sha256 : directory of a published model, and its digest (`gde.pretrained.weights`); None = from
+        scratch, with `hidden`, `layers` and `heads`.
     """
 
     then: Mapping[str, Any]
@@ -271,7 +271,8 @@ class LanguageModel(Encoder):
 
     @torch.no_grad()
     def _compute(self, rows: list[np.ndarray], at: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Vectors of sequences (L,) by their positions `at`, short ones first, as `gde.lm_cache.Compute`."""
+        """Vectors of sequences (L,) by their positions `at`, short ones first, as
+        `gde.pretrained.vector_cache.Compute`."""
         device = self.centre.device
         network, length = self._network(device), [len(row) for row in rows]
         order = sorted(range(len(rows)), key=length.__getitem__)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gde.encoders.language_model import LanguageModel
 from gde.encoders.published import Esm2
-from gde.sets.alphabet import ALPHABETS
+from gde.sets.types.alphabet import ALPHABETS
 
 # ESM-2's number of each letter of the alphabet `protein`, behind that of padding.
 NUMBER = {letter: i for i, letter in enumerate("LAGVSERTIDPKQNFYMHWCX", 4)}

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from gde import weights
 from gde.errors import bad
-from gde.io import write_json
+from gde.files.io import write_json
+from gde.pretrained import weights
 
 ANOTHER = "give the directory of another model, or encoder.weights: null"
 NO_DROPOUT = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), 0.0)  # a step could not be repeated
@@ -68,8 +68,8 @@ class Published:
 
     @classmethod
     def fill(cls, network: nn.Module, path: Path, sha256: str | None) -> None:
-        """Put the weights in the directory `path` into the network; GdeError as `gde.weights`, for another digest, and
-        for tensors that are missing, of another shape or unknown."""
+        """Put the weights in the directory `path` into the network; GdeError as `gde.pretrained.weights`, for another
+        digest, and for tensors that are missing, of another shape or unknown."""
         _, tensors = weights.open_weights(path, sha256)
         own = network.state_dict()
         root = cls.root if any(name.startswith(cls.root) for name in tensors) else ""

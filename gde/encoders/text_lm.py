@@ -13,8 +13,8 @@ from gde.encoders.language_model import LanguageModel, LanguageModelOptions
 from gde.encoders.protein_lm import mean_inside
 from gde.encoders.published import Bert
 from gde.errors import bad
-from gde.foreign import read_text
-from gde.sets.alphabet import ALPHABETS
+from gde.files.sniffing import read_text
+from gde.sets.types.alphabet import ALPHABETS
 
 TEXT = ALPHABETS["text"]
 TOKENIZER, VOCABULARY, SETTINGS = Bert.further

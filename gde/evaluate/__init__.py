@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
-from gde.integrity import write_sealed_json
-from gde.io import atomic_dir, read_json
+from gde.files.io import atomic_dir, read_json
+from gde.files.seals import write_sealed_json
 
 
 def run(
@@ -30,13 +30,13 @@ def run(
     """
     from gde.config.evaluations import EVALUATIONS
     from gde.definitions.digest import code_digest
-    from gde.digest import evaluation_roots
     from gde.evaluate.shared.context import Context
     from gde.evaluate.shared.metrics import check, published
     from gde.evaluate.shared.tables import write_tables
     from gde.models.base import Model
-    from gde.provenance import provenance
-    from gde.sets.store import SetStore
+    from gde.runs.code_digest import evaluation_roots
+    from gde.runs.provenance import provenance
+    from gde.sets.store.set_store import SetStore
 
     model_dir = Path(model_dir)
     kind = resolved["evaluation"]["kind"]

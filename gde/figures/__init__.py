@@ -41,8 +41,8 @@ def draw(
     Raises GdeError for an unknown figure, and for a table or metrics file that is missing, damaged or holds NaN.
     """
     from gde.figures.style import save, style
-    from gde.integrity import read_sealed_json
-    from gde.io import verify_sums
+    from gde.files.io import verify_sums
+    from gde.files.seals import read_sealed_json
 
     module = import_module(module_of(name))
     result = read_sealed_json(metrics)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from gde.errors import bad
 from gde.figures.style import BLACK, BLUE, CYCLE, GREEN, GREY, SEQUENTIAL, new, save, style
-from gde.grid import over_seeds, read_summary
+from gde.runs.grid import over_seeds, read_summary
 
 NOT_DRAWN = ("ceiling",)  # drawn under its other name
 LOG_RANGE = 10  # a ratio of largest to smallest from which a scale is logarithmic

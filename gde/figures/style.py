@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gde.integrity import SEAL_TEXT, seal
-from gde.io import atomic_path
+from gde.files.io import atomic_path
+from gde.files.seals import SEAL_TEXT, seal
 
 # Okabe & Ito 2008, distinguishable with any colour vision
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (

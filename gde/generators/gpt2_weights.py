@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from gde.errors import bad
-from gde.io import write_json
-from gde.weights import CONFIG, check_config, config_sizes, matched, open_weights, read_config
+from gde.files.io import write_json
+from gde.pretrained.weights import CONFIG, check_config, config_sizes, matched, open_weights, read_config
 
 BYTES = 255  # letters of texts
 PREFIX, TABLE, PLACES, HEAD = "transformer.", "wte.weight", "wpe.weight", "lm_head.weight"

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gde.errors import GdeError, bad
-from gde.foreign import read_text
-from gde.weights import TOKENIZERS
+from gde.files.sniffing import read_text
+from gde.pretrained.weights import TOKENIZERS
 
 (VOCABULARY, MERGES), (WHOLE,) = TOKENIZERS["gpt2"]
 BYTES, END_MARKS = 256, 1

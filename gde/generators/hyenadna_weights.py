@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gde.errors import bad
-from gde.foreign import check_file, kind_of, other_file
-from gde.io import sha256_file
+from gde.files.io import sha256_file
+from gde.files.sniffing import check_file, kind_of, other_file
 
 EXPECTED = "safetensors of a published HyenaDNA model"
 REMEDY = "give another file, or generator.weights: null"

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from gde.errors import bad
-from gde.io import write_json
-from gde.sets.alphabet import ALPHABETS
-from gde.weights import CONFIG, check_config, config_sizes, matched, open_weights, read_config
+from gde.files.io import write_json
+from gde.pretrained.weights import CONFIG, check_config, config_sizes, matched, open_weights, read_config
+from gde.sets.types.alphabet import ALPHABETS
 
 log = logging.getLogger(__name__)
 SHARDS = 8  # of the published attention: each holds queries, values, keys of an eighth of the heads

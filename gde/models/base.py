@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gde.errors import GdeError, bad
-from gde.foreign import check_file, kind_of, other_file
-from gde.io import SUMS, atomic_dir, read_json, verify_sums, write_json
+from gde.files.io import SUMS, atomic_dir, read_json, verify_sums, write_json
+from gde.files.sniffing import check_file, kind_of, other_file
 from gde.models import kind_of_model, model_class
 from gde.sets.types import type_of_model
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gde.encoders.base import Encoder
-    from gde.features import FeaturePipeline
+    from gde.features.pipeline import FeaturePipeline
     from gde.sets.batch import Batch
     from gde.sets.random import ShardRandom
 
@@ -74,7 +74,7 @@ class Model(nn.Module):
 
     @property
     def alphabet(self):
-        """Of sequences (`gde.sets.alphabet`), else None."""
+        """Of sequences (`gde.sets.types.alphabet`), else None."""
         return self.sample_type.alphabet
 
     def parts(self) -> list[nn.Module]:
@@ -157,7 +157,7 @@ class Model(nn.Module):
         state = load_tensors(path / WEIGHTS)
         features = None
         if (path / FEATURES).is_dir():
-            from gde.features import FeaturePipeline
+            from gde.features.pipeline import FeaturePipeline
 
             features = FeaturePipeline.load(path / FEATURES)
         try:

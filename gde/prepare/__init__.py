@@ -21,8 +21,8 @@ def prepare_store(settings: dict[str, Any], out: Path) -> None:
     settings : `name`, `seed` and `dataset` of the resolved experiment.
     """
     from gde.definitions.digest import code_digest
-    from gde.digest import prepare_roots
-    from gde.provenance import provenance
+    from gde.runs.code_digest import prepare_roots
+    from gde.runs.provenance import provenance
 
     dataset, seed = settings["dataset"], settings["seed"]
     seeds = {"experiment": seed} | ({"split": dataset["split"]["seed"]} if dataset.get("split") else {})

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.prepare.groups import assign
-from gde.prepare.moments import Moments
-from gde.prepare.split import DEFAULT
-from gde.prepare.write import source_of
-from gde.sets.writer import StoreWriter
+from gde.features.moments import Moments
+from gde.prepare.common.groups import assign
+from gde.prepare.common.split import DEFAULT
+from gde.prepare.common.write import source_of
+from gde.sets.store.writer import StoreWriter
 
 DIGEST = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"  # digits.csv.gz of scikit-learn
 

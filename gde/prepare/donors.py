@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.io import storage_errors
-from gde.prepare.cells import read_cells
+from gde.files.io import storage_errors
+from gde.prepare.common.composition import composition
+from gde.prepare.common.groups import Assignment, as_text, assign, columns_needed
 from gde.prepare.common.units import units
-from gde.prepare.composition import composition
-from gde.prepare.groups import Assignment, as_text, assign, columns_needed
-from gde.prepare.write import KNOWN, source_of, write_features
+from gde.prepare.common.write import KNOWN, source_of, write_features
+from gde.readers.anndata import read_cells
 
 BATCH = "batch"  # what the batch column is called in the store
 

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.inputs import condition_files
-from gde.io import storage_errors
+from gde.files.input_files import condition_files
+from gde.files.io import storage_errors
+from gde.prepare.common.quantiles import Ranking
+from gde.prepare.common.sequence_lines import read_lines
 from gde.prepare.common.sequence_split import parts_of
-from gde.prepare.quantiles import Ranking
-from gde.prepare.sequence_lines import read_lines
-from gde.prepare.write import origin, source_of
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.layout import SPLITS
+from gde.prepare.common.write import origin, source_of
 from gde.sets.random import seed_of
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 TEST, DROPPED = SPLITS.index("test"), len(SPLITS)

@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.foreign import looks_like_html
-from gde.inputs import lineage_files
-from gde.io import storage_errors
-from gde.prepare.cells import Cells
-from gde.prepare.clones import DOUBLET, NONE, clone_of
+from gde.files.input_files import lineage_files
+from gde.files.io import storage_errors
+from gde.files.sniffing import looks_like_html
+from gde.prepare.common.composition import composition
+from gde.prepare.common.counts import JoinedCells, unique_names
+from gde.prepare.common.groups import Assignment, assign
 from gde.prepare.common.units import units
-from gde.prepare.composition import composition
-from gde.prepare.counts import JoinedCells, unique_names
-from gde.prepare.groups import Assignment, assign
-from gde.prepare.hdf5 import check_exists
-from gde.prepare.matrix_market import read_matrix_market
-from gde.prepare.tabular import Table
-from gde.prepare.write import KNOWN, source_of, write_features
+from gde.prepare.common.write import KNOWN, source_of, write_features
+from gde.prepare.lineage_tracing_clones import DOUBLET, NONE, clone_of
+from gde.readers.anndata import Cells
+from gde.readers.hdf5 import check_exists
+from gde.readers.matrix_market import read_matrix_market
+from gde.readers.table import Table
 
 COLUMNS = {
     "Library": "library",

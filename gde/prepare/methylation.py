@@ -13,18 +13,18 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.inputs import pattern_files
-from gde.io import storage_errors
-from gde.prepare.bam import read_bam
-from gde.prepare.cpg import CpGs
-from gde.prepare.genome import C, N, T, open_genome
+from gde.files.input_files import pattern_files
+from gde.files.io import storage_errors
+from gde.prepare.common.write import origin, source_of
 from gde.prepare.methylation_samples import Sample, hold_out, samples_of
-from gde.prepare.pat import Reads, line, read_pat
-from gde.prepare.write import origin, source_of
-from gde.sets.alphabet import ILLEGAL
-from gde.sets.layout import SPLITS
+from gde.readers.bam import read_bam
+from gde.readers.cpg import CpGs
+from gde.readers.genome import C, N, T, open_genome
+from gde.readers.pat import Reads, line, read_pat
 from gde.sets.random import seed_of
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ILLEGAL
 
 FIELDS = {"weight": "float32", "cpg": "int32"}  # numbers that every read keeps: its count, and its first CpG's number
 PATTERN = np.full(256, ILLEGAL, np.uint8)  # token of each byte of a pattern

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.foreign import read_text
-from gde.prepare.split import check_fractions
+from gde.files.sniffing import read_text
+from gde.prepare.common.split import check_fractions
 from gde.sets.random import seed_of
 
 GEO = re.compile(r"(?P<gsm>GSM\d+)_(?P<tissue>.+)-Z(?P<id>[A-Za-z0-9]+)\.\w+\.(?:pat\.gz|pat|bam)")

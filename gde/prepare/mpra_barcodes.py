@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.prepare.groups import assign
-from gde.prepare.tabular import Table
-from gde.prepare.write import origin, source_of, write_features
+from gde.prepare.common.groups import assign
+from gde.prepare.common.write import origin, source_of, write_features
+from gde.readers.table import Table
 
 CHUNK = 1 << 16
 

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.io import storage_errors
-from gde.prepare.split import split_units
-from gde.prepare.tabular import Table
-from gde.prepare.write import origin, source_of
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.layout import SPLITS
-from gde.sets.token_writer import TokenStoreWriter
+from gde.files.io import storage_errors
+from gde.prepare.common.split import split_units
+from gde.prepare.common.write import origin, source_of
+from gde.readers.table import Table
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.inputs import screen_files, vectors_file
-from gde.io import storage_errors
-from gde.prepare.cells import read_cells
+from gde.files.input_files import screen_files, vectors_file
+from gde.files.io import storage_errors
+from gde.prepare.common.counts import JoinedCells
+from gde.prepare.common.groups import Assignment, name_groups
 from gde.prepare.common.units import units
-from gde.prepare.counts import JoinedCells
-from gde.prepare.groups import Assignment, name_groups
-from gde.prepare.hold_out import hold_out
-from gde.prepare.screen import read_screen
-from gde.prepare.targets import Targets
-from gde.prepare.write import origin, source_of, write_features
+from gde.prepare.common.write import origin, source_of, write_features
+from gde.prepare.perturb_seq_hold_out import hold_out
+from gde.prepare.perturb_seq_screen import read_screen
+from gde.prepare.perturb_seq_targets import Targets
+from gde.readers.anndata import read_cells
 
 CONTROL = "control"  # the column that tells
 

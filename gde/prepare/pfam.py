@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.io import storage_errors
+from gde.files.io import storage_errors
+from gde.prepare.common.hashing import sequence_hash, uniform
+from gde.prepare.common.sequence_letters import Encoder
 from gde.prepare.common.sequence_split import parts_of
-from gde.prepare.hashing import sequence_hash, uniform
-from gde.prepare.sequence_files import Records, SequenceFile
-from gde.prepare.sequence_letters import Encoder
-from gde.prepare.split import split_units
-from gde.prepare.write import origin, source_of
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.layout import SPLITS
+from gde.prepare.common.split import split_units
+from gde.prepare.common.write import origin, source_of
+from gde.readers.sequence_files import Records, SequenceFile
 from gde.sets.random import seed_of
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ALPHABETS
 
 PROTEIN = ALPHABETS["protein"]
 HEADER = "{name} {} {accession};{family};"  # >A0A000_ACTPI/1-102 A0A000.1 PF10417.13;1-cysPrx_C;

@@ -15,19 +15,19 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from gde.checksums import Digests
 from gde.errors import bad
-from gde.foreign import check_file
-from gde.inputs import baseline_listing, pattern_files
-from gde.io import storage_errors
+from gde.files.checksums import Digests
+from gde.files.input_files import baseline_listing, pattern_files
+from gde.files.io import storage_errors
+from gde.files.sniffing import check_file
+from gde.prepare.common.hashing import sequence_hash, shuffled, uniform
 from gde.prepare.common.listed import read_listed
-from gde.prepare.hashing import sequence_hash, shuffled, uniform
-from gde.prepare.pubmed_xml import EXPECTED, Article, read_citations
-from gde.prepare.write import origin, source_of
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.layout import SPLITS
+from gde.prepare.common.write import origin, source_of
+from gde.readers.pubmed_xml import EXPECTED, Article, read_citations
 from gde.sets.random import seed_of
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ALPHABETS
 
 log = logging.getLogger(__name__)
 TEXT = ALPHABETS["text"]

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.io import storage_errors
-from gde.prepare.groups import assign, columns_needed
-from gde.prepare.hashing import sequence_hash
-from gde.prepare.sequence_files import SequenceFile
-from gde.prepare.sequence_letters import Encoder, weights
-from gde.prepare.write import KNOWN, source_of
-from gde.sets.alphabet import ALPHABETS, lengths
-from gde.sets.token_writer import TokenStoreWriter
+from gde.files.io import storage_errors
+from gde.prepare.common.groups import assign, columns_needed
+from gde.prepare.common.hashing import sequence_hash
+from gde.prepare.common.sequence_letters import Encoder, weights
+from gde.prepare.common.write import KNOWN, source_of
+from gde.readers.sequence_files import SequenceFile
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ALPHABETS, lengths
 
 SEQUENCE = "sequence"  # split.by: equal sequences stay together
 

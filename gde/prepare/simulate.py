@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 
 from gde.errors import bad
-from gde.prepare.moments import Moments
+from gde.features.moments import Moments
 from gde.sets.families import REGISTRY
 from gde.sets.random import ShardRandom
-from gde.sets.writer import StoreWriter
+from gde.sets.store.writer import StoreWriter
 
 BLOCK_VALUES = 4_000_000  # numbers drawn at a time (16 MB); fixed, because the draw of a set depends on its block
 TRAINING_SETS, TRAINING_POINTS = 256, 256

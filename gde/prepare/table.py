@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from gde.prepare.groups import assign, columns_needed
-from gde.prepare.tabular import Table
-from gde.prepare.write import KNOWN, source_of, write_features
+from gde.prepare.common.groups import assign, columns_needed
+from gde.prepare.common.write import KNOWN, source_of, write_features
+from gde.readers.table import Table
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:

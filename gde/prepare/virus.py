@@ -13,19 +13,20 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.inputs import virus_files
-from gde.io import storage_errors
-from gde.prepare import spikes, virus_gisaid, virus_keys, virus_nextstrain, virus_records
+from gde.files.input_files import virus_files
+from gde.files.io import storage_errors
+from gde.prepare import virus_gisaid, virus_keys, virus_nextstrain, virus_records
+from gde.prepare import virus_spikes as spikes
+from gde.prepare.common.hashing import sequence_hash, uniform
 from gde.prepare.common.sequence_split import parts_at
-from gde.prepare.hashing import sequence_hash, uniform
-from gde.prepare.split import split_units
-from gde.prepare.tally import Tally
+from gde.prepare.common.split import split_units
+from gde.prepare.common.write import origin, source_of
 from gde.prepare.virus_keys import MONTHS, Countries, month_name, months_of
 from gde.prepare.virus_records import Named, Placed, TokenSpool, place
-from gde.prepare.write import origin, source_of
-from gde.sets.layout import SPLITS
+from gde.prepare.virus_tally import Tally
 from gde.sets.random import seed_of
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.token_writer import TokenStoreWriter
 
 log = logging.getLogger(__name__)
 FIELDS = {"day": "float32"}

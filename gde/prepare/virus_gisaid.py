@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gde.prepare import spikes
-from gde.prepare.fasta import fasta_blocks
-from gde.prepare.tally import Tally
+from gde.prepare import virus_spikes as spikes
 from gde.prepare.virus_keys import NO_COUNTRY, NO_DAY, Countries, Days
 from gde.prepare.virus_records import Records, hashes
+from gde.prepare.virus_tally import Tally
+from gde.readers.fasta import fasta_blocks
 
 EXPECTED = "GISAID's spikeprot*.fasta: headers such as >Spike|isolate|2020-03-05|EPI_ISL_1|...|country"
 REMEDY = "unpack and copy the download of GISAID again"

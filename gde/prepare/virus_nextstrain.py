@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from gde.errors import GdeError, bad
-from gde.prepare.fasta import fasta_blocks
-from gde.prepare.hdf5 import unknown
-from gde.prepare.spikes import LETTERS, Spikes
-from gde.prepare.tally import Tally
-from gde.prepare.text_lines import line_blocks
-from gde.prepare.translation import translate
 from gde.prepare.virus_keys import NO_COUNTRY, NO_DAY, Countries, Days
 from gde.prepare.virus_records import NO_METADATA, TWICE, Named, Records, hashes
+from gde.prepare.virus_spikes import LETTERS, Spikes
+from gde.prepare.virus_tally import Tally
+from gde.prepare.virus_translation import translate
+from gde.readers.fasta import fasta_blocks
+from gde.readers.hdf5 import unknown
+from gde.readers.text_lines import line_blocks
 
 GENOME = 29_903  # letters of MN908947.3 (Wuhan-Hu-1), the frame of the alignment
 SPIKE = slice(21_562, 25_384)  # 21563..25384 counted from 1, the stop included

@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from gde.prepare.tally import Tally
+from gde.prepare.virus_tally import Tally
 
 PARTS = 64  # a join holds one of them at a time
 HELD = 1 << 16  # records that are dealt out together

@@ -10,8 +10,8 @@ import torch
 
 from gde.errors import bad
 from gde.sets.batch import Companion
-from gde.sets.columns import column, joint, listed, numbers
-from gde.sets.store import SetStore
+from gde.sets.store.columns import column, joint, listed, numbers
+from gde.sets.store.set_store import SetStore
 from gde.sets.vectors import Vectors, load_vectors
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gde.errors import bad
-from gde.sets.columns import joint, numbers
 from gde.sets.permute import without_replacement
+from gde.sets.store.columns import joint, numbers
 
 if TYPE_CHECKING:
-    from gde.sets.store import SetStore
+    from gde.sets.store.set_store import SetStore
 
 
 class DirichletMixer:

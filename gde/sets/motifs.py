@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from gde.errors import bad
-from gde.sets.alphabet import ALPHABETS
+from gde.sets.types.alphabet import ALPHABETS
 
 LETTERS = ALPHABETS["protein"].known
 ROWS = 1 << 14  # peptides that are compared with all motifs together

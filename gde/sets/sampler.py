@@ -11,7 +11,7 @@ from gde.errors import bad
 from gde.sets.batch import Batch
 from gde.sets.mixer import DirichletMixer, NeighbourMixer
 from gde.sets.random import ShardRandom
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 
 def _per_shard(n_sets: int, set_size: int, shards: int) -> int:

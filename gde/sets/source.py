@@ -13,10 +13,10 @@ from gde.sets.batch import Batch
 from gde.sets.mixer import DirichletMixer, NeighbourMixer
 from gde.sets.random import ShardRandom
 from gde.sets.sampler import FamilySampler, SetSampler
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 if TYPE_CHECKING:
-    from gde.features import FeaturePipeline
+    from gde.features.pipeline import FeaturePipeline
 
 VALIDATION_SETS = 128
 VALIDATION_POSITIONS = 1 << 18  # of samples that networks make many vectors of, which fill memory sooner
@@ -128,6 +128,6 @@ def load_features(store: SetStore) -> "FeaturePipeline | None":
     directory = store.path / "features"
     if not directory.is_dir():
         return None
-    from gde.features import FeaturePipeline
+    from gde.features.pipeline import FeaturePipeline
 
     return FeaturePipeline.load(directory)

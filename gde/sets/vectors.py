@@ -10,7 +10,7 @@ import pandas as pd
 from gde.errors import bad
 
 if TYPE_CHECKING:
-    from gde.sets.store import SetStore
+    from gde.sets.store.set_store import SetStore
 
 
 @dataclass(frozen=True)

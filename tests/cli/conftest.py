@@ -11,9 +11,9 @@ from projects import EXPERIMENTS, train
 
 import gde
 from gde.cli import main
-from gde.integrity import write_sealed_json
-from gde.io import read_json
-from gde.runs import keep_metrics
+from gde.files.io import read_json
+from gde.files.seals import write_sealed_json
+from gde.runs.publishing import keep_metrics
 
 
 @pytest.fixture(scope="session")

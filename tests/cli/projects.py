@@ -7,7 +7,7 @@ import yaml
 from gde.cli import main
 from gde.config import resolve, training_slice
 from gde.config.loading import read_yaml
-from gde.io import read_json, write_json
+from gde.files.io import read_json, write_json
 from gde.prepare import prepare_store
 
 EXPERIMENTS = ("tiny", "cells")

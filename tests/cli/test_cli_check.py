@@ -45,7 +45,7 @@ def test_check_of_changed_data_code_and_nothing_yet(project, run, monkeypatch):
     shutil.rmtree(project / "results/sets/tiny")
     tiny.prepare(tiny.experiment(seed=5), project / "results/sets/tiny")
     assert "the data changed" in checked(run)["tiny"]["why"]
-    monkeypatch.setattr("gde.check.code_digest", lambda roots: "x")
+    monkeypatch.setattr("gde.preflight.check.code_digest", lambda roots: "x")
     assert "the training code changed" in checked(run)["tiny"]["why"]
     shutil.rmtree(project / "results/runs")
     assert checked(run)["tiny"]["why"] == "never trained"

@@ -8,7 +8,7 @@ import yaml
 from projects import edit, id_of, train
 
 from gde.cli import main
-from gde.sets.layout import store_digest
+from gde.sets.store.layout import store_digest
 
 
 def test_list(project, run):

@@ -12,9 +12,9 @@ import tiny
 from projects import edit, prepare
 
 import gde
-from gde.card import card
 from gde.cli import main
-from gde.io import read_json
+from gde.files.io import read_json
+from gde.runs.card import card
 
 
 def test_train_is_stopped_by_sigterm_and_continued(project, capsys, caplog):

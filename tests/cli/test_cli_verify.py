@@ -7,10 +7,10 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from gde.card import write_card
 from gde.cli import main
-from gde.integrity import write_sealed_json
-from gde.io import read_json, write_json, write_sums
+from gde.files.io import read_json, write_json, write_sums
+from gde.files.seals import write_sealed_json
+from gde.runs.card import write_card
 
 
 def test_verify_finds_equal_results_equal(project, run):

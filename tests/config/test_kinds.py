@@ -16,8 +16,8 @@ from gde.config.generators import GENERATORS
 from gde.config.kinds import kinds_in
 from gde.config.objectives import OBJECTIVES
 from gde.nets.registry import resolve_kind
-from gde.sets.alphabet import ALPHABETS
 from gde.sets.families import REGISTRY as FAMILIES
+from gde.sets.types.alphabet import ALPHABETS
 
 ROOMS = {"encoder": (ENCODERS, encoders), "generator": (GENERATORS, generators), "objective": (OBJECTIVES, objectives)}
 SAMPLE_TYPES = ("vectors", *ALPHABETS)

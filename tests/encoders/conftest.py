@@ -8,7 +8,7 @@ import pytest
 def no_cache(monkeypatch):
     """Each encoder computes for itself: no directory, and none that another test has filled."""
     monkeypatch.delenv("GDE_LM_CACHE", raising=False)
-    monkeypatch.setattr("gde.lm_cache._opened", {})
+    monkeypatch.setattr("gde.pretrained.vector_cache._opened", {})
 
 
 @pytest.fixture

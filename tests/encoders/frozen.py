@@ -5,7 +5,7 @@ import json
 import torch
 
 from gde.encoders.protein_lm import ProteinLm
-from gde.sets.alphabet import ALPHABETS
+from gde.sets.types.alphabet import ALPHABETS
 
 PROTEIN, TEXT = ALPHABETS["protein"], ALPHABETS["text"]
 SEQUENCES = ["MKV", "ACDEFGHIKLMNPQRSTVWYX", "G", "MKVLLAXX", "MKV"]

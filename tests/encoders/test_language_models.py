@@ -227,7 +227,7 @@ def test_a_model_refuses_other_weights_than_it_was_trained_on(tmp_path, monkeypa
     model.config["encoder"]["weights_sha256"] = model.encoder.weights_sha256
     model.save(tmp_path / "model")
     published.esm2(path, seed=5)
-    monkeypatch.setattr("gde.lm_cache._opened", {})
+    monkeypatch.setattr("gde.pretrained.vector_cache._opened", {})
     with pytest.raises(GdeError, match=r"esm2: found SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}"):
         GDE.load(tmp_path / "model").embed(x)
 

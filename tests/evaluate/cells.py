@@ -5,9 +5,9 @@ import pandas as pd
 import torch
 from fakes import MomentModel
 
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.writer import StoreWriter
 from gde.sets.vectors import Vectors
-from gde.sets.writer import StoreWriter
 
 CPU = torch.device("cpu")
 

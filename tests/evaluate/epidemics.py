@@ -8,10 +8,10 @@ import torch
 
 from gde.config.evaluations.epidemic import Epidemic
 from gde.encoders.base import Encoder
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.store import SetStore
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.token_writer import TokenStoreWriter
 from gde.sets.types import sample_type
+from gde.sets.types.alphabet import ALPHABETS
 
 PROTEIN = ALPHABETS["protein"]
 SITES, LENGTH = 60, 64

@@ -10,9 +10,9 @@ import torch
 from gde.evaluate.shared.context import Context
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.writer import StoreWriter
 from gde.sets.types import sample_type
-from gde.sets.writer import StoreWriter
 
 
 class MomentModel:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.store import SetStore
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 CONTEXT, CPGS, GENOME = 6, 8, 4000

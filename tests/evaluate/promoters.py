@@ -6,9 +6,9 @@ from simulators.promoters import WORDS, simulate_promoters
 from gde.config.datasets.promoters import Gpra
 from gde.config.evaluations.expression import Expression
 from gde.prepare.gpra import prepare
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.sets.types import sample_type
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 LENGTH = 72

@@ -7,10 +7,10 @@ import torch
 from gde.distances.exact import exact_w2
 from gde.distances.gaussian import gaussian_w2_matrix
 from gde.distances.mmd import mmd
-from gde.evaluate.baselines import ANCHORS, REFERENCE, Anchors, moments_w2
-from gde.evaluate.geometry import centred, exact_matrix
-from gde.evaluate.reconstruction import moments
 from gde.evaluate.shared.bandwidth import median_distance
+from gde.evaluate.simulated.baselines import ANCHORS, REFERENCE, Anchors, moments_w2
+from gde.evaluate.simulated.geometry import centred, exact_matrix
+from gde.evaluate.simulated.reconstruction import moments
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
 

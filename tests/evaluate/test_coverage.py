@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gde.evaluate import coverage
-from gde.evaluate.coverage import LEVELS, SIZES, evaluate_coverage, limit
+from gde.evaluate.simulated import coverage
+from gde.evaluate.simulated.coverage import LEVELS, SIZES, evaluate_coverage, limit
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
 from gde.sets.types import sample_type

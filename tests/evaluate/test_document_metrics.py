@@ -9,17 +9,17 @@ from texts import LENGTH, TEXT, BlindModel, TopicModel, abstract_store, config
 from gde.config.datasets.texts import Pubmed
 from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
-from gde.evaluate.copies import copied_shares, run_hashes
-from gde.evaluate.documents import evaluate, length_errors, shown, spectrum_errors
+from gde.evaluate.sequences.copies import copied_shares, run_hashes
+from gde.evaluate.sequences.documents import evaluate, length_errors, shown, spectrum_errors
+from gde.evaluate.sequences.text_views import TextViews
+from gde.evaluate.sequences.topics import topic_metrics
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.held_sets import held_sets
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.rows import read_rows
 from gde.evaluate.shared.tables import write_tables
-from gde.evaluate.text_views import TextViews
-from gde.evaluate.topics import topic_metrics
 from gde.prepare.pubmed import prepare
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from cells import DONORS, HashModel, MeanModel, config, donors
 from fakes import context
 
 from gde.errors import GdeError
-from gde.evaluate import donors as evaluation
-from gde.evaluate.donor_labels import correct, cross_validated
+from gde.evaluate.cells import donors as evaluation
+from gde.evaluate.cells.donor_labels import correct, cross_validated
 from gde.evaluate.shared.classification import Classified
 from gde.evaluate.shared.columns import Labelled
 from gde.evaluate.shared.context import Context

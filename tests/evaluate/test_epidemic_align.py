@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gde.evaluate.epidemic_align import GAP, Aligner, needleman, words
-from gde.sets.alphabet import ALPHABETS
+from gde.evaluate.epidemic.alignment import GAP, Aligner, needleman, words
+from gde.sets.types.alphabet import ALPHABETS
 
 PROTEIN = ALPHABETS["protein"]
 SITES = 400

@@ -15,8 +15,8 @@ from epidemics import (
 )
 
 from gde.errors import GdeError
-from gde.evaluate.epidemic_frame import GAP, Frame, frame_of, name_of, named, site_counts
-from gde.evaluate.epidemic_sets import keys_of
+from gde.evaluate.epidemic.frame import GAP, Frame, frame_of, name_of, named, site_counts
+from gde.evaluate.epidemic.sets import keys_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fakes import context
 
-from gde.evaluate.epidemic_future import PERSISTENCE, Line, Months, chosen_line, extrapolation
-from gde.evaluate.epidemic_sets import Keys
-from gde.evaluate.epidemic_sweeps import mean_share
+from gde.evaluate.epidemic.future import PERSISTENCE, Line, Months, chosen_line, extrapolation
+from gde.evaluate.epidemic.sets import Keys
+from gde.evaluate.epidemic.sweeps import mean_share
 
 
 def path(kind, months=12, noise=0.05, seed=0):

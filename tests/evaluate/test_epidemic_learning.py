@@ -7,7 +7,7 @@ import torch
 from epidemics import epidemic_store
 
 from gde.config import resolve
-from gde.evaluate.epidemic import evaluate
+from gde.evaluate.epidemic.evaluation import evaluate
 from gde.evaluate.shared.context import Context
 from gde.train import train
 

@@ -22,13 +22,13 @@ from fakes import context
 
 from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
-from gde.evaluate import epidemic_readout
-from gde.evaluate.epidemic import evaluate
-from gde.evaluate.epidemic_frame import Frame
-from gde.evaluate.epidemic_generated import copies, nearest
-from gde.evaluate.epidemic_population import population, shared_out
-from gde.evaluate.epidemic_readout import readouts, reduced
-from gde.evaluate.epidemic_sets import Keys, Sets, cut_sets, keys_of, views_of
+from gde.evaluate.epidemic import readout as epidemic_readout
+from gde.evaluate.epidemic.evaluation import evaluate
+from gde.evaluate.epidemic.frame import Frame
+from gde.evaluate.epidemic.generated import copies, nearest
+from gde.evaluate.epidemic.population import population, shared_out
+from gde.evaluate.epidemic.readout import readouts, reduced
+from gde.evaluate.epidemic.sets import Keys, Sets, cut_sets, keys_of, views_of
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.tables import check_table
@@ -194,12 +194,12 @@ def test_another_kind_of_store_is_refused(tmp_path):
 def test_a_store_without_months_is_refused(tmp_path):
     import pandas as pd
 
-    from gde.sets.token_writer import TokenStoreWriter
+    from gde.sets.store.token_writer import TokenStoreWriter
 
     with TokenStoreWriter(tmp_path / "s", alphabet="protein", length=LENGTH, seed=0) as writer:
         writer.write(sequences(0, 4, np.random.default_rng(0)), 0)
         writer.finish(pd.DataFrame({"group": ["a"], "split": ["train"]}), {"kind": "sequences", "data": "user"})
-    from gde.sets.store import SetStore
+    from gde.sets.store.set_store import SetStore
 
     with pytest.raises(GdeError, match="found 'month_index', expected a column of the groups"):
         keys_of(SetStore.open(tmp_path / "s"))

@@ -6,12 +6,12 @@ import torch
 from epidemics import ANCESTOR, LENGTH, PROTEIN, SiteModel, config, epidemic_store
 from fakes import context
 
-from gde.evaluate.epidemic import training_counts
-from gde.evaluate.epidemic_frame import Frame, site_counts
-from gde.evaluate.epidemic_generated import both_sides, likelihoods, novelty
-from gde.evaluate.epidemic_population import Population
-from gde.evaluate.epidemic_sets import Keys, keys_of
-from gde.evaluate.epidemic_sweeps import Shares, average, interval, month_before, sites
+from gde.evaluate.epidemic.evaluation import training_counts
+from gde.evaluate.epidemic.frame import Frame, site_counts
+from gde.evaluate.epidemic.generated import both_sides, likelihoods, novelty
+from gde.evaluate.epidemic.population import Population
+from gde.evaluate.epidemic.sets import Keys, keys_of
+from gde.evaluate.epidemic.sweeps import Shares, average, interval, month_before, sites
 from gde.evaluate.shared import embedding
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.rows import read_rows

@@ -8,13 +8,13 @@ from simulators.promoters import WORDS
 
 from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
-from gde.evaluate.expression import evaluate
-from gde.evaluate.expression_generated import independent
-from gde.evaluate.motifs import motif_hits, read_motifs
-from gde.evaluate.oracle import Measured, fit_oracle
+from gde.evaluate.sequences.expression import evaluate
+from gde.evaluate.sequences.expression_generated import independent
+from gde.evaluate.sequences.motifs import motif_hits, read_motifs
+from gde.evaluate.sequences.oracle import Measured, fit_oracle
+from gde.evaluate.sequences.windows import conditions_of, order_of, windows
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import check
-from gde.evaluate.windows import conditions_of, order_of, windows
 
 
 def meme(path, words):

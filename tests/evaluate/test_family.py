@@ -7,11 +7,11 @@ from fakes import BlindModel, MomentModel, config, family_store
 
 from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
-from gde.evaluate import family
-from gde.evaluate.baselines import ANCHORS
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.tables import check_table
+from gde.evaluate.simulated import family
+from gde.evaluate.simulated.baselines import ANCHORS
 
 ERRORS = ("paper_metric", "w2", "w2_mean", "w2_cov", "mmd", "second_moment")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gde.evaluate import information
-from gde.evaluate.information import estimate, gaussian_pairs, ksg, most, recovered
+from gde.evaluate.cells import information
+from gde.evaluate.cells.information import estimate, gaussian_pairs, ksg, most, recovered
 
 
 @pytest.mark.parametrize(("dim", "bits"), [(1, 0.0), (1, 0.5), (1, 2.0), (2, 1.0), (3, 0.0), (3, 1.5), (5, 0.7)])

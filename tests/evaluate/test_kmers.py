@@ -13,7 +13,7 @@ from gde.evaluate.shared.kmers import (
     letter_fractions,
     nearest_identity,
 )
-from gde.sets.alphabet import ALPHABETS, lengths
+from gde.sets.types.alphabet import ALPHABETS, lengths
 
 DNA = ALPHABETS["dna"]
 

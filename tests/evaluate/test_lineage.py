@@ -5,9 +5,9 @@ import pytest
 from cells import LINEAGE, HashModel, MeanModel, clones, config, write
 
 from gde.errors import GdeError
-from gde.evaluate import lineage
-from gde.evaluate.clones import clones_of, sisters_of
-from gde.evaluate.fate import js
+from gde.evaluate.cells import lineage
+from gde.evaluate.cells.clones import clones_of, sisters_of
+from gde.evaluate.cells.fate import js
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.tables import check_table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gde.evaluate.shared.markov import Markov, symbols
-from gde.sets.alphabet import ALPHABETS
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 

@@ -6,9 +6,9 @@ import torch
 from fakes import context
 from methylated import CONTEXT, CPGS, DNA, RateModel, config, embed_whole, store_of
 
-from gde.evaluate import methylation
-from gde.evaluate.methylation_reads import add_profile, patterns
-from gde.evaluate.methylation_tissues import replicates
+from gde.evaluate.methylation import evaluation as methylation
+from gde.evaluate.methylation.reads import add_profile, patterns
+from gde.evaluate.methylation.tissues import replicates
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.held_out_labels import mean_f1
 from gde.evaluate.shared.metrics import check
@@ -18,7 +18,7 @@ from gde.evaluate.shared.tables import write_tables
 @pytest.fixture(autouse=True)
 def embedded(monkeypatch):
     """`embed_store` streams through stages that these models do not have."""
-    monkeypatch.setattr("gde.evaluate.methylation_views.embed_store", embed_whole)
+    monkeypatch.setattr("gde.evaluate.methylation.views.embed_store", embed_whole)
 
 
 def test_scores_of_reads_by_hand():

@@ -14,11 +14,11 @@ from scipy import stats
 import gde.models.base
 from gde import evaluate
 from gde.errors import GdeError
-from gde.evaluate.geometry import pearson, spearman
 from gde.evaluate.shared.metrics import check, mean_interval, published, record
 from gde.evaluate.shared.pca import two_components
 from gde.evaluate.shared.tables import check_table
-from gde.io import write_json, write_sums
+from gde.evaluate.simulated.geometry import pearson, spearman
+from gde.files.io import write_json, write_sums
 
 
 def test_interval_of_a_mean_has_the_width_of_the_standard_error():

@@ -6,8 +6,8 @@ import torch
 from fakes import MomentModel, context
 
 from gde.distances.mixture import mw2
-from gde.evaluate.mixture_path import mixture_deviation, mw2_path
-from gde.evaluate.sets import Sets
+from gde.evaluate.simulated.mixture_path import mixture_deviation, mw2_path
+from gde.evaluate.simulated.sets import Sets
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
 

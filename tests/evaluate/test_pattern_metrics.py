@@ -9,18 +9,18 @@ from fakes import context
 
 from gde.config.datasets.patterns import DnaMultinomial
 from gde.distances.exact import solve_ot
-from gde.evaluate.pattern_sets import Cases, cases_of, transport
-from gde.evaluate.patterns import composition, simplex
-from gde.evaluate.sequence_scores import gaps, summarise
-from gde.evaluate.sequences import shuffled
+from gde.evaluate.sequences.evaluation import shuffled
+from gde.evaluate.sequences.summary import gaps, summarise
 from gde.evaluate.shared.held_sets import held_sets
 from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
 from gde.evaluate.shared.markov import Markov
-from gde.evaluate.simplex import STEPS, simplex_grid
+from gde.evaluate.simulated.pattern_sets import Cases, cases_of, transport
+from gde.evaluate.simulated.patterns import composition, simplex
+from gde.evaluate.simulated.simplex import STEPS, simplex_grid
 from gde.prepare.synthetic_dna import prepare
-from gde.sets.alphabet import ALPHABETS
 from gde.sets.patterns import Patterns
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 

@@ -6,10 +6,10 @@ import pytest
 from cells import PERTURBATION, SCREEN, ShiftModel, config, planted_vectors, screen
 
 from gde.errors import GdeError
-from gde.evaluate import perturbation
-from gde.evaluate.effect_scores import correlation, discrimination, mse, pearson2, r2, recall, reliability, slope
-from gde.evaluate.effects import Effects, batches_of, matched_rows, true_effects
-from gde.evaluate.null_effects import strength
+from gde.evaluate.cells import perturbation
+from gde.evaluate.cells.effect_scores import correlation, discrimination, mse, pearson2, r2, recall, reliability, slope
+from gde.evaluate.cells.effects import Effects, batches_of, matched_rows, true_effects
+from gde.evaluate.cells.null_effects import strength
 from gde.evaluate.shared.classification import auc
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import check
@@ -25,7 +25,7 @@ def run(store, effect, monkeypatch, **options):
     """Evaluate a model that moves embeddings by `effect`; standard errors are those of a mean."""
     model = ShiftModel(20, effect, 0.5)
     cfg = config({**PERTURBATION, **options}, objective=SCREEN)
-    from gde.evaluate import null_effects
+    from gde.evaluate.cells import null_effects
 
     def errors(model, x):
         return x.std(0, ddof=1) / np.sqrt(len(x))
@@ -182,7 +182,7 @@ def test_reliability_is_the_squared_correlation_with_the_noise_free_shift():
 
 def test_baselines_are_fitted_in_the_order_of_contexts(monkeypatch):
     """They draw from one stream: in the order of a set of texts, numbers would change from process to process."""
-    from gde.evaluate import effect_baselines
+    from gde.evaluate.cells import effect_baselines
 
     contexts, seen = np.array([f"L{i}" for i in range(9)], object).repeat(7), []
     names = [f"G{i}" for i in range(len(contexts))]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from fakes import context
 
-from gde.evaluate.poisson import SIZES, blocks_of, evaluate_poisson, naive, posterior_mean, rao_blackwell
+from gde.evaluate.simulated.poisson import SIZES, blocks_of, evaluate_poisson, naive, posterior_mean, rao_blackwell
 from gde.sets.families import build
 from gde.sets.random import ShardRandom
 

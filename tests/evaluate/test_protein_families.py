@@ -8,15 +8,15 @@ from simulators.families import simulate_families
 from gde.config.datasets.proteins import Pfam
 from gde.config.evaluations import EVALUATIONS
 from gde.config.evaluations.proteins import Families
-from gde.evaluate.families import evaluate
+from gde.evaluate.sequences.protein_families import evaluate
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.kmers import kmer_profile
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.tables import write_tables
 from gde.prepare.pfam import prepare
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.sets.types import sample_type
+from gde.sets.types.alphabet import ALPHABETS
 
 LENGTH = 40
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gde.evaluate.information import ksg
-from gde.evaluate.projection import components, cross_projection
+from gde.evaluate.cells.information import ksg
+from gde.evaluate.cells.projection import components, cross_projection
 from gde.evaluate.shared.regression import ridge, softmax
 
 

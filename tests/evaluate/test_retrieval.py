@@ -7,7 +7,7 @@ from tokens import sequences, store_of
 
 from gde.config.evaluations.base import RETRIEVAL
 from gde.errors import GdeError
-from gde.evaluate.retrieval import by_group, purities, ranks, retrieval, searches, whitened
+from gde.evaluate.sequences.retrieval import by_group, purities, ranks, retrieval, searches, whitened
 
 RNG = np.random.default_rng(0)
 OPTIONS = {"most": 20, "searched": 50, "set_size": 5, "repeats": 3}

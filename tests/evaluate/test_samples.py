@@ -5,8 +5,8 @@ import pytest
 from fakes import BlindModel, MomentModel, ReplayModel, config, sample_store
 
 from gde.errors import GdeError
-from gde.evaluate import samples
-from gde.evaluate.labels import SubSets, balanced_accuracy, predict
+from gde.evaluate.cells import samples
+from gde.evaluate.cells.labels import SubSets, balanced_accuracy, predict
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.pairs import held_out_pairs

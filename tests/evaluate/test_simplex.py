@@ -5,9 +5,9 @@ import pytest
 import torch
 from fakes import BlindModel, MomentModel, config, context, family_store
 
-from gde.evaluate import family
 from gde.evaluate.shared.context import Context
-from gde.evaluate.simplex import evaluate_simplex, simplex_grid
+from gde.evaluate.simulated import family
+from gde.evaluate.simulated.simplex import evaluate_simplex, simplex_grid
 from gde.sets.families import build
 
 

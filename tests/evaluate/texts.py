@@ -9,9 +9,9 @@ from simulators.pubmed import simulate_baseline
 from gde.config.datasets.texts import Pubmed
 from gde.config.evaluations.texts import Documents
 from gde.prepare.pubmed import prepare
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.sets.types import sample_type
+from gde.sets.types.alphabet import ALPHABETS
 
 TEXT = ALPHABETS["text"]
 LENGTH = 200

@@ -21,7 +21,7 @@ NAME = "cells"
 def train(config: dict[str, Any], store: str, run_dir: str, *, step: int = 0, number: int = 0) -> None:
     """Train or continue; with `step` the process gets signal `number` when so many steps are done."""
     import gde.train
-    from gde.sets.store import SetStore
+    from gde.sets.store.set_store import SetStore
 
     update, done = gde.train.update_ema, 0
 
@@ -109,13 +109,13 @@ class Points:
     def __init__(self, kill_at: int | None):
         self.names: list[str] = []
         self.kill_at = kill_at
-        import gde.temporary
+        import gde.files.temporary
 
         os.fsync = lambda fd: None  # counted, not done: it only matters to a power cut
         for module, name in (
             *((os, name) for name in ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")),
             (os, "posix_fallocate"),
-            (gde.temporary, "exchange"),
+            (gde.files.temporary, "exchange"),
         ):
             setattr(module, name, self.counted(getattr(module, name), name))
 

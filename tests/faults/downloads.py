@@ -7,8 +7,8 @@ from pathlib import Path
 
 from server import Answer
 
-from gde.download import Limits
-from gde.sources import PINS, Source
+from gde.fetch.download import Limits
+from gde.fetch.sources import PINS, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = random.Random(0).randbytes(200_000)

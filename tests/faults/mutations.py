@@ -6,8 +6,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from gde.io import sha256_file
-from gde.sets.store import SetStore
+from gde.files.io import sha256_file
+from gde.sets.store.set_store import SetStore
 
 
 def made(prepare, config: dict, here: Path) -> tuple:

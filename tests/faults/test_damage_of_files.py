@@ -9,16 +9,16 @@ import pytest
 import tiny
 
 from gde import evaluate, figures
-from gde.card import write_card
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.cli import main
 from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
 from gde.figures.grid import draw_grid
-from gde.grid import summarise
-from gde.io import write_file_sum
-from gde.runs import keep_metrics, train_run
-from gde.samples import sample_test_sets
+from gde.files.io import write_file_sum
+from gde.runs.card import write_card
+from gde.runs.grid import summarise
+from gde.runs.publishing import keep_metrics, train_run
+from gde.sample import sample_test_sets
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 STORE, MODEL, CELLS = "results/sets/cells", "results/cells/model", "results/cells"
@@ -215,7 +215,7 @@ def test_a_list_that_lost_a_line(made, tmp_path):
 
 def test_samples_are_refused_by_verify(made, tmp_path):
     """No rule reads them; who does can ask for them to be checked."""
-    from gde.integrity import check_seal
+    from gde.files.seals import check_seal
 
     for change in CHANGES:
         shutil.copy(made.cells / "samples.h5ad", tmp_path / "samples.h5ad")

@@ -10,15 +10,15 @@ import pytest
 import tiny
 
 from gde import evaluate, figures
-from gde.card import write_card
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.cli import main
 from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
-from gde.integrity import audit
-from gde.runs import train_run
-from gde.samples import sample_test_sets
-from gde.verify import canonical_digests
+from gde.files.seals import audit
+from gde.runs.card import write_card
+from gde.runs.publishing import train_run
+from gde.runs.verify import canonical_digests
+from gde.sample import sample_test_sets
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 STEPS = ("prepare", "train", "embed", "sample", "evaluate", "card", "figure")
@@ -180,8 +180,8 @@ def test_a_training_that_fills_the_disk_goes_on_from_its_checkpoints(disk, exper
 SCRIPT = """
 import sys
 from types import SimpleNamespace
-from gde.io import write_json
-from gde.script import job
+from gde.files.io import write_json
+from gde.cli.script import job
 with job(SimpleNamespace(threads=1, params=None, log=["results/logs/x.log"], output=["results/x.json"])):
     write_json("results/x.json", list(range(50_000)))
 """

@@ -8,7 +8,7 @@ from downloads import BODY, CUT, GOOD, IMPATIENT, OTHER, got, left, sha256, sour
 from server import PAGE, Answer, serving
 
 from gde.errors import GdeError
-from gde.fetch import fetch
+from gde.fetch.files import fetch
 
 ENDS_WELL = {
     "a good server": [GOOD],

@@ -9,9 +9,9 @@ from downloads import BODY, CUT, GOOD, IMPATIENT, OTHER, got, left, sha256, sour
 from server import PAGE, Answer
 
 from gde.errors import GdeError
-from gde.fetch import fetch
-from gde.pins import check_file, read_pins
-from gde.sources import PINS
+from gde.fetch.files import fetch
+from gde.fetch.lockfile import check_file, read_pins
+from gde.fetch.sources import PINS
 
 FIRST = {
     "missing": Answer(status=404),

@@ -15,9 +15,9 @@ from downloads import BODY, GOOD, IMPATIENT, ROOT, got, left, source
 from server import Answer
 
 from gde.errors import GdeError
-from gde.fetch import Progress, fetch
-from gde.pins import read_pins
-from gde.sources import PINS, Source
+from gde.fetch.files import Progress, fetch
+from gde.fetch.lockfile import read_pins
+from gde.fetch.sources import PINS, Source
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_download(tiny_disk, server, url):
@@ -49,7 +49,7 @@ def test_progress_is_a_line_a_minute(caplog):
 
 
 FETCH = (
-    "import json, sys; from pathlib import Path; from gde.fetch import fetch; from gde.sources import Source\n"
+    "import json, sys; from pathlib import Path; from gde.fetch.files import fetch; from gde.fetch.sources import Source\n"
     "fetch(Source(**json.loads(sys.argv[1])), Path(sys.argv[2]))"
 )
 

@@ -12,10 +12,10 @@ from safetensors.torch import save
 from server import PAGE, Answer
 
 from gde.errors import GdeError
-from gde.fetch import fetch
-from gde.pins import check_file
-from gde.sources import PINS, read_sources, weights_of
-from gde.weights import open_weights
+from gde.fetch.files import fetch
+from gde.fetch.lockfile import check_file
+from gde.fetch.sources import PINS, read_sources, weights_of
+from gde.pretrained.weights import open_weights
 
 TENSORS = {"w": torch.arange(60_000.0).view(100, 600), "b": torch.ones(7)}
 CONFIG = json.dumps({"model_type": "toy"}).encode()

@@ -5,8 +5,8 @@ import shutil
 from downloads import CELLS, left, then
 from server import PAGE, Answer
 
-from gde.pins import read_pins
-from gde.sources import read_sources
+from gde.fetch.lockfile import read_pins
+from gde.fetch.sources import read_sources
 
 
 def test_through_snakemake(project, server, snakemake):

@@ -14,16 +14,16 @@ import tiny
 import yaml
 from fuzz import INVALID, VALID, Case, Tally
 
-from gde.anndata_io import write_anndata
 from gde.cli import main
 from gde.embed import embed_data
 from gde.errors import GdeError
-from gde.features import FeaturePipeline
-from gde.io import write_sums
+from gde.export.h5ad import write_anndata
+from gde.features.pipeline import FeaturePipeline
+from gde.files.io import write_sums
 from gde.model import GDE
 from gde.prepare.h5ad import prepare as prepare_h5ad
 from gde.prepare.table import prepare as prepare_table
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -203,7 +203,7 @@ def test_a_file_that_may_not_be_read(here, cells_h5ad):
 
 
 def test_a_table_that_changes_while_it_is_read(tmp_path):
-    from gde.prepare.tabular import Table
+    from gde.readers.table import Table
 
     path = tmp_path / "t.csv"
     path.write_text("donor,a\n" + "d,1\n" * 20)

@@ -13,11 +13,11 @@ from fuzz import INVALID, SEED, UNKNOWN, VALID, Case, Tally, flip, put
 from mutations import edited, edited_tensors
 from safetensors.torch import load_file
 
-from gde.anndata_io import read_anndata, write_anndata
 from gde.embed import embed_data
-from gde.io import write_sums
+from gde.export.h5ad import read_anndata, write_anndata
+from gde.files.io import write_sums
 from gde.model import GDE
-from gde.samples import sample_anndata
+from gde.sample import sample_anndata
 
 pytestmark = [
     pytest.mark.usefixtures("no_fsync"),

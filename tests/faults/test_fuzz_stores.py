@@ -15,10 +15,10 @@ from mutations import edited, edited_tensors
 
 from gde.config.stored import check_resolved
 from gde.embed import embed_store
-from gde.io import read_json, write_sums
+from gde.files.io import read_json, write_sums
 from gde.model import GDE
 from gde.sets.source import make_family
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 pytestmark = [
     pytest.mark.usefixtures("no_fsync"),

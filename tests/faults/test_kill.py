@@ -12,7 +12,7 @@ import time
 import pytest
 from crash import Worker, small_project
 
-from gde.verify import canonical_digests
+from gde.runs.verify import canonical_digests
 
 SEED = 20
 INSTANTS = 20  # random ones over the whole run

@@ -14,10 +14,10 @@ from server import PAGE, Answer, serving
 from simulators.pubmed import Baseline, listing, simulate_baseline
 
 from gde.errors import GdeError
-from gde.listing import fetch_listed, spread
-from gde.pins import read_pins
+from gde.fetch.listing import fetch_listed, spread
+from gde.fetch.lockfile import read_pins
+from gde.fetch.sources import Listed, read_listing
 from gde.prepare.common.listed import read_listed
-from gde.sources import Listed, read_listing
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path("resources/pubmed/baseline_3.json")

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from gde import figures
 from gde.evaluate.shared.tables import write_tables
 from gde.figures.style import save, style
-from gde.integrity import check_seal, read_sealed_json, write_sealed_json
-from gde.io import write_sums
+from gde.files.io import write_sums
+from gde.files.seals import check_seal, read_sealed_json, write_sealed_json
 
 LOSS = "step [1]\tquantity\tloss [1]\n" + "".join(
     f"{s}\t{q}\t{2 / s}\n" for s in range(1, 20) for q in ("train", "validation")

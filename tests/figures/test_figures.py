@@ -15,11 +15,12 @@ from drawing import check_drawn_twice, check_labels, drawn, write_results
 from gde import figures
 from gde.config.evaluations import EVALUATIONS
 from gde.errors import GdeError
-from gde.evaluate import family, samples
+from gde.evaluate.cells import samples
 from gde.evaluate.shared.context import Context
+from gde.evaluate.simulated import family
 from gde.figures.style import new, save, style
-from gde.integrity import read_sealed_json, write_sealed_json
-from gde.io import write_sums
+from gde.files.io import write_sums
+from gde.files.seals import read_sealed_json, write_sealed_json
 
 
 @pytest.fixture(scope="module")

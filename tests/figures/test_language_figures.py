@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from drawing import check_drawn_twice, drawn, write_results
 
-from gde.evaluate.retrieval import retrieval
+from gde.evaluate.sequences.retrieval import retrieval
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import record
 

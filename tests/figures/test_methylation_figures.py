@@ -5,7 +5,7 @@ import pytest
 from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 
 from gde.config.evaluations.methylation import Methylation
-from gde.evaluate import methylation
+from gde.evaluate.methylation import evaluation as methylation
 from gde.evaluate.shared.context import Context
 
 NAMES = Methylation.figures
@@ -15,7 +15,7 @@ NAMES = Methylation.figures
 def results(tmp_path_factory):
     root, out = tmp_path_factory.mktemp("drawn"), {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gde.evaluate.methylation_views.embed_store", methylated.embed_whole)
+        patch.setattr("gde.evaluate.methylation.views.embed_store", methylated.embed_whole)
         for name, rates in (("all", methylated.RATES), ("one", {"Blood-NK": 0.3})):
             store = methylated.store_of(root / f"{name}-sets", rates=rates)
             metrics, tables = methylation.evaluate(Context(methylated.RateModel(), store, methylated.config(), 0))

@@ -5,8 +5,8 @@ import pytest
 from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 
 from gde.config.evaluations import EVALUATIONS
-from gde.evaluate import donors as donor_evaluation
-from gde.evaluate import lineage, perturbation
+from gde.evaluate.cells import donors as donor_evaluation
+from gde.evaluate.cells import lineage, perturbation
 from gde.evaluate.shared.context import Context
 
 

@@ -16,8 +16,8 @@ from gde.evaluate.shared.markov import symbols
 from gde.generators.gpt2 import Gpt2
 from gde.generators.gpt2_words import LETTERS, BytePairs
 from gde.model import GDE
-from gde.sets.alphabet import ALPHABETS
-from gde.weights import further_files
+from gde.pretrained.weights import further_files
+from gde.sets.types.alphabet import ALPHABETS
 
 PAIRS = ["t h", "th e", "Ġ the", "i n", "Ġ c", "Ã ©", "a t", "Ġc at", "e r", "in g"]
 SPELLED = [

@@ -15,7 +15,7 @@ from gde.errors import GdeError
 from gde.generators.hyenadna import HyenaDna
 from gde.generators.hyenadna_weights import names, published_shape
 from gde.model import GDE
-from gde.preflight import missing_files
+from gde.preflight.obstacles import missing_files
 from gde.train import build_models
 
 WIDTH, LAYERS, WITHIN, PLACES, LENGTH = 8, 2, 12, 30, 20  # of the file; LENGTH: of our sequences

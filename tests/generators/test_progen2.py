@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gde.card import generator_words
 from gde.errors import GdeError
 from gde.generators.progen2 import ProGen2
 from gde.generators.progen2_weights import END, LETTERS, START, in_order, read_sizes, shapes
 from gde.model import GDE
-from gde.sets.alphabet import ALPHABETS
+from gde.runs.card import generator_words
+from gde.sets.types.alphabet import ALPHABETS
 
 WIDTH, LAYERS, HEADS, ROTARY, LATENT, LENGTH = 48, 2, 8, 4, 3, 15
 PROTEIN = ALPHABETS["protein"]

@@ -12,7 +12,7 @@ import worlds
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.objectives.classification import classification
-from gde.runs import train_run
+from gde.runs.publishing import train_run
 from gde.sets.random import ShardRandom
 from gde.sets.source import make_sampler
 from gde.train import build_models, train

@@ -12,7 +12,7 @@ from gde.objectives import REGISTRY
 from gde.objectives.perturbation import perturbation
 from gde.sets.random import ShardRandom
 from gde.sets.source import make_sampler
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 from gde.train import build_models, train
 
 OBJECTIVE = {"kind": "perturbation", "control": {"gene": "none"}, "within": ["line"], "rank": 8}

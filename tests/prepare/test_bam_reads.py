@@ -9,9 +9,9 @@ from simulators.methylation import simulate_genome, simulate_sample
 
 from gde.config.datasets.methylation import BamReads
 from gde.errors import GdeError
-from gde.prepare.bam import read_bam
-from gde.prepare.cpg import CpGs
-from gde.prepare.genome import open_genome
+from gde.readers.bam import read_bam
+from gde.readers.cpg import CpGs
+from gde.readers.genome import open_genome
 
 NAME = "chr1"
 
@@ -179,7 +179,7 @@ def test_calls_come_in_order_and_are_handed_on_as_it_goes(here, tmp_path, monkey
     """With few alignments at a time, counts are the same, numbers do not fall, and little waits."""
     _, truth, genome = here
     expected = simulate_sample(truth, tmp_path / "s.pat.gz", 0.4, fragments=1500, seed=5, bam=True)
-    monkeypatch.setattr("gde.prepare.bam.FLUSH", 40)
+    monkeypatch.setattr("gde.readers.bam.FLUSH", 40)
     parts = list(read_bam(tmp_path / "s.XM.bam", CpGs(genome, "file"), BamReads().model_dump()))
     assert max(len(p) for p in parts) < 200 and len(parts) > 20
     numbers = np.concatenate([p.number for p in parts])

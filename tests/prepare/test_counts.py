@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse as sp
 
 from gde.errors import GdeError
-from gde.features import FeaturePipeline
-from gde.prepare.cells import read_cells
-from gde.prepare.counts import GeneMap, JoinedCells, listed, missing_as_text, unique_names
+from gde.features.pipeline import FeaturePipeline
+from gde.prepare.common.counts import GeneMap, JoinedCells, listed, missing_as_text, unique_names
+from gde.readers.anndata import read_cells
 
 
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix], ids=["dense", "csr"])

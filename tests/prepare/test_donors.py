@@ -7,9 +7,9 @@ from prepare_data import refused
 from simulators.donors import TYPES, simulate_donors
 
 from gde.config.datasets.cells import Donors
-from gde.prepare.composition import columns
+from gde.prepare.common.composition import columns
 from gde.prepare.donors import prepare
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 
 def donors_cfg(path, **changes) -> dict:

@@ -10,9 +10,9 @@ import scipy.io
 import scipy.sparse as sp
 from prepare_data import SPLIT, h5ad_cfg
 
-from gde.features import FeaturePipeline
+from gde.features.pipeline import FeaturePipeline
 from gde.prepare.h5ad import prepare
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 
 def larry(folder) -> ad.AnnData:

@@ -8,10 +8,10 @@ import pytest
 from simulators.methylation import simulate_genome, write_fasta
 
 from gde.errors import GdeError
-from gde.prepare import genome as module
-from gde.prepare.cpg import CpGs
-from gde.prepare.genome import AMBIGUOUS, MARGIN, letter_table, open_genome
-from gde.sets.alphabet import ALPHABETS
+from gde.readers import genome as module
+from gde.readers.cpg import CpGs
+from gde.readers.genome import AMBIGUOUS, MARGIN, letter_table, open_genome
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 

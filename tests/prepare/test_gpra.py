@@ -9,9 +9,9 @@ from prepare_data import refused
 from simulators.promoters import simulate_promoters
 
 from gde.config.datasets.promoters import Gpra
-from gde.prepare import text_lines
 from gde.prepare.gpra import prepare
-from gde.sets.store import SetStore
+from gde.readers import text_lines
+from gde.sets.store.set_store import SetStore
 
 
 def gpra_cfg(files: dict, **changes) -> dict:
@@ -151,9 +151,9 @@ GROWTH = """
 import resource, sys
 from pathlib import Path
 from gde.config.datasets.promoters import Gpra
-from gde.prepare import quantiles
+from gde.prepare.common import quantiles
 from gde.prepare.gpra import prepare
-from gde.sets import external_sort
+from gde.sets.store import external_sort
 quantiles.BLOCK, external_sort.BYTES = 1 << 14, 1 << 22  # so that few rows are many blocks
 cfg = Gpra.model_validate({"kind": "gpra", "files": {"one": sys.argv[1]}}).model_dump()
 prepare(cfg, Path(sys.argv[2]), name="gpra", seed=0)

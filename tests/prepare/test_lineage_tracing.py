@@ -13,13 +13,13 @@ from simulators.mtx import write_mtx, write_text
 
 from gde.config.datasets.cells import LineageTracing
 from gde.config.inputs import input_files
-from gde.features import FeaturePipeline
-from gde.inputs import LINEAGE
-from gde.prepare.clones import DOUBLET, NONE, clone_of
-from gde.prepare.composition import columns, composition
+from gde.features.pipeline import FeaturePipeline
+from gde.files.input_files import LINEAGE
+from gde.prepare.common.composition import columns, composition
 from gde.prepare.lineage_tracing import prepare
-from gde.prepare.matrix_market import read_matrix_market
-from gde.sets.store import SetStore
+from gde.prepare.lineage_tracing_clones import DOUBLET, NONE, clone_of
+from gde.readers.matrix_market import read_matrix_market
+from gde.sets.store.set_store import SetStore
 
 
 def lineage_cfg(folder, **changes) -> dict:

@@ -8,8 +8,8 @@ import scipy.io
 import scipy.sparse as sp
 
 from gde.errors import GdeError
-from gde.prepare import disk, matrix_market
-from gde.prepare.matrix_market import read_matrix_market
+from gde.readers import disk, matrix_market
+from gde.readers.matrix_market import read_matrix_market
 
 HEAD = "%%MatrixMarket matrix coordinate real general\n"
 

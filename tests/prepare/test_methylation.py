@@ -12,9 +12,9 @@ from simulators.methylation import Truth, contig_of, pat_text, simulate_genome, 
 
 from gde.config.datasets.methylation import Methylation
 from gde.errors import GdeError
-from gde.prepare import pat, text_lines
 from gde.prepare.methylation import prepare
-from gde.sets.store import SetStore
+from gde.readers import pat, text_lines
+from gde.sets.store.set_store import SetStore
 
 CONTEXT, CPGS = 100, 28
 

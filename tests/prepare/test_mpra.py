@@ -10,7 +10,7 @@ from prepare_data import refused
 from gde.config.datasets.promoters import MpraBarcodes, MpraBins
 from gde.prepare import mpra_barcodes, mpra_bins
 from gde.prepare.mpra_bins import element
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 

@@ -10,9 +10,9 @@ from simulators.perturb import simulate_perturb
 
 from gde.config.datasets.cells import PerturbSeq
 from gde.config.inputs import input_files
-from gde.prepare.hold_out import hold_out
 from gde.prepare.perturb_seq import prepare
-from gde.sets.store import SetStore
+from gde.prepare.perturb_seq_hold_out import hold_out
+from gde.sets.store.set_store import SetStore
 from gde.sets.vectors import load_vectors
 
 OLD_FILE = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::anndata.OldFormatWarning")

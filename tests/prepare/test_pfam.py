@@ -9,7 +9,7 @@ from simulators.families import simulate_families
 
 from gde.config.datasets.proteins import Pfam
 from gde.prepare.pfam import prepare
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 
 def cfg(path, **changes) -> dict:

@@ -9,10 +9,11 @@ import scipy.sparse as sp
 from prepare_data import SPLIT, h5ad_cfg
 
 from gde.config.datasets import DATASETS
-from gde.features import FeaturePipeline
-from gde.prepare import disk, prepare_of
+from gde.features.pipeline import FeaturePipeline
+from gde.prepare import prepare_of
 from gde.prepare.h5ad import prepare
-from gde.sets.store import SetStore
+from gde.readers import disk
+from gde.sets.store.set_store import SetStore
 
 
 def store_of(path, out, **changes) -> SetStore:
@@ -76,8 +77,8 @@ def test_the_same_input_gives_the_same_bytes(cells, write, tmp_path):
 @pytest.mark.parametrize("where", ["X", "layer", "raw"])
 def test_storage_makes_no_difference(cells, write, tmp_path, form, where, monkeypatch):
     reference = store_of(write(cells), tmp_path / "a")
-    monkeypatch.setattr("gde.prepare.disk.NNZ_PIECE", 97)  # several pieces in a small matrix
-    monkeypatch.setattr("gde.prepare.cells.CHUNK_VALUES", 1000)
+    monkeypatch.setattr("gde.readers.disk.NNZ_PIECE", 97)  # several pieces in a small matrix
+    monkeypatch.setattr("gde.readers.anndata.CHUNK_VALUES", 1000)
     other = cells.copy()
     other.X = form(cells.X)
     if where == "raw":

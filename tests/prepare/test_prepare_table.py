@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from prepare_data import SPLIT, refused
 
-from gde.features import FeaturePipeline
+from gde.features.pipeline import FeaturePipeline
 from gde.prepare.table import prepare
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 
 def make_table(n=60):
@@ -42,7 +42,7 @@ def store_of(path, out, **changes):
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "csv.gz", "parquet"])
 def test_every_row_arrives_in_its_group_and_own_units_come_back(tmp_path, out, kind, monkeypatch):
-    monkeypatch.setattr("gde.prepare.tabular.CHUNK_VALUES", 50)
+    monkeypatch.setattr("gde.readers.table.CHUNK_VALUES", 50)
     table = make_table()
     store = store_of(write(table, tmp_path, kind), out)
     pipeline = FeaturePipeline.load(out / "features")
@@ -87,7 +87,7 @@ def test_features_default_to_every_other_column(tmp_path, out):
     ids=["word", "empty", "na", "inf", "huge", "group"],
 )
 def test_a_bad_cell_is_named(tmp_path, out, kind, column, value, parts, monkeypatch):
-    monkeypatch.setattr("gde.prepare.tabular.CHUNK_VALUES", 21)
+    monkeypatch.setattr("gde.readers.table.CHUNK_VALUES", 21)
     table = make_table().astype({column: object})
     table.loc[11, column] = value
     path = write(table.astype({column: str}), tmp_path, kind)

@@ -13,9 +13,9 @@ from simulators.pubmed import HEAD, Baseline, Citation, identifier, simulate_bas
 from gde.config.datasets.texts import Pubmed
 from gde.errors import GdeError
 from gde.prepare.pubmed import prepare
-from gde.prepare.pubmed_xml import Article, Deleted, read_citations
-from gde.sets.layout import SPLITS
-from gde.sets.store import SetStore
+from gde.readers.pubmed_xml import Article, Deleted, read_citations
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.set_store import SetStore
 
 ONE = Citation(11, "A <i>title</i>", (("", "Some  text\nof <b>one</b> &amp; two."),), {"Heart": "D"})
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gde.prepare import quantiles
-from gde.prepare.hashing import sequence_hash, shuffled, uniform
-from gde.prepare.quantiles import Ranking, ordered, select
+from gde.prepare.common import quantiles
+from gde.prepare.common.hashing import sequence_hash, shuffled, uniform
+from gde.prepare.common.quantiles import Ranking, ordered, select
 
 
 def ranked(values: np.ndarray, count: int, here, *, seed: int = 3, pieces: int = 1) -> np.ndarray:

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from prepare_data import SPLIT, h5ad_cfg, make_cells, refused
 
 from gde.prepare.h5ad import prepare
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 
 def bad_value(row, column, value):
@@ -87,7 +87,7 @@ def test_wrong_content_is_refused(case, cells, write, out):
 
 @pytest.mark.parametrize("form", [sp.csr_matrix, sp.csr_matrix.toarray], ids=["csr", "dense"])
 def test_the_place_of_a_value_is_right_in_later_chunks(write, out, form, monkeypatch):
-    monkeypatch.setattr("gde.prepare.cells.CHUNK_VALUES", 600)
+    monkeypatch.setattr("gde.readers.anndata.CHUNK_VALUES", 600)
     adata = make_cells()
     bad_value(133, 17, -4)(adata)
     adata.X = form(adata.X)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from gde.errors import GdeError
-from gde.prepare import text_lines
-from gde.prepare.sequence_lines import read_lines
-from gde.sets.alphabet import ALPHABETS
+from gde.prepare.common.sequence_lines import read_lines
+from gde.readers import text_lines
+from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
 GOOD = [("ACGTN", 1.5), ("acgt", -2.0), ("TTTT", 17.0), ("G", 1e-3), ("ACGTNACG", 14.638517478604)]

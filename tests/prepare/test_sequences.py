@@ -9,10 +9,10 @@ from simulators.sequences import simulate_library
 
 from gde.config.datasets.sequences import Sequences
 from gde.errors import GdeError
-from gde.prepare.sequence_files import SequenceFile, text_blocks
 from gde.prepare.sequences import prepare
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.store import SetStore
+from gde.readers.sequence_files import SequenceFile, text_blocks
+from gde.sets.store.set_store import SetStore
+from gde.sets.types.alphabet import ALPHABETS
 
 PATTERN = "{name} {donor}|{tissue}|{copies}"
 LIBRARY = simulate_library(donors=6, sequences=12)

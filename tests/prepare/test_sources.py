@@ -6,9 +6,9 @@ import torch
 from prepare_data import SPLIT, refused
 
 from gde.errors import GdeError
-from gde.features import FeaturePipeline
+from gde.features.pipeline import FeaturePipeline
 from gde.prepare import digits, pbmc68k, simulate
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 SIMULATED = {
     "normal": {"mean_low": 0.0, "mean_high": 5.0, "sd_low": 0.2, "sd_high": 2.0, "published_law": {"mean_high": 1.0}},

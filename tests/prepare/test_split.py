@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gde.errors import GdeError
-from gde.prepare.groups import assign
-from gde.prepare.split import shares, split_samples, split_units
+from gde.prepare.common.groups import assign
+from gde.prepare.common.split import shares, split_samples, split_units
 
 THIRDS = [0.6, 0.2, 0.2]
 

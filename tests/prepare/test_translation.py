@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from Bio.Seq import translate as by_biopython
 
-from gde.prepare.spikes import STOP
-from gde.prepare.translation import translate
-from gde.sets.alphabet import ALPHABETS
+from gde.prepare.virus_spikes import STOP
+from gde.prepare.virus_translation import translate
+from gde.sets.types.alphabet import ALPHABETS
 
 PROTEIN = ALPHABETS["protein"]
 

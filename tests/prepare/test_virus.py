@@ -12,11 +12,12 @@ from simulators.spikes import simulate_epidemic
 
 from gde.config.datasets.epidemic import Virus
 from gde.errors import GdeError
-from gde.prepare import fasta, virus_records
+from gde.prepare import virus_records
 from gde.prepare.virus import prepare
 from gde.prepare.virus_gisaid import standard
 from gde.prepare.virus_keys import NO_DAY, Days, month_name, months_of
-from gde.sets.store import SetStore
+from gde.readers import fasta
+from gde.sets.store.set_store import SetStore
 
 EPIDEMIC = simulate_epidemic(months=4, countries=5, per_key=14, lineages=3)
 
@@ -312,7 +313,8 @@ def test_the_simulated_epidemic_sweeps():
 
 
 def test_names_of_reasons_are_told_apart():
-    from gde.prepare import spikes, virus_gisaid, virus_keys, virus_nextstrain
+    from gde.prepare import virus_gisaid, virus_keys, virus_nextstrain
+    from gde.prepare import virus_spikes as spikes
 
     for layout in (virus_gisaid, virus_nextstrain):
         parts = (virus_keys.DROPPED, layout.DROPPED, spikes.DROPPED, virus_records.DROPPED)

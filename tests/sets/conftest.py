@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gde.sets.store import SetStore
-from gde.sets.writer import StoreWriter
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.writer import StoreWriter
 
 
 @pytest.fixture

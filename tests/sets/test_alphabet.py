@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gde.sets.alphabet import ALPHABETS, lengths
+from gde.sets.types.alphabet import ALPHABETS, lengths
 
 DNA = ALPHABETS["dna"]
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from gde.errors import GdeError
-from gde.sets.annotations import codes, composition, has, numbers, rows_of
-from gde.sets.store import SetStore
-from gde.sets.writer import StoreWriter
+from gde.sets.store.annotations import codes, composition, has, numbers, rows_of
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.writer import StoreWriter
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from gde.errors import GdeError
 from gde.sets.companions import Controls, Labels, Successors
 from gde.sets.mixer import DirichletMixer
 from gde.sets.sampler import SetSampler
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 T, V, E = "train", "validation", "test"
 

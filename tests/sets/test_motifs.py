@@ -9,7 +9,7 @@ from gde.config.datasets.proteins import ProteinMotifs
 from gde.errors import GdeError
 from gde.prepare.protein_motifs import prepare
 from gde.sets.motifs import LETTERS, Motifs
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 THREE = Motifs.draw(3, 6, 12, 0.1, np.random.default_rng(0))
 

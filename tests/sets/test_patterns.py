@@ -9,7 +9,7 @@ from gde.distances.exact import solve_ot
 from gde.errors import GdeError
 from gde.prepare.synthetic_dna import prepare
 from gde.sets.patterns import Patterns
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 THREE = Patterns.draw(3, 4, 24, 0.1, np.random.default_rng(0))
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gde.errors import GdeError
-from gde.io import SUMS, write_sums
-from gde.sets.store import SetStore
-from gde.sets.writer import StoreWriter
+from gde.files.io import SUMS, write_sums
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.writer import StoreWriter
 
 PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TABLE = pd.DataFrame(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gde.errors import GdeError
-from gde.sets.check import check_groups, check_meta, check_samples
+from gde.sets.store.check import check_groups, check_meta, check_samples
 
 META = {"sample_shape": [2], "dim": 2, "mean": [0, 0.5], "scale": [1.0, 2], "feature_names": ["a", "b"]}
 GROUPS = pd.DataFrame({"group": ["a", "b"], "start": [0, 3], "stop": [3, 5], "split": ["train", "test"]})

@@ -15,12 +15,12 @@ from scipy.stats import chisquare, kstest
 from tokens import numbered, numbers, sequences, store_of
 
 from gde.errors import GdeError
-from gde.io import write_sums
-from gde.sets import external_sort
-from gde.sets.alphabet import lengths
-from gde.sets.ragged import padded
-from gde.sets.store import SetStore
-from gde.sets.token_writer import TokenStoreWriter
+from gde.files.io import write_sums
+from gde.sets.store import external_sort
+from gde.sets.store.ragged import padded
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import lengths
 
 ROOT = Path(__file__).parents[2]
 PROPERTY = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -116,9 +116,9 @@ def test_memory_does_not_grow_with_the_sequences(tmp_path):
     """Peak memory of writing and reading 50,000 and 600,000 sequences of 100 letters, in processes of their own."""
     code = """
 import resource, sys, numpy as np, pandas as pd
-from gde.sets import external_sort
-from gde.sets.store import SetStore
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store import external_sort
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.token_writer import TokenStoreWriter
 external_sort.BYTES = 1 << 22
 n, path = int(sys.argv[1]), sys.argv[2]
 rng, x = np.random.default_rng(0), np.random.default_rng(0).integers(1, 5, (10_000, 100)).astype(np.uint8)

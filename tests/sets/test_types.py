@@ -7,7 +7,7 @@ from tokens import sequences
 
 from gde.errors import GdeError
 from gde.nets.registry import named
-from gde.sets.layout import OFFSETS
+from gde.sets.store.layout import OFFSETS
 from gde.sets.types import REGISTRY, all_types, sample_type, type_of_model, type_of_store
 
 LENGTH = 6

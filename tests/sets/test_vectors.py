@@ -9,11 +9,11 @@ import worlds
 
 from gde.errors import GdeError
 from gde.model import GDE
-from gde.prepare.vectors import coexpression, match, read_vectors
+from gde.prepare.common.vectors import coexpression, match, read_vectors
 from gde.sets.source import make_sampler
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.writer import StoreWriter
 from gde.sets.vectors import Vectors, load_vectors
-from gde.sets.writer import StoreWriter
 from gde.train import build_models, train
 
 NAMES = [f"G{i}" for i in range(12)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from on_slurm import CLUSTER, MODEL, Run, cluster, copy_project, edit, resume_with_sigterm, wait_until
 
-from gde.verify import canonical_digests
+from gde.runs.verify import canonical_digests
 
 
 @pytest.fixture(scope="session")

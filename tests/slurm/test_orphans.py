@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from on_slurm import MODEL, command, resume_with_sigterm, wait_until
 
-from gde.verify import canonical_digests
+from gde.runs.verify import canonical_digests
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

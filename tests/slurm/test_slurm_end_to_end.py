@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from on_slurm import SMOKE, Run, copy_project
 
-from gde.verify import canonical_digests
+from gde.runs.verify import canonical_digests
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

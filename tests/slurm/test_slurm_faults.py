@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from on_slurm import MODEL, Run, cluster, command, edit, resume_with_sigterm, wait_until
 
-from gde.verify import canonical_digests
+from gde.runs.verify import canonical_digests
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

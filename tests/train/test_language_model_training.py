@@ -11,13 +11,13 @@ import tiny
 import torch
 from test_resume import final_tensors, in_another_process, stop_after
 
-from gde import lm_cache
 from gde.embed import embed_store
 from gde.model import GDE
-from gde.runs import train_run
-from gde.sets.alphabet import ALPHABETS
-from gde.sets.store import SetStore
-from gde.sets.token_writer import TokenStoreWriter
+from gde.pretrained import vector_cache as lm_cache
+from gde.runs.publishing import train_run
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.token_writer import TokenStoreWriter
+from gde.sets.types.alphabet import ALPHABETS
 from gde.train import Interrupted, train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import tiny
 
-from gde import launch as launching
+from gde.cluster import launch as launching
+from gde.cluster.launch import environments, launch, run, srun
+from gde.cluster.rank import Place, find_place, first_node, step_port
 from gde.errors import GdeError
-from gde.group import Place, find_place, first_node, step_port
-from gde.io import read_json
-from gde.launch import environments, launch, run, srun
-from gde.lock import started
+from gde.files.io import read_json
+from gde.files.lock import started
 
 BATCH = {"SLURM_JOB_ID": "17", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
 STEP = BATCH | {"SLURM_STEP_ID": "1", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2",
@@ -145,7 +145,7 @@ def test_the_output_of_all_is_in_the_log(two, caplog):
 
 LAUNCHER = """
 import sys
-from gde.launch import environments, run
+from gde.cluster.launch import environments, run
 code = '''import os, signal, sys, time
 def end(*_):
     time.sleep(0.5)

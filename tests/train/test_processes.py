@@ -12,7 +12,7 @@ import torch
 import worlds
 
 from gde.errors import GdeError
-from gde.runs import train_run
+from gde.runs.publishing import train_run
 from gde.train import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")

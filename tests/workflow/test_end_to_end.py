@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 from copies import ROOT, SMOKE
 
-from gde.chain import read_about
 from gde.cli import main
 from gde.config import resolve
 from gde.figures import figures_of
-from gde.integrity import read_sealed_json
-from gde.io import read_sums
+from gde.files.io import read_sums
+from gde.files.seals import read_sealed_json
 from gde.model import GDE
-from gde.sets.layout import store_digest
-from gde.verify import canonical_digests, verify
+from gde.runs.input_links import read_about
+from gde.runs.verify import canonical_digests, verify
+from gde.sets.store.layout import store_digest
 
 pytestmark = pytest.mark.workflow
 KINDS = {"gmm": "family", "pbmc68k": "samples"}

@@ -14,7 +14,7 @@ from simulators.spike_files import write_gisaid
 from simulators.spikes import simulate_epidemic
 
 from gde.config.evaluations import EVALUATIONS
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 SPIKES = Path(os.environ.get("GDE_TEST_DATA", "")) / "spike/spikeprot0430.fasta"

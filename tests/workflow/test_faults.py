@@ -12,7 +12,7 @@ import pytest
 import tiny
 from copies import SMOKE, copy_project
 
-from gde.verify import canonical_digests
+from gde.runs.verify import canonical_digests
 
 pytestmark = pytest.mark.workflow
 

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from copies import ROOT, SMOKE, copy_project
 
-from gde.check import check
 from gde.cli import main
 from gde.config import resolve_grids
+from gde.preflight.check import check
 
 pytestmark = pytest.mark.workflow
 

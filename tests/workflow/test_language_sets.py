@@ -12,7 +12,7 @@ from simulators.pubmed import simulate_baseline
 
 from gde.config import resolve
 from gde.config.evaluations import EVALUATIONS
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 TINY = "encoder: {hidden: 8, layers: 1}, generator: {hidden: 8, layers: 1, heads: 2}, latent_dim: 4"

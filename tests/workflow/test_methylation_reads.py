@@ -10,10 +10,10 @@ from copies import SMOKE, copy_project, served
 from drawn import draw_all
 from simulators.methylation import simulate_methylation
 
-from gde.chain import SAME, links
-from gde.io import sha256_file
-from gde.sets.layout import PROVENANCE
-from gde.sets.store import SetStore
+from gde.files.io import sha256_file
+from gde.runs.input_links import SAME, links
+from gde.sets.store.layout import PROVENANCE
+from gde.sets.store.set_store import SetStore
 
 pytestmark = pytest.mark.workflow
 SETTING = "methylation{}={{dataset: {{genome: resources/methylation/{}, split: {{validation: {}}}}}}}"

@@ -9,7 +9,7 @@ from copies import SMOKE, copy_project
 from drawn import draw_all
 from simulators.promoters import simulate_promoters
 
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 pytestmark = pytest.mark.workflow
 CONDITIONS = ("galactose", "glycerol", "Abf1TATA", "pTpA")

@@ -13,7 +13,7 @@ from drawn import draw_all
 from simulators.sequences import simulate_library
 
 from gde.config.evaluations import EVALUATIONS
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 NAMES = ("dna_multinomial", "library", "bare")

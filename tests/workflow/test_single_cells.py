@@ -10,12 +10,12 @@ from simulators.donors import simulate_donors
 from simulators.lineage import simulate_lineage
 from simulators.perturb import simulate_perturb
 
-from gde.chain import SAME, links
-from gde.inputs import LINEAGE
-from gde.io import sha256_file
-from gde.pins import read_pins
-from gde.sets.layout import PROVENANCE
-from gde.sets.store import SetStore
+from gde.fetch.lockfile import read_pins
+from gde.files.input_files import LINEAGE
+from gde.files.io import sha256_file
+from gde.runs.input_links import SAME, links
+from gde.sets.store.layout import PROVENANCE
+from gde.sets.store.set_store import SetStore
 
 pytestmark = pytest.mark.workflow
 NAMES = ("lineage_tracing", "essential_genes", "donors")

@@ -6,7 +6,7 @@ from copies import SMOKE, served
 from simulators.spike_files import write_nextstrain
 from simulators.spikes import simulate_epidemic
 
-from gde.sets.store import SetStore
+from gde.sets.store.set_store import SetStore
 
 pytestmark = pytest.mark.workflow
 

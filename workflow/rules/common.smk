@@ -1,19 +1,19 @@
 import os
 
-from gde import digest
-from gde.attempts import memory
+from gde.runs import code_digest as digest
+from gde.cluster.memory_by_attempt import memory
 from gde.config import resolve_all, resolve_grids, settings, training_slice
 from gde.config.datasets import sample_type_of
 from gde.config.inputs import evaluation_files, listed_files, own_files
 from gde.definitions.digest import code_digest, script_digest
 from gde.errors import GdeError, bad
 from gde.figures import figures_of
-from gde.jobs import guard
-from gde.script import EXIT, export_package, say
-from gde.sigterm import pass_on_sigterm
-from gde.sources import ask_for, files_of, read_conversions, read_sources, weights_of
-from gde.weights_used import weights_files
-from gde.wildcards import any_before, any_of
+from gde.cluster.jobs import guard
+from gde.cli.script import EXIT, export_package, say
+from gde.cluster.signals import pass_on_sigterm
+from gde.fetch.sources import ask_for, files_of, read_conversions, read_sources, weights_of
+from gde.fetch.published_models import weights_files
+from gde.runs.wildcards import any_before, any_of
 
 export_package()
 os.environ.setdefault("GDE_LM_CACHE", "results/lm_cache")  # of all experiments together

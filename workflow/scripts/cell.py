@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
+    from gde.cluster.device import pick_device
     from gde.config import training_slice
-    from gde.device import pick_device
     from gde.evaluate import run
-    from gde.runs import keep_metrics, train_run
+    from gde.runs.publishing import keep_metrics, train_run
 
     accelerator, runs, settings = s.config.get("accelerator", "auto"), Path("results/runs"), s.params.settings
     train_run(training_slice(settings), Path(s.input[0]), runs, Path(s.output.model), accelerator=accelerator)

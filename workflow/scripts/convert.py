@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.convert_weights import convert
-    from gde.pins import check_inputs
-    from gde.sources import read_conversions
+    from gde.fetch.conversion import convert
+    from gde.fetch.lockfile import check_inputs
+    from gde.fetch.sources import read_conversions
 
     check_inputs(s.input)
     source, member = read_conversions()[s.output[0]]

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.device import pick_device
+    from gde.cluster.device import pick_device
     from gde.embed import embed_to_h5ad
 
     device = pick_device(s.config.get("accelerator", "auto"))

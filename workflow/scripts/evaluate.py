@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.device import pick_device
+    from gde.cluster.device import pick_device
     from gde.evaluate import run
-    from gde.runs import keep_metrics
+    from gde.runs.publishing import keep_metrics
 
     device = pick_device(s.config.get("accelerator", "auto"))
     run(s.input.model, s.input.sets, s.params.settings, s.output.metrics, s.output.tables, device=device)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.listing import fetch_listed
-    from gde.sources import read_listing
+    from gde.fetch.listing import fetch_listed
+    from gde.fetch.sources import read_listing
 
     many, out = s.wildcards["many"], Path(s.output[0])
     wanted = None if many == "all" else int(many)

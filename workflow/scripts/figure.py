@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
     from gde.figures import draw

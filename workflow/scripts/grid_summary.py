@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.grid import summarise, write_provenance
+    from gde.runs.grid import summarise, write_provenance
 
     metrics, models = (list(map(Path, files)) for files in (s.input.metrics, s.input.models))
     published = {"published": s.params.published}

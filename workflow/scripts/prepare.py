@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.pins import check_inputs
+    from gde.fetch.lockfile import check_inputs
     from gde.prepare import prepare_store
 
     check_inputs(s.input)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from gde.script import job
+from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
-    from gde.device import pick_device
-    from gde.samples import sample_test_sets
+    from gde.cluster.device import pick_device
+    from gde.sample import sample_test_sets
 
     device = pick_device(s.config.get("accelerator", "auto"))
     sample_test_sets(Path(s.input.model), Path(s.input.embeddings), Path(s.output[0]), device=device)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from gde.config.base import Count, Section
-from gde.inputs import expand, is_pattern, pattern_files
+from gde.files.input_files import expand, is_pattern, pattern_files
 
 ADAMW = {"kind": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 

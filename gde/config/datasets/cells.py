@@ -10,7 +10,7 @@ from gde.config.datasets.base import Vectors
 from gde.config.datasets.tables import h5ad_shape
 from gde.config.kinds import ByKind
 from gde.config.split import Split
-from gde.inputs import lineage_files, screen_files, vectors_file
+from gde.files.input_files import lineage_files, screen_files, vectors_file
 
 VALUES = (
     "what the numbers are: counts -> per 10,000 and log1p; normalised (totals made equal already) -> log1p; "

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, Whole, refuse
 from gde.config.datasets.base import ADAMW, TokenSequences
 from gde.config.split import SequenceSplit
-from gde.inputs import virus_files
+from gde.files.input_files import virus_files
 
 LONGEST = 4096  # letters
 

@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, Section, Whole, refuse
 from gde.config.datasets.base import PatternFiles, TokenSequences
-from gde.inputs import expand
+from gde.files.input_files import expand
 
-MARGIN = 512  # letters upstream that are kept at a contig's edge (`gde.prepare.genome`)
+MARGIN = 512  # letters upstream that are kept at a contig's edge (`gde.readers.genome`)
 
 
 class MethylationSplit(Section):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, NonNegative, Section, Whole, refuse
 from gde.config.datasets.base import TokenSequences, Vectors
 from gde.config.split import SequenceSplit, Split
-from gde.inputs import condition_files
+from gde.files.input_files import condition_files
 
 
 class Gpra(TokenSequences):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, refuse
 from gde.config.datasets.base import Vectors, least
 from gde.config.split import Split
-from gde.inputs import expand
+from gde.files.input_files import expand
 
 
 class H5ad(Vectors):

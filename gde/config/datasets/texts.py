@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Names, refuse
 from gde.config.datasets.base import ADAMW, PatternFiles, TokenSequences
 from gde.config.split import SequenceSplit
-from gde.inputs import baseline_listing
+from gde.files.input_files import baseline_listing
 
 
 class Pubmed(PatternFiles, TokenSequences):

@@ -23,7 +23,7 @@ SHIFTS = (
 
 
 class Lineage(EvaluationKind):
-    evaluate: ClassVar = "gde.evaluate.lineage:evaluate"
+    evaluate: ClassVar = "gde.evaluate.cells.lineage:evaluate"
     metrics: ClassVar = (
         "information/embedding",
         "information/pca",
@@ -65,7 +65,7 @@ class Lineage(EvaluationKind):
 
 
 class Perturbation(EvaluationKind):
-    evaluate: ClassVar = "gde.evaluate.perturbation:evaluate"
+    evaluate: ClassVar = "gde.evaluate.cells.perturbation:evaluate"
     metrics: ClassVar = (
         *(f"zero_shot/{metric}" for metric in SHIFTS),
         *(f"transfer/{metric}" for metric in SHIFTS),
@@ -88,7 +88,7 @@ class Perturbation(EvaluationKind):
 
 
 class Donors(EvaluationKind):
-    evaluate: ClassVar = "gde.evaluate.donors:evaluate"
+    evaluate: ClassVar = "gde.evaluate.cells.donors:evaluate"
     metrics: ClassVar = (
         "labels/accuracy",
         "labels/auc",

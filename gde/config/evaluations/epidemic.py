@@ -9,7 +9,7 @@ from gde.config.evaluations.base import BOOTSTRAP, OfSequences
 
 
 class Epidemic(OfSequences):
-    evaluate: ClassVar = "gde.evaluate.epidemic:evaluate"
+    evaluate: ClassVar = "gde.evaluate.epidemic.evaluation:evaluate"
     metrics: ClassVar = (
         "month/mae",
         "month/mae_future",

@@ -21,7 +21,7 @@ class Oracle(Section):
 
 
 class Expression(OfSequences):
-    evaluate: ClassVar = "gde.evaluate.expression:evaluate"
+    evaluate: ClassVar = "gde.evaluate.sequences.expression:evaluate"
     metrics: ClassVar = (
         "axis/spearman",
         "axis/spearman_joint",

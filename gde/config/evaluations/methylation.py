@@ -9,7 +9,7 @@ from gde.config.evaluations.base import BOOTSTRAP, OfSequences
 
 
 class Methylation(OfSequences):
-    evaluate: ClassVar = "gde.evaluate.methylation:evaluate"
+    evaluate: ClassVar = "gde.evaluate.methylation.evaluation:evaluate"
     metrics: ClassVar = (
         "tissue/accuracy",
         "tissue/macro_f1",

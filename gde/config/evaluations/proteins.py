@@ -9,7 +9,7 @@ from gde.config.evaluations.base import BOOTSTRAP, RETRIEVAL, OfSequences
 
 
 class Families(OfSequences):
-    evaluate: ClassVar = "gde.evaluate.families:evaluate"
+    evaluate: ClassVar = "gde.evaluate.sequences.protein_families:evaluate"
     metrics: ClassVar = (
         *RETRIEVAL,
         "kmers/distance",

@@ -9,7 +9,7 @@ from gde.config.evaluations.base import BOOTSTRAP, EvaluationKind
 
 
 class Samples(EvaluationKind):
-    evaluate: ClassVar = "gde.evaluate.samples:evaluate"
+    evaluate: ClassVar = "gde.evaluate.cells.samples:evaluate"
     metrics: ClassVar = (
         "reconstruction/w2",
         "reconstruction/mmd",

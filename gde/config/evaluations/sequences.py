@@ -10,7 +10,7 @@ from gde.config.evaluations.base import BOOTSTRAP, OfSequences
 
 
 class Patterns(OfSequences):
-    evaluate: ClassVar = "gde.evaluate.patterns:evaluate"
+    evaluate: ClassVar = "gde.evaluate.simulated.patterns:evaluate"
     metrics: ClassVar = (
         "geometry/simplex_pearson",
         "geometry/simplex_spearman",
@@ -36,7 +36,7 @@ class Patterns(OfSequences):
 
 
 class Sequences(OfSequences):
-    evaluate: ClassVar = "gde.evaluate.sequences:evaluate"
+    evaluate: ClassVar = "gde.evaluate.sequences.evaluation:evaluate"
     metrics: ClassVar = (
         "labels/accuracy",
         "labels/macro_f1",

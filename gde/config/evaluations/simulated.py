@@ -11,7 +11,7 @@ from gde.config.evaluations.base import BOOTSTRAP, EvaluationKind
 
 
 class Family(EvaluationKind):
-    evaluate: ClassVar = "gde.evaluate.family:evaluate"
+    evaluate: ClassVar = "gde.evaluate.simulated.family:evaluate"
     metrics: ClassVar = (  # of all families together: which of them an experiment has depends on its data set
         "reconstruction/paper_metric",
         "reconstruction/paper_metric_strict",

@@ -9,7 +9,7 @@ from gde.config.evaluations.base import BOOTSTRAP, RETRIEVAL, OfSequences
 
 
 class Documents(OfSequences):
-    evaluate: ClassVar = "gde.evaluate.documents:evaluate"
+    evaluate: ClassVar = "gde.evaluate.sequences.documents:evaluate"
     metrics: ClassVar = (
         *RETRIEVAL,
         "topics/classifier",

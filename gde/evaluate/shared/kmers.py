@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gde.sets.alphabet import END, lengths
+from gde.sets.types.alphabet import END, lengths
 
 MOST_WORDS = 1 << 16  # different ones that are counted: all of eight known letters of DNA
 ROWS = 1 << 16  # sequences whose k-mers are numbered together

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gde.sets.alphabet import lengths
+from gde.sets.types.alphabet import lengths
 
 ROWS = 1 << 15  # sequences that are counted or scored together
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from gde.io import storage_errors
-from gde.prepare.cells import read_cells
+from gde.files.io import storage_errors
+from gde.prepare.common.groups import assign, columns_needed
 from gde.prepare.common.units import units
-from gde.prepare.groups import assign, columns_needed
-from gde.prepare.write import KNOWN, source_of, write_features
+from gde.prepare.common.write import KNOWN, source_of, write_features
+from gde.readers.anndata import read_cells
 
 
 def write(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.prepare.split import split_samples, split_units
-from gde.sets.layout import SPLITS
+from gde.prepare.common.split import split_samples, split_units
 from gde.sets.random import seed_of
-from gde.sets.token_writer import TokenStoreWriter
+from gde.sets.store.layout import SPLITS
+from gde.sets.store.token_writer import TokenStoreWriter
 
 ROWS = 1 << 17  # sequences drawn together
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gde.prepare.hashing import sequence_hash, uniform
+from gde.prepare.common.hashing import sequence_hash, uniform
 from gde.sets.random import seed_of
 
 

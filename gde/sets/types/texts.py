@@ -6,5 +6,5 @@ from gde.sets.types.tokens import Tokens
 class Texts(Tokens):
     """A text; any character may stand in it, line ends too, so that samples are written as JSON lines."""
 
-    SUFFIX, WRITER = ".jsonl.gz", "gde.sample_text:write_texts"
+    SUFFIX, WRITER = ".jsonl.gz", "gde.export.samples_jsonl:write_texts"
     COLUMN = "text"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from gde.sets.alphabet import Alphabet
+    from gde.sets.types.alphabet import Alphabet
 
 
 class Tokens(SampleType):
@@ -20,8 +20,8 @@ class Tokens(SampleType):
     DTYPE = "uint8"
     PLURAL, FILE = "sequences", "a file of sequences"
     FIELDS = ("x", "offsets")  # all tokens one behind the other, and where each sequence starts
-    SUFFIX, WRITER = ".fasta.gz", "gde.sample_fasta:write_sequences"
-    READER = "gde.prepare.query_sequences:sequence_store"
+    SUFFIX, WRITER = ".fasta.gz", "gde.export.samples_fasta:write_sequences"
+    READER = "gde.prepare.common.query_sequences:sequence_store"
     OPTIONS = ("fields", "sequence", "weight", "too_long", "other_letters")
     COLUMN = "sequence"  # of a table, that holds the samples where nothing else is said
 
@@ -35,7 +35,7 @@ class Tokens(SampleType):
 
     @property
     def alphabet(self) -> "Alphabet":
-        from gde.sets.alphabet import ALPHABETS
+        from gde.sets.types.alphabet import ALPHABETS
 
         return ALPHABETS[self.name]
 
@@ -56,7 +56,7 @@ class Tokens(SampleType):
         if str(real.dtype) != f"torch.{self.DTYPE}" or (real > largest).any():
             found = f"values of type {real.dtype} up to {real.max()}"
             expected = f"tokens of type {self.DTYPE}, 0 to {largest}"
-            raise bad("x", found, expected, f"encode sequences with gde.sets.alphabet ({self.name})")
+            raise bad("x", found, expected, f"encode sequences with gde.sets.types.alphabet ({self.name})")
 
     def placed(self, x: "Tensor", like: "Tensor") -> "Tensor":
         return x.to(like.device)
@@ -71,18 +71,18 @@ class Tokens(SampleType):
         return {"x": None, "offsets": rows + 1}
 
     def check_fields(self, path: Path, fields: "Mapping[str, np.ndarray]", meta: Mapping[str, Any]) -> None:
-        from gde.sets.check import check_tokens
+        from gde.sets.store.check import check_tokens
 
         check_tokens(path, fields["x"], fields["offsets"], meta)
 
     def read(self, fields: "Mapping[str, np.ndarray]", rows: slice) -> "np.ndarray":
-        from gde.sets.ragged import padded
+        from gde.sets.store.ragged import padded
 
         offsets = fields["offsets"]
         return padded(fields["x"], offsets[rows], offsets[rows.start + 1 : rows.stop + 1], self.dim)
 
     def take(self, fields: "Mapping[str, np.ndarray]", rows: "np.ndarray") -> "np.ndarray":
-        from gde.sets.ragged import padded
+        from gde.sets.store.ragged import padded
 
         offsets = fields["offsets"]
         return padded(fields["x"], offsets.take(rows), offsets.take(rows + 1), self.dim)

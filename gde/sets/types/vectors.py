@@ -17,8 +17,8 @@ class Vectors(SampleType):
 
     DTYPE = "float32"
     PLURAL, FILE = "vectors", "an .h5ad"
-    SUFFIX, WRITER = ".h5ad", "gde.sample_h5ad:write_vectors"
-    READER, OPTIONS = "gde.prepare.query:cell_store", ("layer", "use_raw", "cells")
+    SUFFIX, WRITER = ".h5ad", "gde.export.samples_h5ad:write_vectors"
+    READER, OPTIONS = "gde.prepare.common.query:cell_store", ("layer", "use_raw", "cells")
 
     def check_values(self, real: "Tensor") -> None:
         if not real.isfinite().all():
@@ -34,7 +34,7 @@ class Vectors(SampleType):
         return x * scale + mean
 
     def check_fields(self, path: Path, fields: "Mapping[str, np.ndarray]", meta: Mapping[str, Any]) -> None:
-        from gde.sets.check import check_samples
+        from gde.sets.store.check import check_samples
 
         check_samples(path / "x.npy", fields["x"], meta)
 

@@ -1,0 +1,176 @@
+"""The command line: `gde list | show | compare | embed | compare-groups | sample | check | init | train | ...`."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gde import __version__
+from gde.cli import commands
+from gde.cli.memory import memory_errors
+from gde.config.base import LARGEST, LARGEST_SEED
+from gde.errors import GdeError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0, or 2 after printing one line for a user's mistake."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    args = parser().parse_args(argv)
+    try:
+        with memory_errors():
+            return args.command(args) or 0
+    except GdeError as e:
+        print(f"gde: {e}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `gde list | head`
+        sys.stderr.close()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="gde", description="Embeddings of distributions: look at runs, use models.")
+    top.add_argument("--version", action="version", version=f"gde {__version__}")
+    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(function: Any, name: str, text: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        return sub
+
+    sub = command(commands.list_runs, "list", "list runs, finished or not")
+    sub.add_argument("--name-contains", default="", metavar="TEXT", help="only experiments whose name contains TEXT")
+    sub.add_argument(
+        "--param", action="append", metavar="KEY=VALUE", help="only runs with this setting, e.g. latent_dim=64"
+    )
+
+    sub = command(commands.show_run, "show", "settings, budget and metrics of a run")
+    sub.add_argument("run", help="experiment, run id or hash")
+
+    sub = command(commands.compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
+    sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
+
+    sub = command(
+        commands.embed, "embed", "embed the groups of an .h5ad, or of a file of sequences, with a trained model"
+    )
+    sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
+    sub.add_argument(
+        "data",
+        type=Path,
+        help=".h5ad with the genes and the kind of values the model was trained on; for a model of sequences FASTA, "
+        "FASTQ, CSV or TSV, plain or .gz",
+    )
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns; one embedding per combination")
+    sequence_options(sub)
+    sub.add_argument("--layer", help="layer to read instead of X")
+    sub.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
+    sub.add_argument("--cells", action="store_true", help="a row per cell, with the embedding of its group in obsm")
+    sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
+
+    sub = command(
+        commands.compare_two, "compare-groups", "are the distributions of two groups different? a permutation test"
+    )
+    sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
+    kinds = "set store (results/sets/<experiment>), an .h5ad, or a file of sequences"
+    sub.add_argument("data", type=Path, metavar="DATA", help=kinds)
+    sub.add_argument("groups", nargs=2, metavar="GROUP", help="names of two groups; of several columns, joined with |")
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns of the .h5ad that make a group")
+    sub.add_argument("--layer", help="layer of the .h5ad to read instead of X")
+    sub.add_argument("--use-raw", action="store_true", help="read .raw of the .h5ad instead of X")
+    sequence_options(sub)
+    splits = ["test", "validation", "train", "all"]
+    sub.add_argument("--split", choices=splits, default="test", help="samples of the store to compare (default test)")
+    sub.add_argument("--permutations", type=positive, default=999, help="default 999: p is at least 1 / 1000")
+    sub.add_argument("--at-most", type=positive, default=2000, help="samples used of a group (default 2000)")
+    sub.add_argument("--seed", type=seed, default=0)
+    sub.add_argument("--json", type=Path, help="also write the result there")
+
+    sub = command(commands.sample, "sample", "generate samples of embedded distributions")
+    sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
+    sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
+    sub.add_argument("-n", type=positive, default=500, help="samples per set (default 500)")
+    sub.add_argument("--seed", type=seed, default=0)
+    sub.add_argument(
+        "-o", "--out", type=Path, required=True, help="output .h5ad; of sequences .fasta.gz, texts .jsonl.gz"
+    )
+
+    sub = command(
+        commands.check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand"
+    )
+    sub.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: those of config/config.yaml")
+    sub.add_argument("--grid", metavar="NAME", help="the cells of this grid instead")
+    profile = os.environ.get("SNAKEMAKE_PROFILE")
+    sub.add_argument("--profile", type=Path, default=profile, metavar="DIR", help="Snakemake profile that will be used")
+
+    sub = command(commands.init_experiment, "init", "write a commented experiment file for an .h5ad, or for sequences")
+    sub.add_argument("data", type=Path, help=".h5ad")
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
+    sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
+
+    sub = command(commands.train, "train", "train a resolved experiment; what torchrun and srun call")
+    sub.add_argument("config", type=Path, help="resolved experiment (JSON)")
+    sub.add_argument("--sets", type=Path, required=True, help="its set store")
+    sub.add_argument("--model", type=Path, required=True, help="where to publish the model")
+    sub.add_argument("--runs", type=Path, default=commands.RESULTS / "runs")
+    sub.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto")
+
+    sub = command(
+        commands.convert_weights, "convert-weights", "take the tensors out of a publisher's pickle, and nothing else"
+    )
+    sub.add_argument("source", type=Path, metavar="PICKLE", help=".bin, .pt or .pth, or a .tar.gz or .zip with one")
+    sub.add_argument("target", type=Path, metavar="DIR", help="where model.safetensors goes; or an .npz, of vectors")
+    sub.add_argument("--member", metavar="PATTERN", help="the pickle's name in the archive, where it holds several")
+
+    sub = command(
+        commands.verify_results, "verify", "re-hash results and what they were made from, or compare two directories"
+    )
+    sub.add_argument(
+        "directories",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="results/<experiment>, results/sets/<name>, results/runs/<run> or results/grid/<name>; "
+        "none = all of results, two = do they hold the same?",
+    )
+
+    sub = command(
+        commands.list_jobs, "jobs", "live jobs of the workflow here; `cancel` ends what a killed Snakemake left"
+    )
+    sub.add_argument("action", nargs="?", choices=["cancel"], help="end them, wait until they are gone, unlock")
+
+    sub = command(commands.clean, "clean", "delete the checkpoints of finished runs; models, logs and metrics stay")
+    sub.add_argument("--superseded", action="store_true", help="delete finished runs that are not current altogether")
+    sub.add_argument("--dry-run", action="store_true", help="only say what would go")
+    return top
+
+
+def sequence_options(sub: argparse.ArgumentParser) -> None:
+    """How a file of sequences is read, as under `dataset` in a configuration; by default as the model's own was."""
+    sub.add_argument(
+        "--fields", metavar="PATTERN", help="of sequences: what headers say, e.g. '{name} {donor}|{tissue}'"
+    )
+    sub.add_argument("--sequence", metavar="COLUMN", help="of sequences: a table's column with them")
+    sub.add_argument("--weight", metavar="COLUMN", help="of sequences: column with how many each stands for")
+    sub.add_argument("--too-long", choices=["refuse", "cut", "drop"], help="of sequences: what becomes of longer ones")
+    sub.add_argument("--other-letters", choices=["refuse", "N", "X"], help="of sequences: letters for several")
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    if not 1 <= (value := int(text)) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"found {value}, expected 1 to {LARGEST}")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number that seeds every generator, for argparse."""
+    if not 0 <= (value := int(text)) <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"found {value}, expected 0 to {LARGEST_SEED}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""A commented experiment file for a user's .h5ad or sequences, guessed from columns and values."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+import yaml
+
+from gde.config import RESERVED
+from gde.errors import bad
+from gde.files.io import atomic_write
+from gde.readers import hdf5
+from gde.readers.anndata import read_cells
+from gde.readers.sequence_files import ending_of
+
+CELLS_LOOKED_AT = 2000
+WIDE = 10**6  # no line breaks
+TEMPLATE = """\
+# Written by `gde init`. Every key has a default: config/README.md lists them all.
+description: {description}
+
+dataset:
+  kind: h5ad
+  path: {path}
+  # One set of cells per combination of these columns. In the file: {columns}
+  groupby: {groupby}
+  values: {values}        # counts (per-10k and log1p are done here) | lognorm | scaled (taken as they are)
+  # layer: counts         # read this layer instead of X
+  # use_raw: true         # or .raw
+  # labels: [condition]   # columns, constant within a group, that the embedding should tell apart
+  n_hvg: {n_hvg}          # most variable genes kept, chosen on training cells; null = all
+  n_pcs: {n_pcs}          # principal components, fitted on training cells; null = genes themselves
+  min_size: {min_size}    # smaller groups are left out
+  split:
+    by: {by}              # group: whole groups are held out; sample: cells of each; or a column, e.g. donor
+    fractions: [0.7, 0.1, 0.2]   # train, validation, test
+
+# Uncomment to change what the model and its training default to:
+# encoder: {{kind: resnet, hidden: 128}}
+# generator: {{kind: flow, hidden: 128}}
+# latent_dim: 32
+# training: {{steps: 2000, set_size: 64}}
+"""
+
+
+def init(
+    path: Path, root: Path, *, groupby: list[str] | None = None, name: str | None = None, min_size: int = 3
+) -> tuple[Path, str]:
+    """Write config/experiments/<name>.yaml below `root` and return its path and name.
+
+    Raises GdeError when the file is neither .h5ad nor sequences (`gde.readers.sequence_files`), a groupby column is
+    missing or cannot be guessed, or the experiment exists.
+    """
+    name = name or re.sub(r"\W+", "_", path.stem).strip("_").lower()
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
+        raise bad("--name", repr(name), "a letter, then letters, digits and _", "give another --name")
+    if name in RESERVED:
+        raise bad("--name", f"the reserved name {name!r}", f"none of {', '.join(RESERVED)}", "give another --name")
+    out = root / "config" / "experiments" / f"{name}.yaml"
+    if out.exists():
+        raise bad(out, "an experiment of this name", "a new name", "give --name, or edit the file")
+    if ending_of(path) is not None:
+        from gde.cli.init_sequences import describe_sequences
+
+        text = describe_sequences(path, groupby)
+    else:
+        text = describe_cells(path, groupby, min_size)
+    with atomic_write(out) as f:
+        f.write(text)
+    return out, name
+
+
+def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:
+    """The text of an experiment file for the cells of an .h5ad."""
+    with read_cells(path, values="scaled") as cells:
+        columns = {c: len(set(cells.columns([c])[c].astype(str))) for c in hdf5.columns(path)}
+        n_cells, n_genes = len(cells), len(cells.var_names)
+        groupby = groupby or guess_groupby(columns, n_cells, path)
+        keys = cells.columns(groupby).astype(str).agg("|".join, axis=1)
+        values = guess_values(next(cells.chunks())[1][:CELLS_LOOKED_AT])
+    groups = int((keys.value_counts() >= min_size).sum())
+    description = f"{n_cells} cells of {path.name}; a set is one {' x '.join(groupby)}"
+    return TEMPLATE.format(
+        description=yaml.safe_dump(description, width=WIDE).split("\n")[0],
+        path=yaml.safe_dump(str(path), width=WIDE).split("\n")[0],
+        columns=", ".join(f"{c} ({n})" for c, n in columns.items()),
+        groupby=yaml.safe_dump(groupby, default_flow_style=True, width=WIDE).strip(),
+        values=values,
+        n_hvg=2000 if n_genes > 2000 and values != "scaled" else "null",
+        n_pcs=min(50, n_genes - 1, n_cells // 4) if n_genes > 50 else "null",
+        min_size=min_size,
+        by="group" if groups >= 20 else "sample",
+    )
+
+
+def guess_groupby(columns: dict[str, int], n_cells: int, path: Path) -> list[str]:
+    """The column with the most values among those with at least two values and ten cells per value."""
+    usable = {c: n for c, n in columns.items() if 2 <= n <= n_cells / 10}
+    if not usable:
+        found = f"no column that groups cells ({', '.join(columns) or 'none'})"
+        raise bad(f"{path}: obs", found, "one", "give --groupby COLUMN")
+    return [max(usable, key=usable.get)]
+
+
+def guess_values(x: "sp.csr_matrix | np.ndarray") -> str:
+    """counts when all values are whole and not negative, lognorm when they are small and not negative, else scaled."""
+    values = x.data if sp.issparse(x) else np.asarray(x).ravel()
+    if values.size and values.min() < 0:
+        return "scaled"
+    if np.array_equal(values, np.round(values)):
+        return "counts"
+    return "lognorm" if values.max() <= 50 else "scaled"

@@ -1,0 +1,118 @@
+"""Versions of one protein in the numbering of a reference: which letter stands at each of its sites."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gde.errors import bad
+from gde.evaluate.epidemic.alignment import GAP, Aligner
+from gde.evaluate.shared.rows import read_groups
+from gde.sets.types.alphabet import Alphabet, lengths
+
+FAR = 0.05  # share of differing sites from which a sequence of the reference's length is aligned as well
+
+
+class Frame:
+    """Sites of a reference, tokens (R,). `aligned` counts different sequences that had to be aligned so far.
+
+    Near relatives of the reference's length lie side by side with it; the others are aligned, each different one once.
+    """
+
+    def __init__(self, reference: np.ndarray, alphabet: Alphabet):
+        self.reference, self.alphabet = reference, alphabet
+        self._aligner = Aligner(reference, alphabet)
+        self._known: dict[bytes, np.ndarray] = {}
+
+    @property
+    def sites(self) -> int:
+        return len(self.reference)
+
+    @property
+    def aligned(self) -> int:
+        return len(self._known)
+
+    def place(self, tokens: np.ndarray, *, whole: bool = False) -> np.ndarray:
+        """Tokens (n, L) uint8 of sequences -> (n, R) of the letters at the sites, GAP where one lacks the site. What it
+        has between two sites is left out.
+
+        An entry that was cut tells nothing of what comes before its beginning and behind its end: there stands the
+        unknown letter. whole : GAP there, too, for sequences that were generated, which nobody cut.
+        """
+        sites, own = self.sites, lengths(tokens)
+        out = np.zeros((len(tokens), sites), np.uint8)
+        width = min(sites, tokens.shape[1])
+        out[:, :width] = tokens[:, :width]
+        known = (out <= self.alphabet.known) & (self.reference <= self.alphabet.known)
+        differ = ((out != self.reference) & known).sum(1)
+        for i in np.flatnonzero((own != sites) | (differ > FAR * sites)):
+            out[i] = self._align(tokens[i, : own[i]])
+            if not whole:
+                there = np.flatnonzero(out[i] != GAP)
+                out[i, : there[0] if len(there) else None] = self.alphabet.size
+                out[i, there[-1] + 1 if len(there) else 0 :] = self.alphabet.size
+        return out
+
+    def _align(self, letters: np.ndarray) -> np.ndarray:
+        key = letters.tobytes()
+        if key not in self._known:
+            self._known[key] = self._aligner(letters)
+        return self._known[key]
+
+
+def frame_of(store: Any, reference: str | None, month: np.ndarray) -> Frame:
+    """The frame of a store: of the first sequence of the FASTA file `reference`, else of the consensus of the earliest
+    month's sequences of the length that most of them have. GdeError for a file that is none, or has other letters."""
+    if reference is not None:
+        return Frame(_first_record(Path(reference), store.alphabet), store.alphabet)
+    first = np.flatnonzero(month == month.min())
+    sizes = np.zeros(store.meta["dim"] + 1, np.int64)
+    for x, _ in read_groups(store, first):
+        sizes += np.bincount(lengths(x), minlength=len(sizes))
+    usual = int(sizes.argmax())
+    counts = np.zeros((usual, store.alphabet.size + 1), np.int64)
+    for x, _ in read_groups(store, first):
+        own = x[lengths(x) == usual, :usual]
+        for token in range(1, store.alphabet.known + 1):
+            counts[:, token] += (own == token).sum(0)
+    consensus = counts.argmax(1)
+    consensus[counts.sum(1) == 0] = store.alphabet.size  # nothing known there
+    return Frame(consensus.astype(np.uint8), store.alphabet)
+
+
+def _first_record(path: Path, alphabet: Alphabet) -> np.ndarray:
+    from Bio import SeqIO
+
+    remedy = "set evaluation.reference to a FASTA file, or to null"
+    try:
+        record = next(SeqIO.parse(path, "fasta"), None)
+        if record is None or not len(record.seq):
+            raise bad(path, "no sequence", "a FASTA file with one", remedy)
+        return alphabet.encode(str(record.seq).rstrip("*"))
+    except (OSError, UnicodeDecodeError, ValueError) as e:
+        raise bad(path, f"a file that cannot be read ({e})", f"a FASTA file of {alphabet.name} letters", remedy) from e
+
+
+def name_of(frame: Frame, site: int, token: int) -> str:
+    """A mutation by its usual name, such as D614G; site from 0, and `-` for a deletion."""
+    letters = frame.alphabet.letters
+    new = "-" if token == GAP else letters[token - 1]
+    return f"{letters[frame.reference[site] - 1]}{site + 1}{new}"
+
+
+def named(frame: Frame, name: str) -> tuple[int, int] | None:
+    """Site from 0 and token of a mutation such as D614G; None where the reference has not that letter there."""
+    old, site, new = name[0], int(name[1:-1]) - 1, name[-1]
+    letters = frame.alphabet.letters
+    if site >= frame.sites or old not in letters or new not in letters:
+        return None
+    return (site, letters.index(new) + 1) if frame.reference[site] == letters.index(old) + 1 else None
+
+
+def site_counts(frame: Frame, placed: np.ndarray) -> np.ndarray:
+    """How often each letter stands at each site of placed sequences (n, R): (R, letters + 1) int32, column GAP for
+    deletions; the unknown letter is not counted."""
+    counts = np.zeros((frame.sites, frame.alphabet.known + 1), np.int32)
+    for token in range(frame.alphabet.known + 1):
+        counts[:, token] = (placed == token).sum(0)
+    return counts

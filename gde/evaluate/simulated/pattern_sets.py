@@ -1,0 +1,100 @@
+"""Mixtures of held-out sequences of known words: their shares, what is drawn of them, and embeddings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gde.distances.exact import solve_ot
+from gde.errors import bad
+from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.embedding import embed_rows
+from gde.evaluate.shared.kmers import kmer_profile
+from gde.evaluate.shared.rows import tokens_of
+from gde.evaluate.simulated.simplex import STEPS, simplex_grid
+from gde.sets.motifs import Motifs
+from gde.sets.patterns import Patterns
+
+MIXED = 3  # words of a random mixture
+LAWS = {law.alphabet: law for law in (Patterns, Motifs)}
+Law = Patterns | Motifs
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Mixtures: share (c, k) of each word; rows of the store's groups that hold the words' test sequences (k,), -1 for
+    words that have none."""
+
+    share: np.ndarray
+    group: np.ndarray
+
+
+def law_of(store: Any) -> Law:
+    """The law of the simulated sequences of a store. GdeError for a store of others."""
+    if "patterns" not in store.meta or store.alphabet is None or store.alphabet.name not in LAWS:
+        found = f"a set store of kind {store.meta.get('kind')!r}"
+        raise bad(store.path, found, "one of simulated patterns", "choose another evaluation.kind")
+    about = store.meta["patterns"]
+    words = np.stack([store.alphabet.encode(word) for word in about["words"]])
+    return LAWS[store.alphabet.name](words, about["length"], about["substitutions"])
+
+
+def cases_of(store: Any, patterns: Law, mixtures: int, rng: np.random.Generator) -> Cases:
+    """The simplex's grid with three words, else every held-out word alone and random mixtures of MIXED of them."""
+    row = {name: g for g, name in enumerate(store.groups["group"]) if store.groups["split"][g] == "test"}
+    group = np.array([row.get(name, -1) for name in store.meta["patterns"]["words"]])
+    if len(patterns) == 3 and (group >= 0).all():
+        return Cases(simplex_grid() / STEPS, group)
+    held = np.flatnonzero(group >= 0)
+    share = [np.eye(len(patterns))[w] for w in held]
+    for _ in range(mixtures):
+        mixed = np.zeros(len(patterns))
+        chosen = rng.choice(held, min(MIXED, len(held)), replace=False)
+        mixed[chosen] = rng.dirichlet(np.ones(len(chosen)))
+        share.append(mixed)
+    if len(share) < 3:
+        raise bad(store.path, f"{len(share)} mixtures of held-out words", "three or more", "raise evaluation.mixtures")
+    return Cases(np.stack(share), group)
+
+
+def sets_of(ctx: Context, patterns: Law, cases: Cases) -> tuple[np.ndarray, dict[str, np.ndarray], list[np.ndarray]]:
+    """Embeddings (c, l) of evaluation.points sequences of each mixture, trivial embeddings (c, ·) of the same, and
+    evaluation.scored further sequences of each.
+
+    No sequence is twice in a mixture. GdeError where a word has too few.
+    """
+    store, rng, points, scored = ctx.store, ctx.rng, ctx.options["points"], ctx.options["scored"]
+    z, kmers, letters, rest = [], [], [], []
+    for share in cases.share:
+        drawn = np.zeros(len(share), np.int64)
+        drawn[share > 0] = rng.multinomial(points, share[share > 0])
+        further = np.zeros(len(share), np.int64)
+        further[share > 0] = rng.multinomial(scored, share[share > 0])
+        own, others = [], []
+        for w in np.flatnonzero(drawn + further):
+            wanted, there = int(drawn[w] + further[w]), int(store.sizes[cases.group[w]])
+            if wanted > there:
+                found = f"{there} held-out sequences of {store.groups['group'][cases.group[w]]!r}"
+                remedy = "raise dataset.size, or lower evaluation.points"
+                raise bad(store.path, found, f"{wanted} for a mixture", remedy)
+            rows = int(store.starts[cases.group[w]]) + rng.permutation(there)[:wanted]
+            own.append(rows[: drawn[w]])
+            others.append(rows[drawn[w] :])
+        chosen = np.concatenate(own)
+        x = tokens_of(store, chosen)
+        z.append(embed_rows(ctx.model, store, chosen))
+        kmers.append(kmer_profile(x, patterns.kmer, patterns.letters))
+        letters.append((x[:, :, None] == np.arange(1, patterns.letters + 1)).mean(0).ravel())
+        rest.append(tokens_of(store, np.concatenate(others)))
+    return np.stack(z), {"kmer_mean": np.stack(kmers), "one_hot_mean": np.stack(letters)}, rest
+
+
+def transport(share: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Optimal transport distance (c, c) between mixtures, shares (c, k), with the cost (k, k) between their parts."""
+    out = np.zeros((len(share), len(share)))
+    for i in range(len(share)):
+        for j in range(i + 1, len(share)):
+            a, b = np.flatnonzero(share[i]), np.flatnonzero(share[j])
+            part = np.ascontiguousarray(cost[np.ix_(a, b)])
+            out[i, j] = out[j, i] = (solve_ot(share[i, a], share[j, b], part) * part).sum()
+    return out

@@ -1,0 +1,73 @@
+"""Embeddings and samples as .h5ad files, with their digests inside."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gde.errors import bad
+from gde.files.io import atomic_path
+from gde.files.seals import SEAL, SEAL_TEXT, check_seal, seal
+
+if TYPE_CHECKING:
+    import anndata
+
+log = logging.getLogger(__name__)
+
+
+def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str, Any]) -> "anndata.AnnData":
+    """Embeddings as AnnData: X (g, l) and the same as obsm['X_gde'], where scanpy looks for embeddings; layers['se'],
+    obs = the columns of `groups` plus n_samples, uns['gde']."""
+    import anndata
+
+    obs = groups.drop(columns=["start", "stop"]).assign(n_samples=(groups["stop"] - groups["start"]).to_numpy())
+    names = obs["group"] if obs["group"].is_unique else obs["group"] + "/" + obs["split"]
+    if not names.is_unique:
+        names = names + "/" + obs["law"]
+    obs.index = names.astype(str).to_numpy()
+    result = anndata.AnnData(z, obs=obs, layers={"se": se}, obsm={"X_gde": z.copy()}, uns={"gde": provenance})
+    result.var_names = [f"z{i}" for i in range(z.shape[1])]
+    return result
+
+
+def read_anndata(path: Path, *, sealed: bool = False) -> "anndata.AnnData":
+    """Read an .h5ad written by gde, or with not `sealed` one that a user cut out of such a file.
+
+    GdeError names a file that is missing, damaged or edited.
+    """
+    import anndata
+
+    from gde.readers.hdf5 import check_exists, open_hdf5
+
+    check_exists(Path(path))
+    whole = check_seal(path, required=sealed)  # first: HDF5 says less about a damaged file
+    with open_hdf5(Path(path)):  # says in one line what is wrong with a file that is no HDF5
+        pass
+    if not whole:
+        log.warning("%s: not written by gde, so it has no digest to be checked against", path)
+    try:
+        return anndata.read_h5ad(path)
+    except Exception as e:  # anndata's own errors have no type in common
+        remedy = "embed the data again, or write the file with AnnData.write_h5ad"
+        raise bad(path, f"no AnnData ({type(e).__name__})", "an .h5ad file written by gde", remedy) from e
+
+
+def write_anndata(data: "anndata.AnnData", out: Path) -> None:
+    """Write an .h5ad, whole or not at all, with its digest inside; text columns are stored as categories.
+
+    HDF5 makes it in memory, compressed: where a disk is full, HDF5 itself may end the process.
+    """
+    import anndata
+    import h5py
+
+    data.strings_to_categoricals()
+    with atomic_path(out) as tmp:
+        with h5py.File("memory", "w", driver="core", backing_store=False) as f:
+            f.attrs[SEAL] = np.bytes_(SEAL_TEXT)  # first, so that it stands at the start of a file that was cut
+            anndata.io.write_elem(f, "/", data, dataset_kwargs={"compression": "gzip"})
+            if data.raw is None:
+                del f["raw"]  # a note that there is none, which older anndata cannot read; write_h5ad leaves it out
+            f.flush()
+            tmp.write_bytes(f.id.get_file_image())
+        seal(tmp)

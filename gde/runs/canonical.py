@@ -1,0 +1,74 @@
+"""Digests of content that leave out what may differ between equal runs: timings, host, device, seals."""
+
+import csv
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+from typing import Any
+
+from gde.errors import bad
+from gde.files.io import read_json, sha256_file, sha256_json
+from gde.files.sealed_gzip import read_about
+from gde.files.seals import SEAL
+from gde.runs.card import VARIABLE
+from gde.runs.provenance import ENVIRONMENT
+
+CARD = "MODEL_CARD.md"
+SUMMARY = "summary.tsv"  # of a grid
+VOLATILE = ("seconds", "hardware", "device", "sets_per_s", ENVIRONMENT, SEAL)  # the seal covers the others
+VOLATILE_HDF5 = f"uns/gde/provenance/{ENVIRONMENT}/"
+
+
+def canonical_digest(path: Path) -> str:
+    """SHA-256 of what is in a file.
+
+    JSON, the model card and a grid's summary without timings and host; .h5ad by its arrays (HDF5 files carry
+    addresses) and .gz by what is compressed (which compressors do differently) and its record, both without the
+    environment of their provenance; everything else by its bytes.
+    """
+    if path.suffix == ".json":
+        return sha256_json(_stable(read_json(path)))
+    if path.suffix == ".h5ad":
+        return _hdf5_digest(path)
+    if path.suffix == ".gz":
+        return _gzip_digest(path)
+    if path.name == SUMMARY:
+        with path.open(newline="") as f:
+            return sha256_json([_stable(row) for row in csv.DictReader(f, delimiter="\t")])
+    if path.name == CARD:
+        lines = [line for line in path.read_text().splitlines() if not line.startswith(VARIABLE) and SEAL not in line]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return sha256_file(path)
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _stable(v) for k, v in value.items() if k not in VOLATILE}
+    return [_stable(v) for v in value] if isinstance(value, list) else value
+
+
+def _gzip_digest(path: Path) -> str:
+    about = _stable(read_about(path))
+    try:
+        with gzip.open(path) as f:
+            return sha256_json([about, hashlib.file_digest(f, "sha256").hexdigest()])
+    except (OSError, EOFError, zlib.error) as e:
+        raise bad(path, f"unreadable ({e})", "a whole .gz file", "make it again") from e
+
+
+def _hdf5_digest(path: Path) -> str:
+    import h5py
+
+    digest = hashlib.sha256()
+
+    def visit(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and not name.startswith(VOLATILE_HDF5):
+            values = node.asstr()[...] if h5py.check_string_dtype(node.dtype) else node[...]
+            digest.update(f"{name} {node.shape} {node.dtype}".encode())
+            text = h5py.check_string_dtype(node.dtype) is not None
+            digest.update(str(values.tolist()).encode() if text else values.tobytes())
+
+    with h5py.File(path) as f:
+        f.visititems(visit)
+    return digest.hexdigest()

@@ -1,0 +1,154 @@
+"""Looking at runs: find them by name or hash, list them, show one, compare several."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gde.config import training_slice
+from gde.errors import bad
+from gde.files.io import read_json, verify_file
+from gde.files.seals import read_sealed_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """One directory of results/runs: its identity, and what is known of it so far."""
+
+    path: Path
+    record: dict[str, Any]
+    model: dict[str, Any] | None
+    metrics: dict[str, Any] | None
+    current: bool
+
+    @property
+    def id(self) -> str:
+        return self.record["run"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The part of the resolved experiment the weights depend on."""
+        return training_slice(self.record["config"])
+
+    @property
+    def state(self) -> str:
+        """`current` (published), `finished` or `unfinished`."""
+        return "unfinished" if self.model is None else "current" if self.current else "finished"
+
+
+def read_run(path: Path) -> Run:
+    """Read one run. Raises GdeError naming a missing or damaged file."""
+    record = read_sealed_json(path / "run.json", remedy=f"delete {path} and train again")
+    model = metrics = None
+    if (path / "model").is_dir():
+        verify_file(path / "model" / "config.json", f"delete {path / 'model'} and train again")
+        model = read_json(path / "model" / "config.json")
+    if (path / "metrics.json").is_file():
+        metrics = read_sealed_json(path / "metrics.json", remedy="delete it; the rule evaluate writes it")
+    published = path.parents[1] / record["experiment"] / "model" / "config.json"
+    if published.is_file():
+        verify_file(published, f"make it again with `snakemake --force {published.parent}`")
+    current = published.is_file() and read_json(published)["run"] == record["run"]
+    return Run(path, record, model, metrics, current)
+
+
+def all_runs(results: Path) -> list[Run]:
+    """Every run below results/runs, by name, oldest first."""
+    paths = sorted(p.parent for p in (results / "runs").glob("*/run.json"))
+    paths.sort(key=lambda p: (p.name.rpartition("-")[0], (p / "run.json").stat().st_mtime))
+    return [read_run(p) for p in paths]
+
+
+def find_run(results: Path, word: str) -> Run:
+    """The run called `word`: an id, a hash, or an experiment (its current run, else its newest).
+
+    Raises GdeError listing the runs there are, or those that a short hash could mean.
+    """
+    runs = all_runs(results)
+    of_experiment = [r for r in runs if r.record["experiment"] == word]
+    if of_experiment:
+        return next((r for r in of_experiment if r.current), of_experiment[-1])
+    matches = [r for r in runs if r.id == word or r.id.rpartition("-")[2].startswith(word)]
+    if len(matches) == 1:
+        return matches[0]
+    known = ", ".join(r.id for r in matches or runs) or "none: train an experiment first"
+    found = "several" if matches else "no such run"
+    raise bad(f"run {word!r}", found, "an experiment, run id or hash", f"there are {known}")
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested dicts as (dotted key, value)."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def has_param(run: Run, condition: str) -> bool:
+    """Whether a run's config has `key=value`; key is dotted or the last part of a dotted key."""
+    key, separator, value = condition.partition("=")
+    if not separator:
+        raise bad(f"--param {condition}", "no '='", "key=value", "write e.g. --param latent_dim=64")
+    wanted = [value, yaml.safe_load(value)]
+    with suppress(ValueError):
+        wanted.append(float(value))  # 5e-3 is text in YAML 1.1
+    leaves = dict(flat(run.config))
+    found = [v for k, v in leaves.items() if k == key or k.endswith(f".{key}")]
+    return any(w in found for w in wanted)
+
+
+def list_table(results: Path, name_contains: str = "", params: list[str] | None = None) -> list[dict[str, Any]]:
+    """One row per run whose name and parameters match."""
+    rows = []
+    for run in all_runs(results):
+        if name_contains in run.record["experiment"] and all(has_param(run, p) for p in params or []):
+            budget = (run.model or {}).get("budget", {})
+            config = run.config
+            rows.append(
+                {
+                    "run": run.id,
+                    "state": run.state,
+                    "encoder": config["encoder"]["kind"],
+                    "generator": config["generator"]["kind"],
+                    "latent_dim": config["latent_dim"],
+                    "seed": config["seed"],
+                    "steps": f"{budget.get('steps', 0)}/{config['training']['steps']}",
+                    "seconds": budget.get("seconds", ""),
+                }
+            )
+    return rows
+
+
+def compare_tables(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Settings in which runs differ, and all their metrics, one column per run.
+
+    The store and the code are settings here: runs may differ in nothing else.
+    """
+    settings = [dict(flat(r.config)) | {"store": r.record["store"][:8], "code": r.record["code"][:8]} for r in runs]
+    metrics = [{k: v["value"] for k, v in (r.metrics or {"metrics": {}})["metrics"].items()} for r in runs]
+
+    def table(columns: list[dict[str, Any]], *, all_rows: bool) -> list[dict[str, Any]]:
+        rows = []
+        for key in dict.fromkeys(k for c in columns for k in c):
+            values = [c.get(key, "-") for c in columns]
+            if all_rows or any(v != values[0] for v in values):
+                rows.append({"": key} | {r.id: v for r, v in zip(runs, values, strict=True)})
+        return rows
+
+    return table(settings, all_rows=False), table(metrics, all_rows=True)
+
+
+def show(run: Run) -> dict[str, Any]:
+    """Everything known of a run, for printing."""
+    out = {"run": run.id, "state": run.state, "path": str(run.path)}
+    if run.model is not None:
+        out |= {key: run.model[key] for key in ("budget", "hardware", "data")}
+        out["provenance"] = {"model": run.model["provenance"]}
+    if run.metrics is not None:
+        out["metrics"] = {k: v["value"] for k, v in run.metrics["metrics"].items()}
+        out["provenance"] = out.get("provenance", {}) | {"metrics": run.metrics["provenance"]}
+    return out | {"config": run.config}
