@@ -53,9 +53,9 @@ def finished(results: Path, config: dict[str, Any]) -> dict[str, Any] | None:
 
 def make(config: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Prepare, train and evaluate; the content of metrics.json."""
+    from gde.cli.train_run import train_run
     from gde.evaluate import run
     from gde.prepare import prepare_of
-    from gde.runs.publishing import train_run
 
     sets, model, metrics = directory / "sets", directory / config["name"] / "model", directory / "metrics.json"
     prepare_of(config["dataset"]["kind"])(config["dataset"], sets, name=config["name"], seed=config["seed"])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gde.config import resolve, training_slice
-from gde.figures import figures_of
+from gde.config.figures import figures_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_STEP_SECONDS, PEAK_GB = 8.0, 1.5

@@ -27,11 +27,11 @@ from typing import Any
 import pandas as pd
 import torch
 
+from gde.cli.train_run import train_run
 from gde.config import resolve
 from gde.evaluate import run as evaluate
 from gde.files.io import read_json
 from gde.prepare import prepare_of
-from gde.runs.publishing import train_run
 from gde.sets.store.set_store import SetStore
 from gde.train import train
 

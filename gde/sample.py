@@ -10,10 +10,10 @@ import torch
 
 from gde.embed import origin
 from gde.errors import bad
-from gde.export.h5ad import read_anndata
 from gde.export.samples_h5ad import as_anndata
 from gde.models.base import Model
 from gde.nets.registry import named
+from gde.readers.sealed_h5ad import read_anndata
 
 if TYPE_CHECKING:
     import anndata

@@ -19,8 +19,9 @@ from gde.embed import (
     standard_errors,
 )
 from gde.errors import GdeError
-from gde.export.h5ad import read_anndata, to_anndata, write_anndata
+from gde.export.h5ad import to_anndata, write_anndata
 from gde.model import GDE
+from gde.readers.sealed_h5ad import read_anndata
 from gde.sample import sample_anndata, sample_test_sets
 
 SIZES = [1, 2, 3, 7, 16, 17, 100, 511, 512, 700, 2000]

@@ -16,10 +16,10 @@ from gde.cli import main
 from gde.compare import compare_groups
 from gde.embed import embed_data, embed_store, embed_to_h5ad
 from gde.errors import GdeError
-from gde.export.h5ad import read_anndata
 from gde.files.sealed_gzip import read_about
 from gde.files.seals import check_seal
 from gde.model import GDE
+from gde.readers.sealed_h5ad import read_anndata
 from gde.runs.canonical import canonical_digest
 from gde.sample import draw, sample_anndata, sample_test_sets
 from gde.sets.source import make_sampler, model_sections

@@ -133,7 +133,7 @@ def compare_two(args: argparse.Namespace) -> None:
 
 
 def sample(args: argparse.Namespace) -> None:
-    from gde.export.h5ad import read_anndata
+    from gde.readers.sealed_h5ad import read_anndata
     from gde.sample import sample_to_file
 
     model, embeddings = load_model(args.model), read_anndata(args.embeddings)
@@ -166,9 +166,9 @@ def init_experiment(args: argparse.Namespace) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
+    from gde.cli.train_run import train_run
     from gde.config.stored import check_resolved
     from gde.files.io import read_json
-    from gde.runs.publishing import train_run
 
     config = read_json(args.config)
     check_resolved(config, args.config)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gde.errors import bad
 from gde.files.io import atomic_path
-from gde.files.seals import SEAL, SEAL_TEXT, check_seal, seal
+from gde.files.seals import SEAL, SEAL_TEXT, seal
 
 if TYPE_CHECKING:
     import anndata
@@ -29,28 +28,6 @@ def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str,
     result = anndata.AnnData(z, obs=obs, layers={"se": se}, obsm={"X_gde": z.copy()}, uns={"gde": provenance})
     result.var_names = [f"z{i}" for i in range(z.shape[1])]
     return result
-
-
-def read_anndata(path: Path, *, sealed: bool = False) -> "anndata.AnnData":
-    """Read an .h5ad written by gde, or with not `sealed` one that a user cut out of such a file.
-
-    GdeError names a file that is missing, damaged or edited.
-    """
-    import anndata
-
-    from gde.readers.hdf5 import check_exists, open_hdf5
-
-    check_exists(Path(path))
-    whole = check_seal(path, required=sealed)  # first: HDF5 says less about a damaged file
-    with open_hdf5(Path(path)):  # says in one line what is wrong with a file that is no HDF5
-        pass
-    if not whole:
-        log.warning("%s: not written by gde, so it has no digest to be checked against", path)
-    try:
-        return anndata.read_h5ad(path)
-    except Exception as e:  # anndata's own errors have no type in common
-        remedy = "embed the data again, or write the file with AnnData.write_h5ad"
-        raise bad(path, f"no AnnData ({type(e).__name__})", "an .h5ad file written by gde", remedy) from e
 
 
 def write_anndata(data: "anndata.AnnData", out: Path) -> None:

@@ -92,7 +92,7 @@ def evaluation_roots(resolved: Mapping[str, Any]) -> list[str]:
 
 def figure_roots(name: str) -> list[str]:
     """What draws a figure. Raises GdeError for an unknown one."""
-    from gde.figures import module_of
+    from gde.config.figures import module_of
 
     return ["gde.figures:draw", f"{module_of(name)}:draw"]
 

@@ -127,6 +127,7 @@ def test_config_never_imports_torch():
     import subprocess
     import sys
 
-    code = "import sys, gde.config, gde.runs.code_digest; print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])"
+    code = "import sys, gde.config, gde.runs.code_digest; "
+    code += "print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -11,13 +11,14 @@ import tiny
 from gde import evaluate, figures
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.cli import main
+from gde.cli.train_run import train_run
 from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
 from gde.figures.grid import draw_grid
 from gde.files.io import write_file_sum
 from gde.runs.card import write_card
 from gde.runs.grid import summarise
-from gde.runs.publishing import keep_metrics, train_run
+from gde.runs.publishing import keep_metrics
 from gde.sample import sample_test_sets
 
 pytestmark = pytest.mark.usefixtures("no_fsync")

@@ -12,11 +12,11 @@ import tiny
 from gde import evaluate, figures
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.cli import main
+from gde.cli.train_run import train_run
 from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
 from gde.files.seals import audit
 from gde.runs.card import write_card
-from gde.runs.publishing import train_run
 from gde.runs.verify import canonical_digests
 from gde.sample import sample_test_sets
 

@@ -49,7 +49,8 @@ def test_progress_is_a_line_a_minute(caplog):
 
 
 FETCH = (
-    "import json, sys; from pathlib import Path; from gde.fetch.files import fetch; from gde.fetch.sources import Source\n"
+    "import json, sys; from pathlib import Path; from gde.fetch.files import fetch\n"
+    "from gde.fetch.sources import Source\n"
     "fetch(Source(**json.loads(sys.argv[1])), Path(sys.argv[2]))"
 )
 

@@ -14,9 +14,10 @@ from mutations import edited, edited_tensors
 from safetensors.torch import load_file
 
 from gde.embed import embed_data
-from gde.export.h5ad import read_anndata, write_anndata
+from gde.export.h5ad import write_anndata
 from gde.files.io import write_sums
 from gde.model import GDE
+from gde.readers.sealed_h5ad import read_anndata
 from gde.sample import sample_anndata
 
 pytestmark = [

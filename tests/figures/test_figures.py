@@ -14,6 +14,7 @@ from drawing import check_drawn_twice, check_labels, drawn, write_results
 
 from gde import figures
 from gde.config.evaluations import EVALUATIONS
+from gde.config.figures import figures_of, known_figures, module_of
 from gde.errors import GdeError
 from gde.evaluate.cells import samples
 from gde.evaluate.shared.context import Context
@@ -47,10 +48,10 @@ def results(tmp_path_factory):
 
 def listed(name: str) -> tuple[str, ...]:
     """The figures of an experiment on a data set of this kind."""
-    return figures.figures_of(tiny.experiment(dataset=tiny.FAMILY | {"kind": name}))
+    return figures_of(tiny.experiment(dataset=tiny.FAMILY | {"kind": name}))
 
 
-SAMPLES = figures.figures_of({"evaluation": {"kind": "samples"}, "dataset": {"kind": "h5ad"}})
+SAMPLES = figures_of({"evaluation": {"kind": "samples"}, "dataset": {"kind": "h5ad"}})
 CASES = [("mvn", name) for name in listed("mvn")]
 CASES += [("normal", name) for name in ("embedding", "reconstruction", "interpolation")]
 CASES += [("gmm", name) for name in ("geometry", "interpolation")]
@@ -129,7 +130,7 @@ def test_the_last_digit_of_a_layout_is_not_in_the_file(tmp_path):
 
 
 def test_the_list_of_figures_needs_no_matplotlib():
-    code = "import sys; from gde.figures import figures_of; print(figures_of and 'matplotlib' in sys.modules)"
+    code = "import sys; from gde.config.figures import figures_of; print(figures_of and 'matplotlib' in sys.modules)"
     root = Path(figures.__file__).parents[2]
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert out.stdout.strip() == "False"
@@ -138,13 +139,13 @@ def test_the_list_of_figures_needs_no_matplotlib():
 def test_every_figure_registered_is_of_some_experiment():
     kinds = ("mvn", "gmm", "mvn_lowrank", "poisson", "multinomial")
     real = (name for kind, evaluation in EVALUATIONS.items() if kind != "family" for name in evaluation.figures)
-    assert {*real, *(name for kind in kinds for name in listed(kind))} == set(figures.known_figures())
+    assert {*real, *(name for kind in kinds for name in listed(kind))} == set(known_figures())
 
 
 def test_every_figure_can_be_drawn():
     from importlib import import_module
 
-    assert all(callable(import_module(figures.module_of(name)).draw) for name in figures.known_figures())
+    assert all(callable(import_module(module_of(name)).draw) for name in known_figures())
 
 
 def test_figures_follow_from_what_is_evaluated():
@@ -152,8 +153,8 @@ def test_figures_follow_from_what_is_evaluated():
     assert "poisson" in listed("poisson") and "poisson" not in listed("mvn")
     assert "simplex" in listed("multinomial")
     four = {"kind": "multinomial", "categories": 4, "alpha": [1.0] * 4}
-    assert "simplex" not in figures.figures_of(tiny.experiment(dataset=four))
-    without = figures.figures_of(tiny.experiment({"evaluation.coverage_replicates": 0}))
+    assert "simplex" not in figures_of(tiny.experiment(dataset=four))
+    without = figures_of(tiny.experiment({"evaluation.coverage_replicates": 0}))
     assert "clt" in without and "coverage" not in without
-    without = figures.figures_of(tiny.experiment({"evaluation.clt": False}))
+    without = figures_of(tiny.experiment({"evaluation.clt": False}))
     assert not {"clt", "coverage"} & set(without)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gde.errors import GdeError
-from gde.export.h5ad import read_anndata, write_anndata
+from gde.export.h5ad import write_anndata
 from gde.files.io import atomic_dir, sha256_file, verify_file, write_file_sum
 from gde.files.seals import SEAL, SEAL_TEXT, audit, check_seal, digests, read_sealed_json, seal, write_sealed_json
+from gde.readers.sealed_h5ad import read_anndata
 
 VALUE = {"run": "tiny-1234", "metrics": {"w2": {"value": 0.1 + 0.2, "ci": None}}, "names": ["é", ""]}
 BOTH = r"found sha256 [0-9a-f]{64}, expected sha256 [0-9a-f]{64}; the file is damaged or was edited: "

@@ -9,10 +9,10 @@ import tiny
 import torch
 import worlds
 
+from gde.cli.train_run import train_run
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.objectives.classification import classification
-from gde.runs.publishing import train_run
 from gde.sets.random import ShardRandom
 from gde.sets.source import make_sampler
 from gde.train import build_models, train

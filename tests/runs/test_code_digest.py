@@ -11,10 +11,10 @@ import pytest
 from gde.config import resolve, resolve_all
 from gde.config.datasets import DATASETS, sample_type_of
 from gde.config.evaluations import EVALUATIONS
+from gde.config.figures import known_figures
 from gde.definitions import modules as lists
 from gde.definitions.digest import Code
 from gde.definitions.statements import bound
-from gde.figures import known_figures
 from gde.runs import code_digest as digest
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import tiny
 
+from gde.cli.train_run import train_run
 from gde.config.datasets import DATASETS
 from gde.files.io import read_json, read_sums
 from gde.prepare import prepare_of, prepare_store
 from gde.runs import provenance as p
 from gde.runs.canonical import canonical_digest
-from gde.runs.publishing import train_run
 from gde.sets.store.set_store import SetStore
 
 pytestmark = pytest.mark.usefixtures("no_fsync")

@@ -8,11 +8,12 @@ import subprocess
 import pytest
 import tiny
 
+from gde.cli.train_run import train_run
 from gde.errors import GdeError
 from gde.files.io import verify_sums
 from gde.files.seals import read_sealed_json, write_sealed_json
 from gde.model import GDE
-from gde.runs.publishing import keep_metrics, one_writer, train_run
+from gde.runs.publishing import keep_metrics, one_writer
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 

@@ -10,12 +10,13 @@ import yaml
 
 import gde
 from gde.cli import main
+from gde.cli.train_run import train_run
 from gde.embed import embed_to_h5ad
 from gde.errors import GdeError
 from gde.files.io import read_json, read_sums, write_json, write_sums
 from gde.files.seals import read_sealed_json, write_sealed_json
 from gde.prepare import prepare_store
-from gde.runs.publishing import keep_metrics, train_run
+from gde.runs.publishing import keep_metrics
 from gde.runs.verify import verify
 from gde.sample import sample_test_sets
 
@@ -181,7 +182,8 @@ def test_results_of_a_run_that_is_not_published_any_more(project):
 
 
 def test_embeddings_that_were_made_anew_leave_other_samples(project):
-    from gde.export.h5ad import read_anndata, write_anndata
+    from gde.export.h5ad import write_anndata
+    from gde.readers.sealed_h5ad import read_anndata
 
     z = read_anndata(Path("results/tiny/embeddings.h5ad"))
     z.X[0, 0] += 1

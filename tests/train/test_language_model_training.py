@@ -11,10 +11,10 @@ import tiny
 import torch
 from test_resume import final_tensors, in_another_process, stop_after
 
+from gde.cli.train_run import train_run
 from gde.embed import embed_store
 from gde.model import GDE
 from gde.pretrained import vector_cache as lm_cache
-from gde.runs.publishing import train_run
 from gde.sets.store.set_store import SetStore
 from gde.sets.store.token_writer import TokenStoreWriter
 from gde.sets.types.alphabet import ALPHABETS

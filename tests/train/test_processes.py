@@ -11,8 +11,8 @@ import tiny
 import torch
 import worlds
 
+from gde.cli.train_run import train_run
 from gde.errors import GdeError
-from gde.runs.publishing import train_run
 from gde.train import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from gde.config import resolve
-from gde.figures import draw, figures_of
+from gde.config.figures import figures_of
+from gde.figures import draw
 
 
 def draw_all(root: Path, name: str, out: Path) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from copies import ROOT, copy_project
 
 from gde.config import resolve
-from gde.figures import figures_of
+from gde.config.figures import figures_of
 
 pytestmark = pytest.mark.workflow
 

@@ -13,7 +13,7 @@ from copies import ROOT, SMOKE
 
 from gde.cli import main
 from gde.config import resolve
-from gde.figures import figures_of
+from gde.config.figures import figures_of
 from gde.files.io import read_sums
 from gde.files.seals import read_sealed_json
 from gde.model import GDE

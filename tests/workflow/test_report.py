@@ -12,8 +12,8 @@ import pytest
 from copies import ROOT
 
 from gde.config import resolve, resolve_all
+from gde.config.figures import figures_of, known_figures
 from gde.fetch.sources import files_of
-from gde.figures import figures_of, known_figures
 
 pytestmark = pytest.mark.workflow
 KINDS = {"gmm": "family", "pbmc68k": "samples"}

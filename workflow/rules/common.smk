@@ -7,7 +7,7 @@ from gde.config.datasets import sample_type_of
 from gde.config.inputs import evaluation_files, listed_files, own_files
 from gde.definitions.digest import code_digest, script_digest
 from gde.errors import GdeError, bad
-from gde.figures import figures_of
+from gde.config.figures import figures_of
 from gde.cluster.jobs import guard
 from gde.cli.script import EXIT, export_package, say
 from gde.cluster.signals import pass_on_sigterm

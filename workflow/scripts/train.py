@@ -5,8 +5,8 @@ from pathlib import Path
 from gde.cli.script import job
 
 with job(snakemake) as s:  # noqa: F821
+    from gde.cli.train_run import train_run
     from gde.cluster.launch import launch
-    from gde.runs.publishing import train_run
 
     accelerator, gpus, nodes = (s.config.get(key, d) for key, d in (("accelerator", "auto"), ("gpus", 1), ("nodes", 1)))
     arguments = s.params.settings, Path(s.input[0]), Path("results/runs"), Path(s.output[0])

@@ -55,7 +55,7 @@ def _npz(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _h5ad(path: Path) -> tuple[list[str], np.ndarray]:
-    from gde.export.h5ad import read_anndata
+    from gde.readers.sealed_h5ad import read_anndata
 
     with open_hdf5(path):
         pass
