@@ -1,6 +1,7 @@
 """YAML with line numbers: every value remembers the file, line and key it was written at, also after merging."""
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +26,7 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Plain data and the mark of each of its keys; neither is ever changed."""
+    """Plain data and the mark of each of its keys."""
 
     data: Any
     marks: dict[Path_, Mark] = field(default_factory=dict)
@@ -83,14 +84,19 @@ def dotted(path: tuple) -> str:
 
 def read_yaml(path: Path, name: str | None = None) -> Tree:
     """Read a YAML mapping. GdeError names file and line of a syntax error, duplicate key or key that is not text."""
+    tree = read_shared(path, name)
+    return Tree(deepcopy(tree.data), dict(tree.marks))
+
+
+def read_shared(path: Path, name: str | None = None) -> Tree:
+    """`read_yaml`, which gives the same tree again for the same text; nobody may change it. The workflow, its grids and
+    its jobs read each file several times."""
     name = name or str(path)
-    text = read_text(path, "a YAML file", "create it or correct the name", name=name)
-    return _parse(text, name)
+    return _parse(read_text(path, "a YAML file", "create it or correct the name", name=name), name)
 
 
 @lru_cache(maxsize=512)
 def _parse(text: str, name: str) -> Tree:
-    """`read_yaml` of a text; the workflow, its grids and its jobs read each file several times."""
     try:
         _check_depth(text, name)
         node = yaml.compose(text, Loader=_Loader)

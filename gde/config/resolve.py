@@ -17,7 +17,7 @@ from gde.config.datasets.base import DataSet, Simulated
 from gde.config.encoders import ENCODERS
 from gde.config.experiment import Budget, Config, Experiment, Presets
 from gde.config.kinds import kind_of
-from gde.config.loading import Tree, from_snakemake, merge, read_yaml
+from gde.config.loading import Tree, from_snakemake, merge, read_shared
 from gde.config.messages import explain_all, nearest, show, submodels, unknown
 from gde.errors import GdeError, bad
 from gde.files.io import sha256_json
@@ -79,7 +79,7 @@ def list_experiments(root: Path) -> tuple[list[str], list[GdeError]]:
 def settings(config: Mapping[str, Any], root: Path, configfiles: Sequence[str | Path] = ()) -> tuple[dict, Tree]:
     """Validate what stands above the experiments: {experiments, preset, seed, accelerator}, and the marked config."""
     names = experiment_names(root)
-    files = [read_yaml(root / f, shown(f, root)) for f in configfiles]
+    files = [read_shared(root / f, shown(f, root)) for f in configfiles]
     tree = from_snakemake(dict(config), files)
     checked, problems = check_settings(tree, names)
     if problems:
@@ -186,13 +186,13 @@ def read_experiment(path: Path, name: str) -> tuple[Tree, dict[str, Tree], list[
 
     GdeError for a file that is no YAML.
     """
-    base, presets, problems = _examine(read_yaml(path, name))
+    base, presets, problems = _examine(read_shared(path, name))
     return base, dict(presets), list(problems)
 
 
 @lru_cache(maxsize=512)
 def _examine(whole: Tree) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
-    """`read_experiment` of what a file holds: of an unchanged file `read_yaml` gives the same."""
+    """`read_experiment` of what a file holds: of an unchanged file `read_shared` gives the same."""
     base = Tree({k: v for k, v in whole.data.items() if k != "presets"}, whole.marks)
     given = whole.data.get("presets") or {}
     if not isinstance(given, dict):

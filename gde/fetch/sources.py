@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from gde.config.base import Count, Section
 from gde.config.datasets import kind_of_data
 from gde.config.inputs import named
-from gde.config.loading import Mark, Tree, read_yaml
+from gde.config.loading import Mark, Tree, read_shared, read_yaml
 from gde.config.messages import explain, show
 from gde.errors import GdeError, bad
 
@@ -121,7 +121,7 @@ def read_sources(root: Path = Path()) -> dict[str, Source]:
 
     GdeError names file, line and key of whatever is unknown, impossible or would leave resources/.
     """
-    return dict(_check_table(read_yaml(root / TABLE, str(TABLE))))
+    return dict(_check_table(read_shared(root / TABLE, str(TABLE))))
 
 
 @lru_cache

@@ -12,8 +12,8 @@ import sys
 import traceback
 from pathlib import Path
 
-IMPORTED = ("crash_jobs", "gde.train", "gde.runs.publishing", "gde.evaluate.cells.samples", "gde.figures.labels", "anndata", "gde.fetch.files",
-            "torch.utils.tensorboard")  # fmt: skip
+IMPORTED = ("crash_jobs", "gde.cli.train_run", "gde.evaluate.cells.samples", "gde.figures.labels", "anndata",
+            "gde.fetch.files", "torch.utils.tensorboard")  # fmt: skip
 LONGEST = 300  # seconds of a child
 
 
