@@ -1,12 +1,12 @@
 """A kind is one class: what the classes say exists, and the rooms that build without them know the same kinds."""
 
-import inspect
+from dataclasses import fields
 from importlib import import_module
 
 import pytest
 
 from gde import encoders, generators, objectives
-from gde.config.datasets import DATASETS, alphabet_of, kind_of_data
+from gde.config.datasets import DATASETS, kind_of_data, sample_type_of
 from gde.config.datasets.base import DataSet, Simulated, TokenSequences, Vectors
 from gde.config.encoders import ENCODERS
 from gde.config.encoders.base import EncoderKind
@@ -17,10 +17,10 @@ from gde.config.kinds import kinds_in
 from gde.config.objectives import OBJECTIVES
 from gde.nets.registry import resolve_kind
 from gde.sets.families import REGISTRY as FAMILIES
-from gde.sets.types.alphabet import ALPHABETS
+from gde.sets.types import REGISTRY as SAMPLE_TYPES
+from gde.sets.types import sample_type
 
 ROOMS = {"encoder": (ENCODERS, encoders), "generator": (GENERATORS, generators), "objective": (OBJECTIVES, objectives)}
-SAMPLE_TYPES = ("vectors", *ALPHABETS)
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -30,10 +30,10 @@ def test_what_is_configured_is_what_can_be_built(room):
 
 
 @pytest.mark.parametrize(("room", "kind"), [(r, k) for r in ("encoder", "generator") for k in ROOMS[r][0]])
-def test_options_are_the_keywords(room, kind):
+def test_settings_are_the_options(room, kind):
     kinds, package = ROOMS[room]
-    keywords = inspect.signature(resolve_kind(package.REGISTRY, kind)).parameters
-    assert set(kinds[kind].model_fields) - {"kind"} <= set(keywords)
+    options = resolve_kind(package.REGISTRY, kind).Options
+    assert set(kinds[kind].model_fields) - {"kind"} == {field.name for field in fields(options)}
 
 
 @pytest.mark.parametrize("name", [c.prepare for c in DATASETS.values()] + [c.evaluate for c in EVALUATIONS.values()])
@@ -57,12 +57,12 @@ def test_the_default_evaluation_is_for_the_data(kind):
 def test_what_an_experiment_starts_from_fits_its_samples(kind):
     data = DATASETS[kind]
     for section, kinds in (("encoder", ENCODERS), ("generator", GENERATORS)):
-        assert data.start[section]["kind"] in fitting(kinds, data.sample_type)
+        assert data.start[section]["kind"] in fitting(kinds, sample_type(data.sample_type))
 
 
-@pytest.mark.parametrize("sample_type", SAMPLE_TYPES)
-def test_every_type_of_sample_can_be_embedded_and_generated(sample_type):
-    assert fitting(ENCODERS, sample_type) and fitting(GENERATORS, sample_type)
+@pytest.mark.parametrize("name", SAMPLE_TYPES)
+def test_every_type_of_sample_can_be_embedded_and_generated(name):
+    assert fitting(ENCODERS, sample_type(name)) and fitting(GENERATORS, sample_type(name))
 
 
 def test_metrics_and_figures_are_named_once():
@@ -82,8 +82,8 @@ def test_kinds_are_the_classes_that_a_module_defines():
 
 
 def test_the_alphabet_is_of_the_settings():
-    assert alphabet_of({"kind": "sequences", "alphabet": "protein"}) == "protein"
-    assert alphabet_of({"kind": "digits"}) is None
+    assert sample_type_of({"kind": "sequences", "alphabet": "protein"}).name == "protein"
+    assert sample_type_of({"kind": "digits"}).alphabet is None
     assert kind_of_data({"kind": "digits"}).shape({"kind": "digits"}) == (1797, 64)
 
 
