@@ -28,7 +28,7 @@ def seconds(function: Callable[[], object], repeats: int) -> float:
 
 
 def gaussians(b: int, d: int, df: int, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Means U(0, 5)^d and inverse-Wishart covariances: the law of the families."""
+    """Means U(0, 5)^d and inverse-Wishart covariances: the distribution of the families."""
     normal = torch.randn(b, df, d, generator=g, dtype=torch.float64)
     return 5 * torch.rand(b, d, generator=g, dtype=torch.float64), torch.linalg.inv(normal.mT @ normal)
 

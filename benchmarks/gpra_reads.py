@@ -8,12 +8,12 @@ import numpy as np
 FLANKS, LENGTH, QUANTILES = 30, 128, 100
 
 
-def write(folder: Path, promoters: int, letters: int) -> Path:
-    """A file of `promoters` lines of `letters` letters each, more than half of whose expressions tie."""
+def write(folder: Path, promoters: int, residues: int) -> Path:
+    """A file of `promoters` lines of `residues` residues each, more than half of whose expressions tie."""
     from simulators.promoters import simulate_promoters
 
     file = folder / "promoters.txt.gz"
-    simulate_promoters(file, promoters, insert=letters - FLANKS, keep=False)
+    simulate_promoters(file, promoters, insert=residues - FLANKS, keep=False)
     return file
 
 
@@ -31,7 +31,7 @@ def ours(raw: Path, out: Path) -> None:
     prepare(settings(raw), out, name="benchmark", seed=0)
 
 
-def letters(raw: Path, out: Path) -> None:
+def residues(raw: Path, out: Path) -> None:
     """The part of it that the plain loop does: tokens of every promoter one after the other, and its quantile."""
     from gde.prepare.common.quantiles import Ranking
     from gde.prepare.common.sequence_lines import read_lines
@@ -52,7 +52,7 @@ def plain(raw: Path, out: Path) -> None:
     with gzip.open(raw, "rt") as f:
         for line in f:
             sequence, value = line.rstrip("\n").split("\t")
-            tokens = [token[letter] for letter in sequence]
+            tokens = [token[residue] for residue in sequence]
             x += bytes(tokens + [0] * (LENGTH - len(tokens)))
             expression.append(float(value))
     n = len(expression)

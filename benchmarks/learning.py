@@ -7,8 +7,8 @@ distributions and on mixtures of three, and judged on held-out sets by W2: close
 transport of 300 points (gmm).
 
 A generator, behind the encoder `resnet`, must be better than `average_covariance`, a normal distribution with the true
-mean and the average covariance of the law, by MARGIN. An encoder, before the generator `flow`, must be better than the
-encoder `mean` in its place, by MARGIN: the mean says nothing about shape. What is linear in the set's mean
+mean and the average covariance of the distribution, by MARGIN. An encoder, before the generator `flow`, must be better
+than the encoder `mean` in its place, by MARGIN: the mean says nothing about shape. What is linear in the set's mean
 (LINEAR) knows no more than `mean`: it must come within TOLERANCE of it.
 """
 
@@ -38,7 +38,7 @@ from gde.train import train
 MARGIN, TOLERANCE = 0.2, 0.05
 LINEAR = ("mean", "pca_mean")
 PARTNERS = {"encoder": "resnet", "generator": "flow"}
-FAMILIES = {  # laws in which shape matters as much as location
+FAMILIES = {  # distributions in which shape matters as much as location
     "mvn": {"kind": "mvn", "dim": 2, "mean_high": 1.0, "df": 6},
     "gmm": {"kind": "gmm", "dim": 2, "mean_high": 5.0, "df": 10},
 }
@@ -65,7 +65,7 @@ def experiment(family: str, encoder: str, generator: str, options: argparse.Name
             "torch_threads": options.threads,
             "tensorboard": False,
         },
-        "evaluation": {"kind": "family"},
+        "evaluation": {"kind": "simulated"},
     }
     head = {"name": "learning", "seed": options.seed, "preset": "laptop"}
     return head | Experiment.model_validate(sections).model_dump()

@@ -106,9 +106,9 @@ def measure(args: argparse.Namespace, folder: Path) -> float:
 
 
 def main() -> None:
-    letters = ALPHABETS["protein"].size
+    residues = ALPHABETS["protein"].size
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help=f"a tiny model of {letters} letters, in seconds")
+    parser.add_argument("--quick", action="store_true", help=f"a tiny model of {residues} residues, in seconds")
     parser.add_argument("--length", type=int, default=1273)
     parser.add_argument("--sets", type=int, default=8)
     parser.add_argument("--set", type=int, default=16)

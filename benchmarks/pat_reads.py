@@ -8,12 +8,12 @@ import numpy as np
 CONTEXT, CPGS = 100, 28
 
 
-def write(folder: Path, reads: int, letters: int) -> Path:
-    """A file of `reads` sorted lines on a genome of two contigs, 4 % of whose letters begin a CpG."""
+def write(folder: Path, reads: int, residues: int) -> Path:
+    """A file of `reads` sorted lines on a genome of two contigs, 4 % of whose residues begin a CpG."""
     import pysam
     from simulators.methylation import simulate_genome
 
-    truth = simulate_genome(folder, {"chr1": int(0.6 * letters), "chr2": int(0.4 * letters)})
+    truth = simulate_genome(folder, {"chr1": int(0.6 * residues), "chr2": int(0.4 * residues)})
     rng, file = np.random.default_rng(0), folder / "GSM9000000_Blood-NK-Z00000000.hg38.pat.gz"
     first, total = len(truth.places["chr1"]), sum(map(len, truth.places.values()))
     with pysam.BGZFile(str(file), "wb") as f:
@@ -46,8 +46,8 @@ def ours(raw: Path, out: Path) -> None:
     prepare(settings(raw), out, name="benchmark", seed=0)
 
 
-def letters(raw: Path, out: Path) -> None:
-    """The part of it that the plain loop does: letters of every read, written one after the other."""
+def residues(raw: Path, out: Path) -> None:
+    """The part of it that the plain loop does: residues of every read, written one after the other."""
     from gde.prepare.methylation import sequences
     from gde.readers.cpg import CpGs
     from gde.readers.genome import open_genome
@@ -61,7 +61,7 @@ def letters(raw: Path, out: Path) -> None:
 
 
 def plain(raw: Path, out: Path) -> None:
-    """The same letters read by read, in a Python loop, written one after the other: neither checked nor permuted."""
+    """The same residues read by read, in a Python loop, written one after the other: neither checked nor permuted."""
     genome = {}
     with (raw.parent / "genome.fa").open() as f:
         for line in f:
@@ -82,7 +82,7 @@ def plain(raw: Path, out: Path) -> None:
             for start in range(0, len(pattern), CPGS):
                 name, place = places[int(number) - 1 + start]
                 upstream = genome[name][max(0, place - CONTEXT) : place].rjust(CONTEXT, "N")
-                tokens = [token[letter] for letter in upstream + pattern[start : start + CPGS]]
+                tokens = [token[residue] for residue in upstream + pattern[start : start + CPGS]]
                 x += bytes(tokens + [0] * (CONTEXT + CPGS - len(tokens)))
                 weights.append(float(count))
     np.savez(out, x=np.frombuffer(x, np.uint8).reshape(len(weights), -1), weight=weights)

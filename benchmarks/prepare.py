@@ -3,9 +3,9 @@
 python benchmarks/prepare.py [--quick] [--only mtx|h5ad|pat|gpra|spike] [--cells 2000 4000] [--genes N]
     [--full] [--no-plain]
 
-Plain is scanpy for single cells, and a loop over the lines for reads (`pat`: --cells are reads, --genes letters
-of the genome), promoters (`gpra`: --cells are promoters, --genes letters of each) and proteins (`spike`: --cells are
-proteins of 1,273 letters; the loop is over Biopython's records).
+Plain is scanpy for single cells, and a loop over the lines for reads (`pat`: --cells are reads, --genes residues
+of the genome), promoters (`gpra`: --cells are promoters, --genes residues of each) and proteins (`spike`: --cells are
+proteins of 1,273 residues; the loop is over Biopython's records).
 
 Files are simulated in the layouts of the releases (tests/simulators). Several --cells show how memory grows. --full is
 the size of the releases: 130,000 cells x 25,289 genes as MatrixMarket, 30,000 x 8,563 (1 GB) as dense .h5ad.
@@ -84,9 +84,9 @@ def plain(kind: str, raw: Path, out: Path) -> None:
     adata.write_h5ad(out)
 
 
-def letters(kind: str, raw: Path, out: Path) -> None:
+def residues(kind: str, raw: Path, out: Path) -> None:
     """Of reads: only what the plain loop does, the way `ours` does it."""
-    import_module(f"{kind}_reads").letters(raw, out)
+    import_module(f"{kind}_reads").residues(raw, out)
 
 
 def measured(route: str, kind: str, raw: Path, out: Path) -> dict[str, float]:
@@ -109,7 +109,7 @@ def run(route: str, kind: str, raw: str, out: str) -> None:
         import_module(name)
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
-    {"ours": ours, "letters": letters, "plain": plain}[route](kind, Path(raw), Path(out))
+    {"ours": ours, "letters": residues, "plain": plain}[route](kind, Path(raw), Path(out))
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     memory = {"imports": before.ru_maxrss / 1e3, "peak": after.ru_maxrss / 1e3}

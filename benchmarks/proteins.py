@@ -99,12 +99,12 @@ def of_families(root: Path, options: argparse.Namespace) -> Goals:
     count = {"families": 40} if options.quick else {"families": 800, "length": 120, "mutated": 0.5}
     simulate_families(root / "Pfam-A.fasta.gz", **count, seed=options.seed)
     metrics, _ = world("pfam", families.evaluate, root, options, dataset={"path": str(root / "Pfam-A.fasta.gz")})
-    return [ahead(metrics, "retrieval/recall_1", "kmers", "families"), likelier(metrics, "likelihood/letter")]
+    return [ahead(metrics, "retrieval/recall_1", "kmers", "families"), likelier(metrics, "likelihood/token")]
 
 
 def of_motifs(root: Path, options: argparse.Namespace) -> Goals:
     metrics, _ = world("protein_motifs", patterns.evaluate, root, options)
-    return [ahead(metrics, "geometry/simplex_pearson", "kmer_mean", "simplex"), likelier(metrics, "likelihood/letter")]
+    return [ahead(metrics, "geometry/simplex_pearson", "kmer_mean", "simplex"), likelier(metrics, "likelihood/token")]
 
 
 def of_documents(root: Path, options: argparse.Namespace) -> Goals:
@@ -134,7 +134,7 @@ def ahead(metrics: dict[str, dict], name: str, baseline: str, what: str, share: 
 
 
 def likelier(metrics: dict[str, dict], name: str) -> tuple:
-    """Held-out letters, beside the best Markov chain and the embedding of another set."""
+    """Held-out residues, beside the best Markov chain and the embedding of another set."""
     metric = metrics[name]
     show(name, metric)
     return name, metric["value"], ">=", np.max(list(metric["baselines"].values()))

@@ -26,7 +26,7 @@ GOALS = {  # metric: (at least or at most, goal)
     },
     "gmm": {"geometry/w2_spearman": (">=", 0.975), "geometry/exact_w2_spearman": (">=", 0.985)},
     "multinomial": {"geometry/simplex_pearson": (">=", 0.985)},
-    "poisson": {  # of the Rao-Blackwell and of the naive estimator under this law of rates
+    "poisson": {  # of the Rao-Blackwell and of the naive estimator under this distribution of rates
         "poisson/mse_n10": ("<=", "rao_blackwell"),
         "poisson/mse_n100": ("<=", "rao_blackwell"),
         "poisson/mse_n1000": ("<=", "naive"),

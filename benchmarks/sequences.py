@@ -1,13 +1,13 @@
-"""Sequences per second of drawing from cached states against one full forward pass per letter; training steps.
+"""Sequences per second of drawing from cached states against one full forward pass per residue; training steps.
 
 python benchmarks/sequences.py [--quick] [--only hyenadna progen2] [--length 129] [--batch 256] [--threads 2]
 
 Drawing: one embedding per sequence, temperature 1, no sequence ends before its place. "full" runs the network over the
-letters so far for each new one, half the work of running it over padded rows. Both draw the same random numbers, and
-the share of equal letters is printed: rounding decides where two are nearly as likely, and what follows then differs.
-dna_vae writes all letters at once, in one pass.
+residues so far for each new one, half the work of running it over padded rows. Both draw the same random numbers, and
+the share of equal residues is printed: rounding decides where two are nearly as likely, and what follows then differs.
+dna_vae writes all residues at once, in one pass.
 
-Step: forward, backward and Adam of dna_conv and the generator, 8 sets of --set sequences, all letters there.
+Step: forward, backward and Adam of dna_conv and the generator, 8 sets of --set sequences, all residues there.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from gde.encoders.dna_conv import DnaConv
 from gde.generators.autoregressive import Autoregressive
 from gde.models.base import n_parameters
 from gde.nets.drawing import draw
-from gde.nets.letters import possible
 from gde.nets.registry import build
+from gde.nets.tokens import possible
 from gde.sets.random import ShardRandom
 
 LATENT, SETS, GOAL, VOCABULARY = 64, 8, 10.0, 5
@@ -49,7 +49,7 @@ def make(kind: str, length: int, *, quick: bool) -> nn.Module:
             made.out.bias[0] = -100.0
         elif isinstance(made, Autoregressive):  # the last norm's shift and the end mark's vector point apart
             (made.norm if kind == "hyenadna" else made.network.ln_f).bias.fill_(2.0)
-            made.letters.weight[0] = -2.0
+            made.token_embedding.weight[0] = -2.0
         else:
             made.write.bias[0] = -100.0
     return made
@@ -57,7 +57,8 @@ def make(kind: str, length: int, *, quick: bool) -> nn.Module:
 
 @torch.no_grad()
 def draw_fully(generator: Autoregressive, z: Tensor, *, seed: int) -> Tensor:
-    """As `generator.sample` for one sequence of each z (b, l), by one pass over all letters so far for each letter."""
+    """As `generator.sample` for one sequence of each z (b, l), by one pass over all residues so far for each
+    residue."""
     condition, random = generator.condition(z), torch.Generator().manual_seed(seed)
     vectors = condition.prefix
     out = torch.zeros(len(z), generator.dim, dtype=torch.uint8)
@@ -67,8 +68,8 @@ def draw_fully(generator: Autoregressive, z: Tensor, *, seed: int) -> Tensor:
             logits = possible(logits[:, None])[:, 0]
         token = draw(logits, temperature=1.0, top_p=1.0, generator=random)
         out[:, t] = token
-        letters = generator.letters(token)[:, None]
-        vectors = torch.cat([vectors, letters if condition.added is None else letters + condition.added], 1)
+        residues = generator.residues(token)[:, None]
+        vectors = torch.cat([vectors, residues if condition.added is None else residues + condition.added], 1)
     return out
 
 
@@ -100,8 +101,8 @@ def drawing(kind: str, options: argparse.Namespace) -> None:
         slow = seconds(full, 1)
         ratio, same = slow / fast, (drawn["cached"] == drawn["full"]).double().mean()
         goal = f"; goal >= {GOAL:g}: {'met' if ratio >= GOAL else 'missed'}" if MEANT[kind] <= generator.dim else ""
-        text += f", full {len(z) / slow:.2f} sequences/s, ratio {ratio:.1f}{goal}; {same:.1%} of letters equal"
-    assert (drawn["cached"] != 0).all(), "a sequence ended early: fewer letters were drawn than are counted"
+        text += f", full {len(z) / slow:.2f} sequences/s, ratio {ratio:.1f}{goal}; {same:.1%} of residues equal"
+    assert (drawn["cached"] != 0).all(), "a sequence ended early: fewer residues were drawn than are counted"
     print(text, flush=True)
 
 
@@ -138,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small networks and few sequences: does it run?")
     parser.add_argument("--only", nargs="+", choices=list(GENERATORS), default=list(GENERATORS), help="generators")
-    parser.add_argument("--length", type=int, help="letters of a sequence (default 129)")
+    parser.add_argument("--length", type=int, help="residues of a sequence (default 129)")
     parser.add_argument("--batch", type=int, help="sequences drawn together (default 256)")
     parser.add_argument("--set", type=int, help="sequences of a set in a training step (default 16)")
     parser.add_argument("--pool", type=int, default=1, help="option of dna_conv (default 1)")
@@ -151,7 +152,7 @@ def main() -> None:
         if getattr(options, key) is None:
             setattr(options, key, value)
     torch.set_num_threads(options.threads)
-    print(f"drawing {options.batch} sequences of {options.length} letters, {options.threads} threads")
+    print(f"drawing {options.batch} sequences of {options.length} residues, {options.threads} threads")
     for kind in options.only:
         drawing(kind, options)
     print(f"optimiser step, {SETS} sets of {options.set} sequences")

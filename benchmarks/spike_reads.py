@@ -8,8 +8,8 @@ LENGTH, SIZE, MONTHS, COUNTRIES, SHORTEST, UNKNOWN = 1280, 16, 24, 12, 1200, 0.1
 SIMULATED = 20_000  # records that differ; larger files repeat them under other names
 
 
-def write(folder: Path, proteins: int, letters: int) -> Path:
-    """A file of about `proteins` records; `letters` is theirs."""
+def write(folder: Path, proteins: int, residues: int) -> Path:
+    """A file of about `proteins` records; `residues` is theirs."""
     from simulators.spike_files import write_gisaid
     from simulators.spikes import simulate_epidemic
 
@@ -40,7 +40,7 @@ def ours(raw: Path, out: Path) -> None:
     prepare(settings(raw), out, name="benchmark", seed=0)
 
 
-def letters(raw: Path, out: Path) -> None:
+def residues(raw: Path, out: Path) -> None:
     """The part of it that the plain loop does: tokens of every whole spike one after the other, its key and day."""
     from gde.prepare import virus_gisaid, virus_keys, virus_records
     from gde.prepare import virus_spikes as spikes
@@ -61,7 +61,7 @@ def plain(raw: Path, out: Path) -> None:
 
     from Bio import SeqIO
 
-    token = {letter: i for i, letter in enumerate("ACDEFGHIKLMNPQRSTVWYX", 1)} | dict.fromkeys("BJOUZ", 21)
+    token = {residue: i for i, residue in enumerate("ACDEFGHIKLMNPQRSTVWYX", 1)} | dict.fromkeys("BJOUZ", 21)
     x, keys, days, seen = bytearray(), [], [], set()
     with raw.open(encoding="latin-1") as f:
         for record in SeqIO.parse(f, "fasta"):
@@ -69,7 +69,7 @@ def plain(raw: Path, out: Path) -> None:
             sequence = str(record.seq).rstrip("*")
             try:
                 when = date.fromisoformat(fields[2])
-                tokens = [token[letter] for letter in sequence]
+                tokens = [token[residue] for residue in sequence]
             except (KeyError, ValueError, IndexError):
                 continue
             if not SHORTEST <= len(tokens) <= LENGTH or tokens.count(21) > UNKNOWN * len(tokens) or fields[3] in seen:

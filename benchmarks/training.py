@@ -106,7 +106,7 @@ PUBLISHED_LOSSES = {("mmd", 64): 0.584, ("sinkhorn", 64): 4.6}
 
 
 def training_batch(sets: int, size: int) -> Tensor:
-    """Standardised sets (sets, size, DIM) of the law of experiment mvn5."""
+    """Standardised sets (sets, size, DIM) of the distribution of experiment mvn5."""
     family, rng = build_family("mvn", dim=DIM, df=40), ShardRandom(0, 0, stream="benchmark")
     x = family.sample(family.draw(sets, rng), size, rng)
     return (x - x.mean((0, 1))) / x.std((0, 1))

@@ -13,7 +13,7 @@ from gde.sets.store.layout import SPLITS
 from gde.sets.store.set_store import SetStore
 
 ROWS_AT_ONCE = 131_072
-LETTERS_AT_ONCE = 1 << 19
+TOKENS_AT_ONCE = 1 << 19
 AT_MOST = 2000  # samples of a group: every permutation embeds all of them again
 RIDGE = 0.1  # without it axes of next to no variance would count as much as those that carry the difference
 ROUNDING = 1e-5  # of a statistic: equal arrangements differ by so much in float32
@@ -63,7 +63,7 @@ def compare(
     weight = None if weights is None else torch.from_numpy(np.concatenate(weights).astype(np.float32)).to(model.device)
     rng, n = np.random.default_rng(seed), len(pool)
     difference = []
-    step = max(1, default_rows(model, ROWS_AT_ONCE, LETTERS_AT_ONCE) // n)
+    step = max(1, default_rows(model, ROWS_AT_ONCE, TOKENS_AT_ONCE) // n)
     for start in range(0, permutations + 1, step):
         deals = [rng.permutation(n) for _ in range(min(step, permutations + 1 - start))]
         if start == 0:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 65_536  # larger groups are streamed stage by stage
 PIECE = 4096  # rows of a chunk that go through the stages together: few enough to stay in a processor's cache
-LETTERS_AT_ONCE = 1 << 19  # of sequences, every letter of which becomes a vector, in the place of ROWS_AT_ONCE
-LETTERS_PIECE = 1 << 16
+TOKENS_AT_ONCE = 1 << 19  # of sequences, every token of which becomes a vector, in the place of ROWS_AT_ONCE
+TOKENS_PIECE = 1 << 16
 FOLDS = 16
 OWN_COLUMNS = ("group", "start", "stop", "split")  # of a store's groups; the others are what makes a group
 Chunk = tuple[Tensor, Tensor, Tensor | None]
@@ -74,10 +74,10 @@ def _embed_groups(
     return z, errors
 
 
-def default_rows(model: Model, rows: int = ROWS_AT_ONCE, letters: int = LETTERS_AT_ONCE) -> int:
-    """Samples that go through a model together: `rows`, of sequences as many as `letters` make."""
+def default_rows(model: Model, rows: int = ROWS_AT_ONCE, residues: int = TOKENS_AT_ONCE) -> int:
+    """Samples that go through a model together: `rows`, of sequences as many as `tokens` make."""
     positions = model.sample_type.positions
-    return rows if positions == 1 else max(1, letters // positions)
+    return rows if positions == 1 else max(1, residues // positions)
 
 
 def read_set(store: SetStore, g: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -127,7 +127,7 @@ def standard_errors(model: Model, x: Tensor) -> np.ndarray:
 def encode_pieces(model: Model, x: Tensor) -> Tensor:
     """Embeddings (b, l) of sets of one size, x (b, n, d): on a processor a few sets at a time, about PIECE samples that
     stay in its cache through all stages, which takes half the time of all together."""
-    sets = len(x) if model.device.type != "cpu" else max(1, default_rows(model, PIECE, LETTERS_PIECE) // x.shape[1])
+    sets = len(x) if model.device.type != "cpu" else max(1, default_rows(model, PIECE, TOKENS_PIECE) // x.shape[1])
     return torch.cat([model.encode(part) for part in x.split(max(1, sets))])
 
 
@@ -202,7 +202,7 @@ def stream(model: Model, chunks: Callable[[], Iterator[Chunk]], sizes: Sequence[
     sizes : the number of samples of each set. Every pass over the chunks computes the encoder's stages so far; the next
     statistic takes one or several of them (`gde.nets.statistic`).
     """
-    encoder, piece = model.encoder, default_rows(model, PIECE, LETTERS_PIECE)
+    encoder, piece = model.encoder, default_rows(model, PIECE, TOKENS_PIECE)
     pooled: list[list[Any]] = [[] for _ in sizes]
 
     def visit(k: int) -> Iterator[tuple[int, Tensor, Tensor | None]]:

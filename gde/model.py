@@ -74,7 +74,7 @@ class GDE(Model):
     ) -> Tensor:
         """Draw n samples of each embedded distribution: z (b, l) -> (b, n, d) in data units, or tokens uint8.
 
-        given : (b, n, k) tokens that the samples begin with; only of generators that draw letter by letter.
+        given : (b, n, k) tokens that the samples begin with; only of generators that draw token by token.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z: found shape {tuple(z.shape)}, expected (sets, {self.latent_dim})")

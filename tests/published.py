@@ -6,7 +6,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-LETTERS = "LAGVSERTIDPKQNFYMHWCX"  # ESM-2's numbers 4 to 24
+RESIDUES = "LAGVSERTIDPKQNFYMHWCX"  # ESM-2's numbers 4 to 24
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "spike", "of", "virus", "##es", "##s", ".", "caf", "##e"]
 
 
@@ -73,6 +73,6 @@ def rewrite(path: Path, change) -> None:
 
 def esm_mean(model: "torch.nn.Module", sequence: str) -> torch.Tensor:
     """What EsmModel, called plainly with one sequence, says of its residues on average: (h,)."""
-    ids = torch.tensor([[0, *(LETTERS.index(letter) + 4 for letter in sequence), 2]])
+    ids = torch.tensor([[0, *(RESIDUES.index(residue) + 4 for residue in sequence), 2]])
     with torch.no_grad():
         return model.esm(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0, 1:-1].mean(0)

@@ -195,7 +195,7 @@ def test_contenders_differ_only_in_what_they_race(script):
     """The same held-out sets and evaluation; batch, architecture and optimiser are each preset's own."""
     race = script("time_to_quality")
     for task, settings in race.TASKS.items():
-        assert set(settings.metrics) <= set(EVALUATIONS["family"].metrics)
+        assert set(settings.metrics) <= set(EVALUATIONS["simulated"].metrics)
         default, paper = (race.settings(task, contender, 0, quick=False) for contender in race.PRESETS)
         assert default["dataset"] == paper["dataset"]
         assert default["evaluation"] == paper["evaluation"]

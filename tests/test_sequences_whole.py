@@ -40,7 +40,7 @@ def experiment(changes=None, **options):
 
 
 def patterned(code: np.ndarray) -> np.ndarray:
-    """Sequences of one frequent letter each, by the number of their group."""
+    """Sequences of one frequent residue each, by the number of their group."""
     x = sequences(len(code), LENGTH, shortest=4)
     frequent = np.random.default_rng(1).random(x.shape) < 0.7
     return np.where((x > 0) & frequent, code[:, None] % 4 + 1, x).astype(np.uint8)
@@ -159,11 +159,11 @@ def test_long_sequences_go_through_in_smaller_pieces(model_dir, store, monkeypat
     model, seen, pieces = GDE.load(model_dir), [], []
     forward, stage = model.encoder.forward, model.encoder.stage
     monkeypatch.setattr(model.encoder, "forward", lambda x, **k: seen.append(x[..., 0].numel()) or forward(x, **k))
-    assert embed.default_rows(model) == embed.LETTERS_AT_ONCE // LENGTH
-    at_once = embed.default_rows(model, letters=40 * LENGTH)
+    assert embed.default_rows(model) == embed.TOKENS_AT_ONCE // LENGTH
+    at_once = embed.default_rows(model, residues=40 * LENGTH)
     embed_store(model, store, se=False, rows_at_once=at_once)
     assert 0 < max(seen) <= at_once == 40
-    monkeypatch.setattr(embed, "LETTERS_PIECE", 5 * LENGTH)
+    monkeypatch.setattr(embed, "TOKENS_PIECE", 5 * LENGTH)
     monkeypatch.setattr(model.encoder, "stage", lambda k, x, *a: pieces.append(x.shape[1]) or stage(k, x, *a))
     embed_store(model, store, se=False, rows_at_once=10)
     assert max(pieces) == 5
@@ -322,7 +322,7 @@ def test_longer_sequences_are_refused_cut_or_left_out(model_dir, tmp_path, capsy
     path.write_text(">a\nACGT\n>b\n" + "ACGT" * 4 + "\n>c\nTTTT\n")
     options = ["-o", str(tmp_path / "z.h5ad")]
     assert main(["embed", str(model_dir), str(path), *options]) == 2
-    assert "record 2 (b): found 16 letters, expected at most" in capsys.readouterr().err
+    assert "record 2 (b): found 16 residues, expected at most" in capsys.readouterr().err
     for too_long, n in (("cut", 3), ("drop", 2)):
         assert main(["embed", str(model_dir), str(path), "--too-long", too_long, *options]) == 0
         assert read_anndata(tmp_path / "z.h5ad").obs["n_samples"].tolist() == [n]

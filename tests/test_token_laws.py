@@ -21,18 +21,18 @@ ENCODERS = {
     "dna_conv": ("dna_conv", {}),
     "dna_conv-pool": ("dna_conv", {"pool": 4}),
     "dna_conv-kernel": ("dna_conv", {"kernel": 3, "layers": 1}),
-    "dna_conv-places": ("dna_conv", {"readout": "places", "pool": 4}),
+    "dna_conv-places": ("dna_conv", {"readout": "positions", "pool": 4}),
     "protein_lm": ("protein_lm", {}),
     "protein_lm-frozen": ("protein_lm", {"mode": "frozen", "weights": "esm2", "then": {"kind": "attention"}}),
     "protein_lm-lora": ("protein_lm", {"mode": "lora", "weights": "esm2", "rank": 2, "then": {"kind": "gnn"}}),
     "text_lm": ("text_lm", {"then": {"kind": "mean"}}),
-    "text_lm-mean": ("text_lm", {"pooling": "mean", "places": 9}),
+    "text_lm-mean": ("text_lm", {"pooling": "mean", "positions": 9}),
 }
-LETTERS = {"protein_lm": 21, "text_lm": 255}  # the tests write the first five of them
-BY_LETTER = ("hyenadna", "gpt", "progen2")
+RESIDUES = {"protein_lm": 21, "text_lm": 255}  # the tests write the first five of them
+BY_TOKEN = ("hyenadna", "gpt", "progen2")
 GENERATORS = {
-    **{f"{kind}-{c}": (kind, {"conditioning": c}) for kind in BY_LETTER for c in ("additive", "adaln")},
-    **{f"{kind}-prefix": (kind, {"conditioning": "prefix", "prefix": 3}) for kind in BY_LETTER},
+    **{f"{kind}-{c}": (kind, {"conditioning": c}) for kind in BY_TOKEN for c in ("additive", "adaln")},
+    **{f"{kind}-prefix": (kind, {"conditioning": "prefix", "prefix": 3}) for kind in BY_TOKEN},
     "hyenadna-subsample": ("hyenadna", {"subsample": 3}),
     "hyenadna-long_filter": ("hyenadna", {"filter_length": 40, "filter_features": 3}),
     "gpt-subsample": ("gpt", {"subsample": 3}),
@@ -55,7 +55,7 @@ def perturb(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def sequences(b: int, n: int, seed: int = 0) -> torch.Tensor:
-    """Random sequences (b, n, LENGTH), of 1 letter to all places."""
+    """Random sequences (b, n, LENGTH), of 1 token to all places."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randint(1, VOCABULARY + 1, (b, n, LENGTH), generator=generator)
     length = torch.randint(1, LENGTH + 1, (b, n, 1), generator=generator)
@@ -75,7 +75,7 @@ def encoder(request):
     if "weights" in options:
         options = options | {"weights": request.getfixturevalue(options["weights"])}
     torch.manual_seed(0)
-    sizes = SIZES | {"vocabulary": LETTERS.get(kind, VOCABULARY)}
+    sizes = SIZES | {"vocabulary": RESIDUES.get(kind, VOCABULARY)}
     return perturb(build(encoders.REGISTRY, small(kind, encoders.REGISTRY) | options, **sizes))
 
 

@@ -41,7 +41,7 @@ FAMILY = {"kind": "mvn", "test_sets": 6, "validation_sets": 4, "test_size": 60}
 
 def experiment(changes: dict[str, Any] | None = None, *, name: str = "tiny", seed: int = 0, **top: Any) -> dict:
     """A resolved experiment of `FAMILY`, or of `top`, with `changes` {dotted key: value}."""
-    data = copy.deepcopy({**SMALL, "dataset": FAMILY, "evaluation": {"kind": "family"}, **top})
+    data = copy.deepcopy({**SMALL, "dataset": FAMILY, "evaluation": {"kind": "simulated"}, **top})
     for key, value in (changes or {}).items():
         *path, last = key.split(".")
         section = data

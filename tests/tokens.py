@@ -11,7 +11,7 @@ from gde.sets.store.token_writer import TokenStoreWriter
 
 
 def sequences(n: int, length: int, seed: int = 0, shortest: int = 1) -> np.ndarray:
-    """Random tokens (n, length) of `shortest` to `length` letters."""
+    """Random tokens (n, length) of `shortest` to `length` tokens."""
     rng = np.random.default_rng(seed)
     x = rng.integers(1, 6, (n, length)).astype(np.uint8)
     x[np.arange(length) >= rng.integers(shortest, length + 1, n)[:, None]] = 0
@@ -19,7 +19,7 @@ def sequences(n: int, length: int, seed: int = 0, shortest: int = 1) -> np.ndarr
 
 
 def numbered(n: int, length: int = 8) -> np.ndarray:
-    """Different sequences (n, length): the number of each in base 4, its digits as letters."""
+    """Different sequences (n, length): the number of each in base 4, its digits as tokens."""
     return (np.arange(n)[:, None] // 4 ** np.arange(length) % 4 + 1).astype(np.uint8)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from gde.errors import bad
-from gde.prepare.common.sequence_letters import SEVERAL
+from gde.prepare.common.sequence_tokens import SEVERAL
 from gde.readers.header_fields import KEY_VALUE, NAME, key_values
 from gde.readers.sequence_files import TABLE, Lines, SequenceFile, ending_of
 from gde.sets.types.alphabet import ALPHABETS
@@ -16,7 +16,7 @@ LOOKED_AT = 2000  # records whose fields are counted
 SEQUENCE = "sequence"  # column of a table
 FEWEST = 5  # sequences in a group that is worth a set, on average
 WIDE = 10**6  # no line breaks
-OTHERS = "-. "  # letters of no kind, which the reader names
+OTHERS = "-. "  # residues of no kind, which the reader names
 TEMPLATE = """\
 # Written by `gde init`. Every key has a default: config/README.md lists them all.
 description: {description}
@@ -30,7 +30,7 @@ dataset:
   groupby: {groupby}
   # labels: [tissue]      # constant within a group: what embeddings are scored and coloured by
   # weight: count         # how many a sequence stands for
-  length: {length}        # letters at most; null = those of the longest
+  length: {length}        # residues at most; null = those of the longest
   too_long: refuse        # or cut, drop: longer ones, counted
   min_size: 3             # smaller groups are left out
   split:
@@ -62,10 +62,10 @@ def first_records(path: Path) -> tuple[list[dict[str, str]], str | None]:
     return [values | {SEQUENCE: text} for values, text in zip(out, records.texts, strict=True)], fields
 
 
-def alphabet_of(letters: str) -> str:
-    """`protein` for letters of which some are in no DNA, else `dna`."""
-    dna = ALPHABETS["dna"].letters.encode() + SEVERAL["dna"] + b"U"
-    return "protein" if set(letters.upper()) - set(dna.decode()) - set(OTHERS) else "dna"
+def alphabet_of(residues: str) -> str:
+    """`protein` for residues of which some are in no DNA, else `dna`."""
+    dna = ALPHABETS["dna"].symbols.encode() + SEVERAL["dna"] + b"U"
+    return "protein" if set(residues.upper()) - set(dna.decode()) - set(OTHERS) else "dna"
 
 
 def describe_sequences(path: Path, groupby: list[str] | None) -> str:

@@ -59,7 +59,9 @@ class Published(Section):
 class Budget(Section):
     """A preset: partial sections, merged into the experiment and checked there."""
 
-    dataset: dict[str, Any] = Field({}, description="test_sets, validation_sets, test_size; never the law or the split")
+    dataset: dict[str, Any] = Field(
+        {}, description="test_sets, validation_sets, test_size; never the distribution or the split"
+    )
     encoder: dict[str, Any] = Field({}, description="keys of the encoder, or another kind with its keys")
     generator: dict[str, Any] = Field({}, description="keys of the generator, or another kind with its keys")
     latent_dim: Count | None = Field(None, description="length of an embedding")
@@ -113,7 +115,7 @@ class Experiment(Section):
             refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
         weights = getattr(self.generator, "weights", None)
         if weights is not None and (known := self.generator.published) not in samples.names:
-            expected = f"null: published {self.generator.kind} is for letters of {known}, and these are {samples.name}"
+            expected = f"null: published {self.generator.kind} is for residues of {known}, and these are {samples.name}"
             refuse("generator.weights", weights, expected, "train it from scratch, or choose another generator")
         if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
             expected = "'perturbation' with the evaluation of that name"

@@ -69,7 +69,7 @@ def list_experiments(root: Path) -> tuple[list[str], list[GdeError]]:
             found, expected = f"the reserved name {file.stem!r}", f"none of {', '.join(RESERVED)}"
             problems.append(bad(where, found, expected, "rename the file"))
         elif not NAME.fullmatch(file.stem):
-            expected = "a letter, then letters, digits and _ (2 to 100 characters)"
+            expected = "a residue, then residues, digits and _ (2 to 100 characters)"
             problems.append(bad(where, f"the name {file.stem!r}", expected, "rename the file"))
         else:
             names.append(file.stem)
@@ -219,7 +219,7 @@ def _examine(whole: Tree) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
 def _check_preset(part: Tree) -> list[GdeError]:
     """What is wrong with a preset: it scales the budget and may not change what is measured on what."""
     problems = []
-    remedy = "a preset scales the budget, never law, split or protocol: set this above the presets"
+    remedy = "a preset scales the budget, never distribution, split or protocol: set this above the presets"
     for options, path in ((Budget.model_fields, ()), (Simulated.model_fields, ("dataset",))):
         data = part.data.get(path[0], {}) if path else part.data
         if not isinstance(data, dict):

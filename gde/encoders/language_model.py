@@ -63,7 +63,7 @@ class LanguageModel(Encoder):
     """Sequence -> vector by a language model, in units fitted on training samples; then a set encoder, which says what
     the stages are.
 
-    vocabulary : letters of the alphabet; None = those of the model's.   files : what `write_files` wrote beside a
+    vocabulary : tokens of the alphabet; None = those of the model's.   files : what `write_files` wrote beside a
     trained model.   scratch : further sizes of a model from scratch.
     Subclasses define `alphabet`, `published` (a `Published`), `pool` and `tokenise`.
     """
@@ -83,15 +83,15 @@ class LanguageModel(Encoder):
         **scratch: Any,
     ):
         super().__init__(options, dim=dim, latent_dim=latent_dim)
-        letters, mode, weights = ALPHABETS[self.alphabet], options.mode, options.weights
-        if vocabulary not in (None, letters.size):
-            raise ValueError(f"vocabulary: found {vocabulary}, expected {letters.size}, that of {self.alphabet}")
+        tokens, mode, weights = ALPHABETS[self.alphabet], options.mode, options.weights
+        if vocabulary not in (None, tokens.size):
+            raise ValueError(f"vocabulary: found {vocabulary}, expected {tokens.size}, that of {self.alphabet}")
         self.mode, self.weights, self.weights_sha256, self.source = mode, weights, options.weights_sha256, None
         self._cache: Cache | None = None
         self._while_unchanging: Cache | None = None
         if weights is None:
             sizes = {"hidden": options.hidden, "layers": options.layers, "heads": options.heads}
-            self.config = self.published.scratch(vocabulary=letters.size, length=dim, **sizes, **scratch)
+            self.config = self.published.scratch(vocabulary=tokens.size, length=dim, **sizes, **scratch)
         else:
             self.source = Path(files) if files is not None else Path(weights)
             self.config = self.published.read_config(self.source)
@@ -177,7 +177,7 @@ class LanguageModel(Encoder):
         return (vectors - self.centre) / self.spread
 
     def vectors(self, x: Tensor) -> Tensor:
-        """What the language model says of sequences: tokens (m, L) -> (m, h) float32, zeros where no letter stands.
+        """What the language model says of sequences: tokens (m, L) -> (m, h) float32, zeros where no residue stands.
 
         One that is there several times goes through the model once, a frozen one not even that often.
         """
@@ -260,7 +260,7 @@ class LanguageModel(Encoder):
         return self.network if self.mode == "full" else self.shared.on(device)
 
     def _forward(self, network: nn.Module, rows: np.ndarray) -> Tensor:
-        """Vectors (m, h) float32 of tokens (m, L) that have letters, from one pass through the network."""
+        """Vectors (m, h) float32 of tokens (m, L) that have tokens, from one pass through the network."""
         device = self.centre.device
         tokens, there = (torch.from_numpy(v).to(device) for v in self.tokenise(rows))
         if self.mode != "lora":

@@ -9,9 +9,9 @@ from gde.encoders.language_model import LanguageModel
 from gde.encoders.published import Esm2
 from gde.sets.types.alphabet import ALPHABETS
 
-# ESM-2's number of each letter of the alphabet `protein`, behind that of padding.
-NUMBER = {letter: i for i, letter in enumerate("LAGVSERTIDPKQNFYMHWCX", 4)}
-TABLE = np.array([Esm2.PAD, *(NUMBER[letter] for letter in ALPHABETS["protein"].letters)])
+# ESM-2's number of each token of the alphabet `protein`, behind that of padding.
+NUMBER = {token: i for i, token in enumerate("LAGVSERTIDPKQNFYMHWCX", 4)}
+TABLE = np.array([Esm2.PAD, *(NUMBER[token] for token in ALPHABETS["protein"].symbols)])
 
 
 class ProteinLm(LanguageModel):
@@ -35,6 +35,6 @@ class ProteinLm(LanguageModel):
 
 
 def mean_inside(states: Tensor, there: Tensor) -> Tensor:
-    """Mean (m, h) of states (m, t, h) where a sequence stands, there (m, t), without its first and last place."""
-    inside = there[:, 2:, None].to(states.dtype)  # place i + 1 is inside while i + 2 is there
+    """Mean (m, h) of states (m, t, h) where a sequence stands, there (m, t), without its first and last position."""
+    inside = there[:, 2:, None].to(states.dtype)  # position i + 1 is inside while i + 2 is there
     return (states[:, 1:-1] * inside).sum(1) / inside.sum(1).clamp(min=1.0)

@@ -140,7 +140,7 @@ class Esm2(Published):
     }
     fixed: ClassVar[Mapping[str, Any]] = {"hidden_act": "gelu", "is_decoder": False, "is_folding_model": False}
     unused = ("lm_head.", "contact_head.", "pooler.", "embeddings.position_ids", "embeddings.position_embeddings")
-    LETTERS, CLASS, PAD, END, MASK = 33, 0, 1, 2, 32  # tokens, and the numbers of the special ones
+    TOKENS, CLASS, PAD, END, MASK = 33, 0, 1, 2, 32  # tokens, and the numbers of the special ones
 
     @classmethod
     def check(cls, path: Path, config: dict[str, Any]) -> None:
@@ -148,8 +148,8 @@ class Esm2(Published):
         if config["position_embedding_type"] != "rotary":
             found = repr(config["position_embedding_type"])
             raise bad(f"{path / weights.CONFIG}: position_embedding_type", found, "'rotary'", remedy)
-        if config["vocab_size"] != cls.LETTERS:
-            raise bad(f"{path / weights.CONFIG}: vocab_size", str(config["vocab_size"]), str(cls.LETTERS), remedy)
+        if config["vocab_size"] != cls.TOKENS:
+            raise bad(f"{path / weights.CONFIG}: vocab_size", str(config["vocab_size"]), str(cls.TOKENS), remedy)
         if (config["hidden_size"] // config["num_attention_heads"]) % 2:
             found = f"{config['num_attention_heads']} for a width of {config['hidden_size']}"
             expected = "heads of an even width: pairs of its numbers turn"
@@ -160,7 +160,7 @@ class Esm2(Published):
         """Settings of a network of these sizes. ValueError for heads of an odd width."""
         if hidden // heads % 2:
             raise ValueError(f"heads: found {heads} for hidden = {hidden}, expected heads of an even width")
-        sizes = (cls.LETTERS, hidden, layers, heads, 4 * hidden)
+        sizes = (cls.TOKENS, hidden, layers, heads, 4 * hidden)
         own = {"position_embedding_type": "rotary", "max_position_embeddings": length + 2}
         return {**cls.settings, **dict(zip(SIZES, sizes, strict=True)), **own}
 
@@ -205,12 +205,12 @@ class Bert(Published):
 
     @classmethod
     def scratch(
-        cls, *, vocabulary: int, length: int, hidden: int, layers: int, heads: int, places: int
+        cls, *, vocabulary: int, length: int, hidden: int, layers: int, heads: int, positions: int
     ) -> dict[str, Any]:
-        """Settings of a network of these sizes that reads the bytes of texts, `places` at most with the marks of begin
-        and end, whose numbers follow those of the bytes."""
+        """Settings of a network of these sizes that reads the bytes of texts, `positions` at most with the marks of
+        begin and end, whose numbers follow those of the bytes."""
         sizes = (vocabulary + 3, hidden, layers, heads, 4 * hidden)
-        own = {"max_position_embeddings": min(places, length + 2), "type_vocab_size": 1}
+        own = {"max_position_embeddings": min(positions, length + 2), "type_vocab_size": 1}
         return {**cls.settings, **dict(zip(SIZES, sizes, strict=True)), **own}
 
     @classmethod

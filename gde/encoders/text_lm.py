@@ -25,16 +25,16 @@ MARKS = ("[CLS]", "[SEP]", "[PAD]", "[UNK]")
 class TextLmOptions(LanguageModelOptions):
     """Options of `TextLm`.
 
-    places : tokens of a text that are read, both marks included; a text is cut behind.   pooling : cls or mean.
+    positions : tokens of a text that are read, both marks included; a text is cut behind.   pooling : cls or mean.
     """
 
-    places: int = 512
+    positions: int = 512
     pooling: str = "cls"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.places < 3 or self.pooling not in ("cls", "mean"):
-            found = f"places, pooling: found {self.places}, {self.pooling!r}"
+        if self.positions < 3 or self.pooling not in ("cls", "mean"):
+            found = f"positions, pooling: found {self.positions}, {self.pooling!r}"
             raise ValueError(f"{found}, expected 3 or more, cls or mean")
 
 
@@ -49,15 +49,15 @@ class TextLm(LanguageModel):
 
     def __init__(self, options: TextLmOptions, **sizes: Any):
         if options.weights is None:
-            sizes["places"] = options.places
+            sizes["positions"] = options.positions
         super().__init__(options, **sizes)
-        self.places = min(options.places, self.config["max_position_embeddings"])
+        self.positions = min(options.positions, self.config["max_position_embeddings"])
         self.pooling, self.marks = options.pooling, (TEXT.size + 1, TEXT.size + 2)
         if options.weights is not None:
             self.marks = tuple(self.tokenizer.token_to_id(mark) for mark in MARKS[:2])
 
     def tokenise(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        most, (first, last) = self.places - 2, self.marks
+        most, (first, last) = self.positions - 2, self.marks
         if self.source is None:
             parts = [row[row != 0][:most] for row in rows]
         else:
@@ -75,7 +75,7 @@ class TextLm(LanguageModel):
 
     def reading(self) -> list[Any]:
         words = self.tokenizer.to_str() if self.source is not None else ""
-        return [self.config, self.pooling, self.places, words]
+        return [self.config, self.pooling, self.positions, words]
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -120,7 +120,7 @@ def word_pieces(file: Path, lower: bool) -> Any:
 
 
 def lower_case(path: Path, remedy: str) -> bool:
-    """Whether the published tokenizer makes letters small, as it does where its settings do not say."""
+    """Whether the published tokenizer makes tokens small, as it does where its settings do not say."""
     if not (file := path / SETTINGS).is_file():
         return True
     try:

@@ -23,7 +23,7 @@ def to_anndata(z: np.ndarray, se: np.ndarray, groups: Any, provenance: dict[str,
     obs = groups.drop(columns=["start", "stop"]).assign(n_samples=(groups["stop"] - groups["start"]).to_numpy())
     names = obs["group"] if obs["group"].is_unique else obs["group"] + "/" + obs["split"]
     if not names.is_unique:
-        names = names + "/" + obs["law"]
+        names = names + "/" + obs["distribution"]
     obs.index = names.astype(str).to_numpy()
     result = anndata.AnnData(z, obs=obs, layers={"se": se}, obsm={"X_gde": z.copy()}, uns={"gde": provenance})
     result.var_names = [f"z{i}" for i in range(z.shape[1])]

@@ -131,7 +131,7 @@ def _check_table(tree: Tree) -> dict[str, Source]:
         part = tree.sub(name)
         if not DATASET.fullmatch(name):
             raise _wrong(
-                tree.mark((name,)), repr(name), "small letters, digits and _; weights/ before a model's", "rename it"
+                tree.mark((name,)), repr(name), "small residues, digits and _; weights/ before a model's", "rename it"
             )
         try:
             checked = DataSet.model_validate(part.data)
@@ -222,7 +222,7 @@ def _wrong(mark: Mark, found: str, expected: str, remedy: str) -> GdeError:
 
 def _check_name(file: str, mark: Mark) -> None:
     if not all(PART.fullmatch(part) for part in file.split("/")):
-        expected = "a path inside the data set's folder, of letters, digits and ._+-"
+        expected = "a path inside the data set's folder, of residues, digits and ._+-"
         raise _wrong(mark, repr(file), expected, "rename the file; it need not be called as on the server")
     if file.endswith(UNFINISHED):
         raise _wrong(mark, repr(file), "another ending", "these are the names of unfinished downloads")
@@ -232,7 +232,7 @@ def _check_facts(file: File, access: str, mark: Any) -> None:
     for algorithm, digits in (("sha256", 64), ("md5", 32)):
         digest = getattr(file, algorithm)
         if digest is not None and not re.fullmatch(rf"[0-9a-f]{{{digits}}}", digest):
-            expected = f"{digits} hexadecimal digits in small letters"
+            expected = f"{digits} hexadecimal digits in small residues"
             raise _wrong(mark(algorithm), show(digest), expected, "copy it again")
     for i, url in enumerate(file.urls or ()):
         if not URL.fullmatch(url):

@@ -14,7 +14,7 @@ NAMES = {
     "single_sequence": "one sequence",
     "lm_mean": "mean of language model",
     "kmers": "words",
-    "sites": "letters at sites",
+    "sites": "tokens at sites",
     "median": "median month",
     "majority": "commonest country",
 }

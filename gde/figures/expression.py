@@ -11,7 +11,7 @@ from gde.figures.style import GREY, MODEL, ORANGE, TRUTH, new
 
 LOOK = {
     "real": (TRUTH, "o", "real, held out"),
-    "independent_letters": (ORANGE, "v", "independent letters"),
+    "independent_tokens": (ORANGE, "v", "independent tokens"),
     "generated": (MODEL, "o", "generated"),
 }
 AT_MOST = 6  # panels

@@ -1,4 +1,4 @@
-"""Fates of held-out clones, foretold from their early cells: true against predicted shares of each cell type."""
+"""Fates of held-out clones, predicted from their early cells: true against predicted shares of each cell type."""
 
 from pathlib import Path
 

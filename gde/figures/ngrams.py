@@ -4,17 +4,17 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gde.figures.kmers import panel
 from gde.figures.read import read_table
 from gde.figures.style import CYCLE, GREY, MARKERS, new
-from gde.figures.words import panel
 
 
 def draw(tables: Path, result: dict) -> Figure:
     """Left: share of each n-gram, a dot. Right: log-likelihood of held-out bytes, with what it has to beat."""
-    words, _ = read_table(tables, "words")
+    kmers, _ = read_table(tables, "words")
     figure, axes = new(1, 2, height=3.5, width_ratios=[1.1, 1])
     left, right = axes[0]
-    panel(left, words, "share of n-grams")
+    panel(left, kmers, "share of n-grams")
     spectrum = result["metrics"]["ngrams/distance"]
     left.set_title(f"N-grams of bytes: distance {spectrum['value']:.3f}", y=1.05)
     others = {**spectrum["baselines"], "real documents": spectrum["ceiling"]}

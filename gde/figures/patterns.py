@@ -1,4 +1,4 @@
-"""Which words generated sequences repeat, against the mixture that they were generated for."""
+"""Which k-mers generated sequences repeat, against the mixture that they were generated for."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ from gde.figures.style import CYCLE, GREY, MODEL, new
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """A dot for each word of each mixture; with few words a colour each. On the diagonal is perfect."""
+    """A dot for each k-mer of each mixture; with few k-mers a colour each. On the diagonal is perfect."""
     table, _ = read_table(tables, "patterns")
-    words = sorted(set(table["label"]))
+    kmers = sorted(set(table["label"]))
     figure, axes = new(height=3.9, width=4.6)
     ax = axes[0, 0]
     ax.plot([0, 1], [0, 1], "--", color=GREY, lw=0.8, zorder=0)
-    few = len(words) <= len(CYCLE)
-    for i, word in enumerate(words if few else [None]):
-        own = table[table["label"] == word] if few else table
+    few = len(kmers) <= len(CYCLE)
+    for i, kmer in enumerate(kmers if few else [None]):
+        own = table[table["label"] == kmer] if few else table
         colour = CYCLE[i] if few else MODEL
-        ax.scatter(own["truth"], own["generated"], s=14, color=colour, alpha=0.7, linewidths=0, label=word)
+        ax.scatter(own["truth"], own["generated"], s=14, color=colour, alpha=0.7, linewidths=0, label=kmer)
     if few:
         ax.legend(title="word", alignment="left", loc="upper left")
     error = result["metrics"]["patterns/composition_error"]
-    others = {**error["baselines"], "true law": error["ceiling"]}
+    others = {**error["baselines"], "true distribution": error["ceiling"]}
     text = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in others.items())
     ax.set_title(f"Composition: total variation {error['value']:.3f}", y=1.05)
     ax.annotate(text, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=7, color=GREY)

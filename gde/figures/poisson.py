@@ -11,7 +11,7 @@ LOOK = {
     "model": (BLUE, "o-", "zeros among generated counts"),
     "naive": (GREY, "s--", "share of zeros"),
     "rao_blackwell": (ORANGE, "D--", "Rao-Blackwell"),
-    "bayes": (GREEN, "^:", "posterior mean under the training law"),
+    "bayes": (GREEN, "^:", "posterior mean under the training distribution"),
 }
 
 

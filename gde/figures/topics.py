@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from gde.figures.read import left_out, read_table
 from gde.figures.style import GREY, MODEL, TRUTH, new, note
 
-LONGEST = 40  # letters of a topic's name
+LONGEST = 40  # characters of a topic's name
 
 
 def draw(tables: Path, result: dict) -> Figure:

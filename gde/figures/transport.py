@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from gde.figures.read import label, read_table
 from gde.figures.style import GREY, MODEL, new
 
-PANELS = {"latent_distance": "embedding", "kmer_mean": "mean 4-mers", "one_hot_mean": "mean letters by place"}
+PANELS = {"latent_distance": "embedding", "kmer_mean": "mean 4-mers", "one_hot_mean": "mean tokens by place"}
 
 
 def draw(tables: Path, result: dict) -> Figure:
@@ -23,6 +23,6 @@ def draw(tables: Path, result: dict) -> Figure:
         ax.set_title(f"{title}\nPearson {r:.3f}, Spearman {rho:.3f}", fontsize=8)
         ax.set_xlabel(label("distance", units[column] if own else "share"), fontsize=8)
         ax.set_xlim(0, None)
-    axes[0, 0].set_ylabel("optimal transport (letters)", fontsize=8)
+    axes[0, 0].set_ylabel("optimal transport (tokens)", fontsize=8)
     axes[0, 0].set_ylim(0, None)
     return figure

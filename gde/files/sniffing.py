@@ -104,7 +104,7 @@ def kind_of(path: Path) -> str:
     try:
         head[:500].decode()
     except UnicodeDecodeError as e:
-        if e.start < len(head[:500]) - 4:  # else a letter that is cut
+        if e.start < len(head[:500]) - 4:  # else a residue that is cut
             return "bytes of no known kind"
     return "bytes of no known kind" if b"\0" in head else "text"
 

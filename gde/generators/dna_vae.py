@@ -10,10 +10,10 @@ from gde.generators.base import Generator, SequenceOptions, check_counts
 from gde.generators.cvae import LOG_RANGE
 from gde.nets.drawing import draw, drawing
 from gde.nets.evidence import EvidenceOptions, WarmedUp, kl_to_standard
-from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, possible
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_blocks import FilmConvBlock
 from gde.nets.sequence_condition import Film
+from gde.nets.tokens import choose_samples, cleaned, cut_at_end, one_hot, possible, tokens_nll
 from gde.sets.random import ShardRandom
 
 ROWS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}  # sequences drawn or scored together
@@ -23,7 +23,7 @@ ROWS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}  # sequences drawn or scored togeth
 class DnaVaeOptions(SequenceOptions, EvidenceOptions):
     """Options of `DnaVae`.
 
-    hidden : channels; layers : times that encoder and decoder halve the places; kernel : of the convolutions, odd;
+    hidden : channels; layers : times that encoder and decoder halve the positions; kernel : of the convolutions, odd;
     code_dim : dimensions of a sequence's code.
     """
 
@@ -40,10 +40,10 @@ class DnaVaeOptions(SequenceOptions, EvidenceOptions):
 
 
 class DnaVae(WarmedUp, Generator):
-    """Letters x | h, z independent and categorical in every place, h ~ N(0, I); q(h | x, z) is normal.
+    """Tokens x | h, z independent and categorical in every position, h ~ N(0, I); q(h | x, z) is normal.
 
-    Encoder and decoder halve and double the places `layers` times by convolutions; z modulates their norms and enters
-    the decoder beside the code. The end mark is a class of its own, and what would stand after it is not scored.
+    Encoder and decoder halve and double the positions `layers` times by convolutions; z modulates their norms and
+    enters the decoder beside the code. The end mark is a class of its own, and what would stand after it is not scored.
     """
 
     Options = DnaVaeOptions
@@ -53,7 +53,7 @@ class DnaVae(WarmedUp, Generator):
         hidden, layers, kernel, code_dim = options.hidden, options.layers, options.kernel, options.code_dim
         self.dim, self.vocabulary, self.hidden, self.code_dim, self.layers = dim, vocabulary, hidden, code_dim, layers
         self.subsample, self.temperature, self.top_p = options.subsample, options.temperature, options.top_p
-        coarse = math.ceil(dim / 2**layers)  # places at the narrowest
+        coarse = math.ceil(dim / 2**layers)  # positions at the narrowest
         self.missing = coarse * 2**layers - dim
         self.embed = nn.Sequential(nn.Linear(latent_dim, hidden), nn.SiLU())
         self.film = nn.Linear(hidden, 4 * layers * hidden)
@@ -81,19 +81,19 @@ class DnaVae(WarmedUp, Generator):
     def terms(self, x: Tensor, z: Tensor, films: list[Film], noise: Tensor) -> tuple[Tensor, Tensor]:
         """Negative log-likelihood given a code drawn from q, and KL(q | prior), in nats: x (r, L) -> (r,) each."""
         mean, log_sd = self.encode(x, films)
-        nll = letters_nll(self.decode(mean + log_sd.exp() * noise, z, films), x)
+        nll = tokens_nll(self.decode(mean + log_sd.exp() * noise, z, films), x)
         return nll, kl_to_standard(mean, log_sd)
 
     def encode(self, x: Tensor, films: list[Film]) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (r, code_dim) of q for sequences x (r, L)."""
-        h = self.read(one_hot_letters(nn.functional.pad(x, (0, self.missing)), self.vocabulary))
+        h = self.read(one_hot(nn.functional.pad(x, (0, self.missing)), self.vocabulary))
         for block, down, film in zip(self.read_blocks, self.down, films[: self.layers], strict=True):
             h = down(block(h, film))
         mean, log_sd = self.posterior(h.flatten(1)).float().chunk(2, -1)
         return mean, log_sd.clamp(-LOG_RANGE, LOG_RANGE)
 
     def decode(self, code: Tensor, z: Tensor, films: list[Film]) -> Tensor:
-        """Logits (r, L, v + 1) of every place given codes (r, code_dim)."""
+        """Logits (r, L, v + 1) of every position given codes (r, code_dim)."""
         h = self.code(torch.cat([code, z.to(code.dtype)], -1)).unflatten(-1, (self.hidden, -1))
         for block, up, film in zip(self.write_blocks, self.up, films[self.layers :], strict=True):
             h = block(up(h), film)

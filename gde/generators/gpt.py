@@ -24,7 +24,7 @@ class FilmNorm(nn.LayerNorm):
 
 
 class HeldLayer(DynamicLayer):
-    """Keys and values in room that is made once, where the original copies all of them for every place."""
+    """Keys and values in room that is made once, where the original copies all of them for every position."""
 
     def __init__(self, length: int):
         super().__init__()
@@ -52,17 +52,17 @@ class Gpt(Autoregressive):
     Options = GptOptions
 
     def __init__(
-        self, options: AttentionOptions, *, dim: int, latent_dim: int, vocabulary: int = 5, places: int | None = None
+        self, options: AttentionOptions, *, dim: int, latent_dim: int, vocabulary: int = 5, positions: int | None = None
     ):
-        super().__init__(options, dim=dim, latent_dim=latent_dim, vocabulary=vocabulary, places=places)
+        super().__init__(options, dim=dim, latent_dim=latent_dim, vocabulary=vocabulary, positions=positions)
         hidden = options.hidden
         sizes = {"n_positions": self.length, "n_embd": hidden, "n_layer": options.layers, "n_head": options.heads}
         dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
         marks = dict.fromkeys(
             ("bos_token_id", "eos_token_id")
-        )  # ours is row 0 of the letters, of which it knows nothing
+        )  # ours is row 0 of the tokens, of which it knows nothing
         self.network = GPT2Model(GPT2Config(vocab_size=vocabulary + 1, **sizes, **dropout, **marks))
-        self.network.wte = None  # it is given vectors of letters, ours
+        self.network.wte = None  # it is given vectors of tokens, ours
         for block in self.network.h:
             block.ln_1, block.ln_2 = FilmNorm(hidden), FilmNorm(hidden)
         self.network.ln_f = FilmNorm(hidden)

@@ -27,7 +27,7 @@ class HyenaDnaOptions(PublishedOptions, ContextOptions):
 
 
 class HyenaDna(Autoregressive):
-    """Pre-norm blocks of a Hyena operator and an MLP; letters share their vectors with the output."""
+    """Pre-norm blocks of a Hyena operator and an MLP; tokens share their vectors with the output."""
 
     Options = HyenaDnaOptions
 
@@ -35,7 +35,7 @@ class HyenaDna(Autoregressive):
         super().__init__(options, dim=dim, latent_dim=latent_dim, vocabulary=vocabulary)
         if options.filter_length is not None and options.filter_length < self.length:
             found = f"filter_length: found {options.filter_length}"
-            raise ValueError(f"{found}, expected at least {self.length}, the places of these sequences; raise it")
+            raise ValueError(f"{found}, expected at least {self.length}, the positions of these sequences; raise it")
         self.weights, self.weights_sha256 = options.weights, options.weights_sha256
         self.filter_length = options.filter_length or self.length
         filters = {

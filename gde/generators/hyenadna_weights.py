@@ -13,9 +13,9 @@ from gde.files.sniffing import check_file, kind_of, other_file
 
 EXPECTED = "safetensors of a published HyenaDNA model"
 REMEDY = "give another file, or generator.weights: null"
-VOCABULARY = {"[SEP]": 1, "A": 7, "C": 8, "G": 9, "T": 10, "N": 11}  # published rows of the end mark and our letters
+VOCABULARY = {"[SEP]": 1, "A": 7, "C": 8, "G": 9, "T": 10, "N": 11}  # published rows of the end mark and our tokens
 PADDED = 16  # rows of the published vocabulary
-ROOT, LETTERS, OUTPUT = "backbone.", "backbone.embeddings.word_embeddings.weight", "lm_head.weight"
+ROOT, TOKENS, OUTPUT = "backbone.", "backbone.embeddings.word_embeddings.weight", "lm_head.weight"
 FILTER = "mixer.filter_fn.implicit_filter"
 # of a block: ours -> published
 BLOCK = {
@@ -58,14 +58,14 @@ SETTINGS = {"mixer.filter_fn.pos_emb": "filter_length and filter_features", FILT
 
 
 def load_published(model: nn.Module, path: Path, sha256: str | None = None) -> None:
-    """Fill the blocks, the last norm and the letters of a HyenaDna with published weights.
+    """Fill the blocks, the last norm and the tokens of a HyenaDna with published weights.
 
     What depends on the embedding stays as it is. Raises GdeError naming the file, also one that has not the digest
     `sha256`, or the first tensor that is missing, unknown, of another shape or not finite; then nothing of the model
     is changed.
     """
     if model.vocabulary != len(VOCABULARY) - 1:
-        found = f"published weights for an alphabet of {model.vocabulary} letters"
+        found = f"published weights for an alphabet of {model.vocabulary} tokens"
         raise bad(path, found, "the alphabet dna: A, C, G, T, N", "set generator.weights: null")
     found, own, state = read_published(path, sha256), model.state_dict(), {}
     known = names(len(model.blocks))
@@ -80,7 +80,7 @@ def load_published(model: nn.Module, path: Path, sha256: str | None = None) -> N
             raise bad(f"{path}:{theirs}", str(tuple(tensor.shape)), str(shape), remedy)
         if not tensor.is_floating_point() or not tensor.isfinite().all():
             raise bad(f"{path}:{theirs}", "values that are no finite numbers", EXPECTED, REMEDY)
-        rows = tensor[list(VOCABULARY.values())] if theirs == LETTERS else tensor
+        rows = tensor[list(VOCABULARY.values())] if theirs == TOKENS else tensor
         state[ours] = rows.reshape(expected.shape).to(expected)
     if found:
         raise bad(f"{path}:{min(found)}", "a tensor too many", EXPECTED, "raise generator.layers, or give another file")
@@ -94,13 +94,13 @@ def names(layers: int) -> dict[str, str]:
     blocks = {
         f"blocks.{i}.{ours}": f"{ROOT}layers.{i}.{theirs}" for i in range(layers) for ours, theirs in BLOCK.items()
     }
-    ends = {"letters.weight": LETTERS, "norm.weight": f"{ROOT}ln_f.weight", "norm.bias": f"{ROOT}ln_f.bias"}
+    ends = {"token_embedding.weight": TOKENS, "norm.weight": f"{ROOT}ln_f.weight", "norm.bias": f"{ROOT}ln_f.bias"}
     return blocks | ends
 
 
 def published_shape(name: str, ours: Tensor) -> tuple[int, ...]:
     """The shape of a published tensor whose counterpart is `ours`."""
-    shape = [PADDED, *ours.shape[1:]] if name == LETTERS else list(ours.shape)
+    shape = [PADDED, *ours.shape[1:]] if name == TOKENS else list(ours.shape)
     for axis in next((axes for end, axes in SINGLE.items() if name.endswith(end)), ()):
         shape.insert(axis, 1)
     return tuple(shape)
@@ -120,9 +120,9 @@ def read_published(path: Path, sha256: str | None) -> dict[str, Tensor]:
         tensors = load_file(path)
     except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as e:
         raise bad(path, f"a damaged file ({e})", EXPECTED, REMEDY) from e
-    prefix = next((name.removesuffix(LETTERS) for name in tensors if name.endswith(LETTERS)), "")
+    prefix = next((name.removesuffix(TOKENS) for name in tensors if name.endswith(TOKENS)), "")
     found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    second = {OUTPUT: LETTERS} | {n: n.replace(a, ALIASES[a]) for n in found for a in ALIASES if n.endswith(a)}
+    second = {OUTPUT: TOKENS} | {n: n.replace(a, ALIASES[a]) for n in found for a in ALIASES if n.endswith(a)}
     for name, first in second.items():
         if name in found and first in found and not torch.equal(found[name], found[first]):
             raise bad(f"{path}:{name}", f"other values than in {first}", "the same: they are one tensor", REMEDY)

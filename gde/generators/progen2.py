@@ -18,7 +18,7 @@ from gde.nets.sequence_condition import Film, modulated
 class ProGen2Options(PublishedOptions, ContextOptions, AttentionOptions):
     """Options of `ProGen2`.
 
-    rotary : numbers of each head that turn with the place, an even number; None = half of them.
+    rotary : numbers of each head that turn with the position, an even number; None = half of them.
     weights : directory of a published model, which has its own `hidden`, `layers`, `heads` and `rotary`.
     """
 
@@ -26,7 +26,7 @@ class ProGen2Options(PublishedOptions, ContextOptions, AttentionOptions):
 
 
 class ProGen2(Autoregressive):
-    """Blocks of attention and MLP side by side, rotary places, an output of its own.
+    """Blocks of attention and MLP side by side, rotary positions, an output of its own.
 
     files : what `write_files` wrote beside a trained model; None = its published model is there.
     """
@@ -61,7 +61,7 @@ class ProGen2(Autoregressive):
     def write_files(self, directory: Path) -> None:
         """The sizes that the settings do not tell, beside a trained model."""
         if self.weights is not None:
-            hidden, heads = self.letters.embedding_dim, self.blocks[0].heads
+            hidden, heads = self.token_embedding.embedding_dim, self.blocks[0].heads
             write_sizes(directory, hidden, len(self.blocks), heads, self.rotary)
 
     def scores(self, h: Tensor) -> Tensor:
@@ -74,10 +74,10 @@ class ProGen2(Autoregressive):
         caches = [KeyValues(self.length) for _ in self.blocks]
         return lambda h: self._through(h[:, None], films, caches[0].held, caches)[:, 0]
 
-    def _through(self, h: Tensor, films: list[Film] | None, place: int, caches: list[KeyValues | None]) -> Tensor:
-        """The network over vectors (r, t, h) of the places from `place` on."""
+    def _through(self, h: Tensor, films: list[Film] | None, position: int, caches: list[KeyValues | None]) -> Tensor:
+        """The network over vectors (r, t, h) of the positions from `position` on."""
         films = films or [None] * (len(self.blocks) + 1)
-        rotation = self.rotation[place : place + h.shape[1]]
+        rotation = self.rotation[position : position + h.shape[1]]
         for block, film, cache in zip(self.blocks, films[:-1], caches, strict=True):
             h = block(h, rotation, film, cache)
         return modulated(self.norm(h), films[-1])

@@ -1,4 +1,4 @@
-"""Published ProGen2 weights into our modules: a map of names and of the letters, from safetensors only."""
+"""Published ProGen2 weights into our modules: a map of names and of the tokens, from safetensors only."""
 
 import logging
 import re
@@ -15,8 +15,8 @@ from gde.sets.types.alphabet import ALPHABETS
 log = logging.getLogger(__name__)
 SHARDS = 8  # of the published attention: each holds queries, values, keys of an eighth of the heads
 START, END = 3, 4  # published tokens "1" and "2": the two ends of a protein, in its own direction
-LETTERS = {letter: 5 + i for i, letter in enumerate("ABCDEFGHIKLMNOPQRSTUVWXYZ")}
-KNOWN = 5 + len(LETTERS)  # published tokens; a table may have more rows, which mean nothing
+TOKENS = {token: 5 + i for i, token in enumerate("ABCDEFGHIKLMNOPQRSTUVWXYZ")}
+KNOWN = 5 + len(TOKENS)  # published tokens; a table may have more rows, which mean nothing
 ROOT, TABLE, OUTPUT = "transformer.", "transformer.wte.weight", "lm_head."
 UNUSED = re.compile(r"attn\.(bias|masked_bias|causal_mask)$")  # constants that older files hold
 BLOCK = {
@@ -30,7 +30,7 @@ BLOCK = {
     "down.bias": "mlp.fc_out.bias",
 }
 ENDS = {
-    "letters.weight": TABLE,
+    "token_embedding.weight": TABLE,
     "norm.weight": f"{ROOT}ln_f.weight",
     "norm.bias": f"{ROOT}ln_f.bias",
     "out.weight": f"{OUTPUT}weight",
@@ -49,17 +49,17 @@ def load_published(model: nn.Module, path: Path, sha256: str | None = None) -> N
     """
     alphabet = ALPHABETS["protein"]
     if model.vocabulary != alphabet.size:
-        found = f"published weights for an alphabet of {model.vocabulary} letters"
-        raise bad(path, found, f"the alphabet protein: {alphabet.letters}", "set generator.weights: null")
+        found = f"published weights for an alphabet of {model.vocabulary} tokens"
+        raise bad(path, found, f"the alphabet protein: {alphabet.symbols}", "set generator.weights: null")
     config, tensors = open_weights(path, sha256)
     if model.length > (seen := config.get(PLACES, model.length)):
-        about = "prefix and letters, of which the model has seen"
-        log.warning("%s: %d places, %s %d (n_positions)", path, model.length, about, seen)
+        about = "prefix and tokens, of which the model has seen"
+        log.warning("%s: %d positions, %s %d (n_positions)", path, model.length, about, seen)
     tensors = {name: tensor for name, tensor in tensors.items() if not UNUSED.search(name)}
     state = model.state_dict()
     known = names(len(model.blocks))
     tensors = matched(path, tensors, shapes(model, tensors), remedy=REMEDY)
-    rows = torch.tensor([END, *(LETTERS[letter] for letter in alphabet.letters)])
+    rows = torch.tensor([END, *(TOKENS[token] for token in alphabet.symbols)])
     with torch.no_grad():
         for ours, theirs in known.items():
             tensor = tensors[theirs]
@@ -105,7 +105,7 @@ def names(layers: int) -> dict[str, str]:
 
 
 def shapes(model: nn.Module, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """Published name to shape. Tables of letters have at least `KNOWN` rows, as many as the file's."""
+    """Published name to shape. Tables of tokens have at least `KNOWN` rows, as many as the file's."""
     out, own = {}, model.state_dict()
     for ours, theirs in names(len(model.blocks)).items():
         shape = tuple(own[ours].shape)

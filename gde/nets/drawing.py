@@ -13,7 +13,7 @@ from gde.nets.registry import Options
 class DrawingOptions(Options):
     """Options of a kind that draws tokens, unless `sample` is told otherwise.
 
-    temperature, top_p : as in `draw`; 1, 1 = the model's own law.
+    temperature, top_p : as in `draw`; 1, 1 = the model's own distribution.
     """
 
     temperature: float = 1.0
@@ -51,7 +51,9 @@ def nucleus(p: Tensor, top_p: float) -> Tensor:
 def check_drawing(temperature: float, top_p: float) -> None:
     """ValueError for a temperature or top_p that cannot be."""
     if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature: found {temperature}, expected a positive number; 1 is the model's own law")
+        raise ValueError(
+            f"temperature: found {temperature}, expected a positive number; 1 is the model's own distribution"
+        )
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p: found {top_p}, expected a number in (0, 1]; 1 = every token")
 

@@ -75,7 +75,7 @@ class CausalConvolution(torch.autograd.Function):
 
 
 def causal_convolution(v: Tensor, k: Tensor) -> Tensor:
-    """The causal convolution along places: v (r, t, c), k (c, t) -> (r, t, c), in float32 at least."""
+    """The causal convolution along positions: v (r, t, c), k (c, t) -> (r, t, c), in float32 at least."""
     with torch.autocast(v.device.type, enabled=False):
         return CausalConvolution.apply(v if v.dtype == torch.float64 else v.float(), k)
 
@@ -105,7 +105,7 @@ class Hyena(nn.Module):
         self.out = nn.Linear(hidden, hidden)
 
     def forward(self, u: Tensor) -> Tensor:
-        """u : (r, t, h) -> (r, t, h); place t of the result depends on places up to t."""
+        """u : (r, t, h) -> (r, t, h); position t of the result depends on positions up to t."""
         p = pad(self.project(u), (0, 0, TAPS - 1, 0))
         short, t = self.short_bias, u.shape[1]
         for tap in range(TAPS):
@@ -116,10 +116,10 @@ class Hyena(nn.Module):
 
 
 class HyenaCache:
-    """What one `Hyena` keeps while r sequences are drawn, a place after the other.
+    """What one `Hyena` keeps while r sequences are drawn, a position after the other.
 
-    The long convolution is a sum over all places before. It is made in blocks: once per BLOCK places the part of all
-    earlier blocks, as one matrix product, and at every place the few terms of its own block.
+    The long convolution is a sum over all positions before. It is made in blocks: once per BLOCK positions the part of
+    all earlier blocks, as one matrix product, and at every position the few terms of its own block.
     """
 
     def __init__(self, operator: Hyena, rows: int, length: int):
@@ -129,12 +129,12 @@ class HyenaCache:
         self.before = new(TAPS - 1, rows, 3 * hidden)  # the last inputs of the short convolution
         self.seen = new(length, rows, hidden)  # inputs of the long one
         self.kernel = operator.filter(length)  # (h, T)
-        self.carried = new(BLOCK, rows, hidden)  # from earlier blocks to each place of this one
+        self.carried = new(BLOCK, rows, hidden)  # from earlier blocks to each position of this one
 
     def step(self, u: Tensor) -> Tensor:
-        """The next place: u (r, h) -> (r, h)."""
-        operator, place = self.operator, self.at % BLOCK
-        if place == 0 and self.at:
+        """The next position: u (r, h) -> (r, h)."""
+        operator, position = self.operator, self.at % BLOCK
+        if position == 0 and self.at:
             self._carry()
         p = operator.project(u)
         short, weight = operator.short_bias, operator.short_weight
@@ -143,13 +143,13 @@ class HyenaCache:
         self.before = torch.cat([self.before[1:], p[None]])
         x0, x1, v = short.chunk(3, -1)
         self.seen[self.at] = v = v * x1
-        own = self.seen[self.at - place : self.at + 1]
-        taps = self.kernel[:, : place + 1].flip(-1).mT[:, None]  # (place + 1, 1, h)
+        own = self.seen[self.at - position : self.at + 1]
+        taps = self.kernel[:, : position + 1].flip(-1).mT[:, None]  # (position + 1, 1, h)
         self.at += 1
-        return operator.out(x0 * ((own * taps).sum(0) + self.carried[place] + operator.bias * v))
+        return operator.out(x0 * ((own * taps).sum(0) + self.carried[position] + operator.bias * v))
 
     def _carry(self) -> None:
-        """carried(j) = sum over earlier places s of k(at + j - s) seen(s)."""
+        """carried(j) = sum over earlier positions s of k(at + j - s) seen(s)."""
         ahead = min(BLOCK, len(self.seen) - self.at)
         apart = self.at + torch.arange(ahead)[:, None] - torch.arange(self.at)  # (ahead, at)
         taps = self.kernel[:, apart.to(self.kernel.device)]  # (h, ahead, at)

@@ -9,7 +9,7 @@ from gde.nets.sequence_condition import Film, modulated
 
 
 class ParallelBlock(nn.Module):
-    """h + attention(norm h) + mlp(norm h): causal, rotary places on part of each head, no bias in the attention."""
+    """h + attention(norm h) + mlp(norm h): causal, rotary positions on part of each head, no bias in the attention."""
 
     def __init__(self, hidden: int, heads: int):
         super().__init__()
@@ -21,9 +21,9 @@ class ParallelBlock(nn.Module):
         self.down = nn.Linear(4 * hidden, hidden)
 
     def forward(self, h: Tensor, rotation: Tensor, film: Film | None, cache: KeyValues | None = None) -> Tensor:
-        """h : (r, t, hidden); rotation : of these t places; film : of the norm, (r, 1, hidden) each.
+        """h : (r, t, hidden); rotation : of these t positions; film : of the norm, (r, 1, hidden) each.
 
-        cache : keys and values of the places before; h is then the one next place, t = 1.
+        cache : keys and values of the positions before; h is then the one next position, t = 1.
         """
         y = modulated(self.norm(h), film)
         heads = self.query_key_value(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, r, heads, t, e)

@@ -16,7 +16,7 @@ from torch import Tensor
 from gde.nets.pool import select, set_mean
 
 TIE = 1e-6  # weights of two halves that differ by less are equal: far above the rounding of float32 weights
-SD_OF_MAD = 1.4826  # standard deviation of a normal law whose median absolute deviation is 1
+SD_OF_MAD = 1.4826  # standard deviation of a normal distribution whose median absolute deviation is 1
 SCALE_FLOOR = 1e-3  # of Huber's scale; makes the location of equal samples, or of one, finite and smooth
 
 
@@ -52,8 +52,8 @@ def huber(
     """Huber's M-estimate of location: `steps` of iteratively re-weighted least squares from the median, then Newton's.
 
     Samples farther than `delta` robust standard deviations (1.4826 MAD) count by their sign only. delta = 1.345 has
-    95 % efficiency at the normal law (Huber 1964). The gradient is that of the solution (implicit function theorem):
-    it goes through the last step alone, at a fifth of the time and memory of going through all of them.
+    95 % efficiency at the normal distribution (Huber 1964). The gradient is that of the solution (implicit function
+    theorem): it goes through the last step alone, at a fifth of the time and memory of going through all of them.
     """
     if not (delta >= 0.7 and math.isfinite(delta)):
         raise ValueError(f"huber: found delta = {delta}, expected 0.7 or more; below it use the median")

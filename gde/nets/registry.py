@@ -25,9 +25,9 @@ def resolve_kind(registry: Mapping[str, str], kind: str) -> Any:
     return named(registry[kind])
 
 
-def named(place: str) -> Any:
+def named(position: str) -> Any:
     """The object at "module:name"."""
-    module, name = place.split(":")
+    module, name = position.split(":")
     return getattr(import_module(module), name)
 
 

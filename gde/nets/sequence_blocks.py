@@ -15,7 +15,7 @@ def groups_of(channels: int) -> int:
 
 
 class MaskedGroupNorm(nn.Module):
-    """Group norm over the places of each sequence where letters stand; zeros elsewhere.
+    """Group norm over the positions of each sequence where tokens stand; zeros elsewhere.
 
     Statistics in float32. They are of one sequence alone: the same in training and later, whatever else is in the set.
     """
@@ -25,17 +25,17 @@ class MaskedGroupNorm(nn.Module):
         self.groups, self.eps = groups_of(channels), eps
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
-    def forward(self, h: Tensor, places: Tensor) -> Tensor:
-        """h : (r, c, t); places : (r, 1, t) of 0 and 1.   returns (r, c, t) in h's dtype."""
-        if places.is_cpu and places.all():  # several times as fast; a GPU would have to wait for the answer
+    def forward(self, h: Tensor, positions: Tensor) -> Tensor:
+        """h : (r, c, t); positions : (r, 1, t) of 0 and 1.   returns (r, c, t) in h's dtype."""
+        if positions.is_cpu and positions.all():  # several times as fast; a GPU would have to wait for the answer
             return group_norm(h, self.groups, self.weight, self.bias, self.eps).to(h.dtype)
-        kept = h * places.to(h.dtype)
-        numbers = places.sum(-1).clamp(min=1) * (h.shape[1] // self.groups)  # (r, 1) behind each mean
+        kept = h * positions.to(h.dtype)
+        numbers = positions.sum(-1).clamp(min=1) * (h.shape[1] // self.groups)  # (r, 1) behind each mean
         mean = self._grouped(kept.float()) / numbers
         variance = (self._grouped(kept.float().square()) / numbers - mean.square()).clamp(min=0.0)
         scale = self._spread((variance + self.eps).rsqrt()) * self.weight  # (r, c)
         shift = self.bias - self._spread(mean) * scale
-        return torch.addcmul(shift[..., None], kept, scale[..., None]).to(h.dtype) * places.to(h.dtype)
+        return torch.addcmul(shift[..., None], kept, scale[..., None]).to(h.dtype) * positions.to(h.dtype)
 
     def _grouped(self, h: Tensor) -> Tensor:
         return h.sum(-1).unflatten(1, (self.groups, -1)).sum(-1)  # (r, groups)

@@ -14,10 +14,10 @@ Film = tuple[Tensor, Tensor]
 class Condition(NamedTuple):
     """What an embedding becomes, by rows r of sequences.
 
-    prefix : (r, k, h) vectors that stand before the sequence; the last of them predicts its first letter.
-    added : (r, 1, h), added to the vector of every letter; None unless `additive`.
+    prefix : (r, k, h) vectors that stand before the sequence; the last of them predicts its first token.
+    added : (r, 1, h), added to the vector of every token; None unless `additive`.
     films : scale and shift (r, 1, h) of every norm; None unless `adaln`.
-    sites : (r, L, c) logits of every place, added to those of the network; None without `SiteLogits`.
+    sites : (r, L, c) logits of every position, added to those of the network; None without `SiteLogits`.
     """
 
     prefix: Tensor
@@ -36,10 +36,10 @@ class SequenceCondition(nn.Module):
     """An MLP from the embedding to one of three conditionings.
 
     prefix : `prefix` vectors before the sequence and nothing else.
-    additive : one vector before the sequence, and one added to every letter's.
+    additive : one vector before the sequence, and one added to every token's.
     adaln : one vector before the sequence, and scale and shift of each of the `norms` norms.
-    In all three nothing but the embedding stands before the first letter, whose law therefore follows it.
-    sites : gives logits of every place beside those of the network; None = none.
+    In all three nothing but the embedding stands before the first token, whose distribution therefore follows it.
+    sites : gives logits of every position beside those of the network; None = none.
     """
 
     def __init__(

@@ -1,35 +1,35 @@
-"""Which letters vary together in sequences that lie side by side, such as versions of one protein."""
+"""Which tokens vary together in sequences that lie side by side, such as versions of one protein."""
 
 import torch
 from torch import Tensor
 
-RARE = 0.01  # share of the sequences below which a letter of a place, or what is not this letter, is left out
-MOST = 2000  # letters of places that are looked at, at most: those that vary most
+RARE = 0.01  # share of the sequences below which a token of a position, or what is not this token, is left out
+MOST = 2000  # tokens of positions that are looked at, at most: those that vary most
 
 
 @torch.no_grad()
 def site_components(x: Tensor, known: int, rank: int) -> tuple[Tensor, Tensor]:
-    """Principal components of the letters 1..known at every place of tokens x (n, L); others say nothing.
+    """Principal components of the tokens 1..known at every position of tokens x (n, L); others say nothing.
 
     returns components (rank, L, known) of length 1 and the standard deviations (rank,) of the sequences along them,
     largest first; zeros where fewer than `rank` are there. Of each the entry largest in size is positive.
     """
     x = x.long()
     there = (x > 0) & (x <= known)
-    count = torch.stack([(x == letter).sum(0) for letter in range(1, known + 1)], -1).double()
+    count = torch.stack([(x == token).sum(0) for token in range(1, known + 1)], -1).double()
     share = count / there.sum(0).clamp(min=1)[:, None]
-    place, letter = ((share >= RARE) & (share <= 1 - RARE)).nonzero(as_tuple=True)
-    share = share[place, letter]
+    position, token = ((share >= RARE) & (share <= 1 - RARE)).nonzero(as_tuple=True)
+    share = share[position, token]
     order = (share * (1 - share)).argsort(descending=True, stable=True)[:MOST]
-    place, letter, share = place[order], letter[order], share[order]
+    position, token, share = position[order], token[order], share[order]
     components = torch.zeros(rank, x.shape[1], known, device=x.device)
     sd = torch.zeros(rank, device=x.device)
-    if len(place):
-        centred = ((x[:, place] == letter + 1).double() - share) * there[:, place]
+    if len(position):
+        centred = ((x[:, position] == token + 1).double() - share) * there[:, position]
         variance, vector = torch.linalg.eigh(centred.T @ centred / len(x))  # ascending
         variance, vector = variance.flip(0)[:rank].clamp(min=0), vector.flip(1)[:, :rank]
         largest = vector.gather(0, vector.abs().argmax(0, keepdim=True))
         found = variance > variance[0] * torch.finfo(torch.float32).eps
-        components[: len(variance), place, letter] = (vector * largest.sign() * found).T.float()
+        components[: len(variance), position, token] = (vector * largest.sign() * found).T.float()
         sd[: len(variance)] = (variance.sqrt() * found).float()
     return components, sd

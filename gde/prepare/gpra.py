@@ -124,7 +124,7 @@ class Condition:
         too_long = "refuse" if cfg["too_long"] == "refuse" else "cut"
         for lines in read_lines(self.path, DNA, cfg["length"], too_long=too_long):
             part = parts_of(lines.tokens, cfg["split"])
-            part[lines.letters > cfg["length"]] = DROPPED
+            part[lines.residues > cfg["length"]] = DROPPED
             self._ranking.add(lines.numbers)
             self._tokens.write(lines.tokens.data)
             parts.write(part.data)

@@ -1,7 +1,7 @@
-"""Methylation reads of many samples, from .pat.gz or BAM files: a group is a sample, a read a sequence of letters.
+"""Methylation reads of many samples, from .pat.gz or BAM files: a group is a sample, a read a sequence of residues.
 
-A read is what stands on the genome before its first CpG (`context` letters), then a letter for each of its CpGs: C for
-a methylated one, T for one that is not, N where it is not known ('.' in the files, and H). A read of more CpGs than
+A read is what stands on the genome before its first CpG (`context` residues), then a residue for each of its CpGs: C
+for a methylated one, T for one that is not, N where it is not known ('.' in the files, and H). A read of more CpGs than
 `cpgs` is cut into pieces of as many, each with what stands before its own first one. Its weight is the read's count.
 """
 
@@ -150,18 +150,18 @@ def sequences(reads: Reads, cpgs: CpGs, cfg: dict, path: Path) -> tuple[np.ndarr
         start, size, number = start[row] + offset, np.minimum(size[row] - offset, most), number[row] + offset
         place = cpgs.place(number, contig[row], np.ones(len(row), np.int64), lambda i: where(int(row[i])))
     padded = np.r_[PATTERN[reads.text], np.zeros(most, np.uint8)]
-    letters = np.lib.stride_tricks.sliding_window_view(padded, most)[start]
-    letters *= np.arange(most) < size[:, None]
-    if letters.max(initial=0) == ILLEGAL:
-        at, column = np.argwhere(letters == ILLEGAL)[0]
+    residues = np.lib.stride_tricks.sliding_window_view(padded, most)[start]
+    residues *= np.arange(most) < size[:, None]
+    if residues.max(initial=0) == ILLEGAL:
+        at, column = np.argwhere(residues == ILLEGAL)[0]
         found = f"{chr(reads.text[start[at] + column])!r} in a pattern"
         raise bad(where(int(row[at])), found, "C, T, H or .", "get the file again")
-    telling = ((letters == C) | (letters == T)).any(1)
+    telling = ((residues == C) | (residues == T)).any(1)
     if not telling.all():
-        row, letters, number, place = (values[telling] for values in (row, letters, number, place))
+        row, residues, number, place = (values[telling] for values in (row, residues, number, place))
     tokens = np.empty((len(row), context + most), np.uint8)
     tokens[:, :context] = cpgs.upstream(contig[row], place, context)
-    tokens[:, context:] = letters
+    tokens[:, context:] = residues
     return tokens, row, number
 
 

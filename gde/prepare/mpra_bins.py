@@ -25,7 +25,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 
     groups : group "bin<NN>", bin (0 = lowest), activity (mean of the group's elements).   samples keep their
     expression. A row that is there twice counts once. Raises GdeError for unknown columns, a name with two sequences or
-    activities, illegal letters, sequences that are too long, activities that are no numbers, and fewer elements than
+    activities, illegal residues, sequences that are too long, activities that are no numbers, and fewer elements than
     bins.
     """
     path = Path(cfg["path"]).expanduser()
@@ -90,7 +90,7 @@ def read_elements(path: Path, cfg: dict) -> tuple[list[str], np.ndarray, np.ndar
     for row, sequence in enumerate(frame[columns["sequence"]]):
         where = f"{path}: row {row + 1}, column {columns['sequence']}"
         if not 1 <= len(sequence) <= cfg["length"]:
-            found = f"{len(sequence)} letters"
+            found = f"{len(sequence)} residues"
             raise bad(where, found, f"1 to {cfg['length']}", "raise dataset.length, or take the row out")
         try:
             tokens[row, : len(sequence)] = DNA.encode(sequence)

@@ -12,8 +12,8 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.io import storage_errors
 from gde.prepare.common.hashing import sequence_hash, uniform
-from gde.prepare.common.sequence_letters import Encoder
 from gde.prepare.common.sequence_split import parts_of
+from gde.prepare.common.sequence_tokens import Encoder
 from gde.prepare.common.split import split_units
 from gde.prepare.common.write import origin, source_of
 from gde.readers.sequence_files import Records, SequenceFile
@@ -40,7 +40,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     for records in file.chunks():
         counts.add(records, file)
     kept = Kept(counts, cfg, path)
-    encoder = Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_letters="X")
+    encoder = Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_residues="X")
     with TokenStoreWriter(out, alphabet="protein", length=cfg["length"], seed=seed) as writer:
         for records in file.chunks():
             tokens, whole = encoder.encode(records, file)

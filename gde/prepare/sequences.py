@@ -9,7 +9,7 @@ from gde.errors import bad
 from gde.files.io import storage_errors
 from gde.prepare.common.groups import assign, columns_needed
 from gde.prepare.common.hashing import sequence_hash
-from gde.prepare.common.sequence_letters import Encoder, weights
+from gde.prepare.common.sequence_tokens import Encoder, weights
 from gde.prepare.common.write import KNOWN, source_of
 from gde.readers.sequence_files import SequenceFile
 from gde.sets.store.token_writer import TokenStoreWriter
@@ -21,7 +21,7 @@ SEQUENCE = "sequence"  # split.by: equal sequences stay together
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the file cfg['path'] (kind sequences), read twice.
 
-    groups : groupby columns and labels. Memory: some tens of bytes for every sequence, none for its letters.
+    groups : groupby columns and labels. Memory: some tens of bytes for every sequence, none for its residues.
     GdeError names file, record, and what was found, and leaves nothing behind.
     """
     out, path = Path(out), Path(cfg["path"]).expanduser()
@@ -37,7 +37,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     )
     found = Survey(cfg, file, needed)
     assignment = assign(found.table, cfg, str(path), found.names)
-    options = {"length": found.length, "too_long": cfg["too_long"], "other_letters": cfg["other_letters"]}
+    options = {"length": found.length, "too_long": cfg["too_long"], "other_residues": cfg["other_residues"]}
     encoder = Encoder(ALPHABETS[cfg["alphabet"]], **options)
     fields = {"weight": "float32"} if cfg["weight"] else {}
     with TokenStoreWriter(out, alphabet=cfg["alphabet"], length=found.length, seed=seed, fields=fields) as writer:
@@ -73,7 +73,7 @@ class Survey:
     greatest length, and how many there are."""
 
     def __init__(self, cfg: dict, file: SequenceFile, needed: list[str]):
-        encoder = Encoder(ALPHABETS[cfg["alphabet"]], cfg["length"], cfg["too_long"], cfg["other_letters"])
+        encoder = Encoder(ALPHABETS[cfg["alphabet"]], cfg["length"], cfg["too_long"], cfg["other_residues"])
         by_sequence = cfg["split"]["by"] == SEQUENCE
         columns: dict[str, list] = {column: [] for column in needed}
         names, hashes = [], []
@@ -93,7 +93,7 @@ class Survey:
             if by_sequence:
                 hashes.append(sequence_hash(tokens, cfg["split"]["seed"]))
         if not names:
-            found = f"{self.records} sequences of more than {cfg['length']} letters"
+            found = f"{self.records} sequences of more than {cfg['length']} residues"
             raise bad(file.path, found, "shorter ones", "raise dataset.length, or set dataset.too_long: cut")
         self.length = cfg["length"] or longest
         self.table = pd.DataFrame(columns)

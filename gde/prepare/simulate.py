@@ -23,9 +23,10 @@ SHAPE = {"dim", "rank", "categories", "trials"}  # parameters that every set of 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write validation and test sets of cfg (of a family's kind) at `out`, test_size points each.
 
-    Columns of groups: law ('strict': the training law; 'paper': published_law, test only, as many sets), index (within
-    split and law). truth.safetensors: the family's parameters, leading axis G. meta: family {kind, params}, mean and
-    scale of 256 training sets of 256 points, the constants that standardise the model's input.
+    Columns of groups: distribution ('strict': the training distribution; 'paper': published_distribution, test only, as
+    many sets), index (within split and distribution). truth.safetensors: the family's parameters, leading axis G. meta:
+    family {kind, params}, mean and scale of 256 training sets of 256 points, the constants that standardise the model's
+    input.
     """
     kind = cfg["kind"]
     module, noun = REGISTRY[kind].split(":")
@@ -36,13 +37,13 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         if not isinstance(cfg[key], int) or cfg[key] < 1:
             raise bad(f"dataset.{key}", repr(cfg[key]), "an integer of at least 1", "set it so")
     parts = [("validation", "strict", family, cfg["validation_sets"]), ("test", "strict", family, cfg["test_sets"])]
-    published = cfg.get("published_law")
+    published = cfg.get("published_distribution")
     if published:
         unknown = sorted(set(published) - set(inspect.signature(cls).parameters) | (SHAPE & set(published)))
         if unknown:
             raise bad(
-                f"dataset.published_law.{unknown[0]}",
-                "a key that is no parameter of the law",
+                f"dataset.published_distribution.{unknown[0]}",
+                "a key that is no parameter of the distribution",
                 "e.g. mean_low, df",
                 "remove it",
             )
@@ -51,22 +52,33 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     n, d = cfg["test_size"], family.dim
     groups = pd.DataFrame(
         [
-            {"group": f"{split}-{law}-{i:05d}", "split": split, "size": n, "law": law, "index": i}
-            for split, law, _, sets in parts
+            {
+                "group": f"{split}-{distribution}-{i:05d}",
+                "split": split,
+                "size": n,
+                "distribution": distribution,
+                "index": i,
+            }
+            for split, distribution, _, sets in parts
             for i in range(sets)
         ]
     )
-    drawn = [f.draw(sets, ShardRandom(seed, 0, stream=f"{split}/{law}/params")) for split, law, f, sets in parts]
+    drawn = [
+        f.draw(sets, ShardRandom(seed, 0, stream=f"{split}/{distribution}/params"))
+        for split, distribution, f, sets in parts
+    ]
     truth = {k: torch.cat([p[k] for p in drawn]) for k in drawn[0]}
     mean, scale = standardisation(family, seed)
     with StoreWriter(Path(out), groups=groups, sample_shape=(d,), seed=seed) as writer:
         first = 0
-        for (split, law, law_family, sets), p in zip(parts, drawn, strict=True):
+        for (split, distribution, family_of_distribution, sets), p in zip(parts, drawn, strict=True):
             block = max(1, BLOCK_VALUES // (n * d))
             for start in range(0, sets, block):
                 some = {k: v[start : start + block] for k, v in p.items()}
                 b = min(block, sets - start)
-                x = law_family.sample(some, n, ShardRandom(seed, start, stream=f"{split}/{law}/samples"))
+                x = family_of_distribution.sample(
+                    some, n, ShardRandom(seed, start, stream=f"{split}/{distribution}/samples")
+                )
                 writer.write(x.reshape(b * n, d).numpy(), np.repeat(np.arange(first + start, first + start + b), n))
             first += sets
         meta = {
@@ -74,7 +86,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "kind": kind,
             "data": "simulated",
             "family": {"kind": kind, "params": params},
-            "published_law": published or None,
+            "published_distribution": published or None,
             "units": "dimensionless",
             "dim": d,
             "sample_shape": [d],
@@ -86,7 +98,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 
 
 def standardisation(family: Any, seed: int) -> tuple[list[float], list[float]]:
-    """Mean and sd (d,) of points of the training law, from a draw that depends on the seed alone."""
+    """Mean and sd (d,) of points of the training distribution, from a draw that depends on the seed alone."""
     params = family.draw(TRAINING_SETS, ShardRandom(seed, 0, stream="standardise/params"))
     x = family.sample(params, TRAINING_POINTS, ShardRandom(seed, 0, stream="standardise/samples"))
     moments = Moments(family.dim)

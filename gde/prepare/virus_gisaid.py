@@ -71,7 +71,7 @@ def standard(fields: list[bytes], hosts: Collection[bytes] = ()) -> list[bytes]:
     A stray `|` in the isolate moves the date, which is then the first field that is one, with day and month if there is
     such (isolates end with a year); one behind the date moves what follows, so the country is taken from the end.
     The host stands behind the location, which has a `^^`, and before three fields and the country: between these ends
-    it is the first that is one of `hosts`, in small letters, or else the first.
+    it is the first that is one of `hosts`, in small residues, or else the first.
     """
     while len(fields) > FIELDS and not fields[-1].strip():
         fields = fields[:-1]

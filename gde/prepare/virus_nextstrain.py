@@ -8,14 +8,14 @@ import numpy as np
 from gde.errors import GdeError, bad
 from gde.prepare.virus_keys import NO_COUNTRY, NO_DAY, Countries, Days
 from gde.prepare.virus_records import NO_METADATA, TWICE, Named, Records, hashes
-from gde.prepare.virus_spikes import LETTERS, Spikes
+from gde.prepare.virus_spikes import RESIDUES, Spikes
 from gde.prepare.virus_tally import Tally
 from gde.prepare.virus_translation import translate
 from gde.readers.fasta import fasta_blocks
 from gde.readers.hdf5 import unknown
 from gde.readers.text_lines import line_blocks
 
-GENOME = 29_903  # letters of MN908947.3 (Wuhan-Hu-1), the frame of the alignment
+GENOME = 29_903  # residues of MN908947.3 (Wuhan-Hu-1), the frame of the alignment
 SPIKE = slice(21_562, 25_384)  # 21563..25384 counted from 1, the stop included
 SEQUENCES = "aligned genomes in FASTA, as Nextstrain's aligned.fasta.zst"
 METADATA = "a table of Nextstrain, as metadata.tsv.zst"
@@ -43,14 +43,14 @@ def read(cfg: dict, path: Path, tally: Tally) -> Iterator[Records]:
         for i, text in enumerate(block.texts):
             if len(text) != GENOME:
                 name = block.headers[i][:60].decode("latin-1")
-                found, expected = f"a genome of {len(text)} letters", f"{GENOME}, aligned to Wuhan-Hu-1 (MN908947.3)"
+                found, expected = f"a genome of {len(text)} residues", f"{GENOME}, aligned to Wuhan-Hu-1 (MN908947.3)"
                 where = f"{path}: record {block.first + i} ({name})"
                 raise bad(where, found, expected, "give aligned.fasta, not sequences.fasta")
         tally.records += len(block)
         genes = np.frombuffer(b"".join([text[SPIKE] for text in block.texts]), np.uint8)
         flat, lengths, frameshift, illegal = translate(genes.reshape(len(block), -1))
         tally.drop(FRAMESHIFT, frameshift.sum())
-        tally.drop(LETTERS, illegal.sum())
+        tally.drop(RESIDUES, illegal.sum())
         read = np.flatnonzero(~(frameshift | illegal))
         if not len(read):
             continue

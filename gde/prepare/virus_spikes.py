@@ -1,4 +1,4 @@
-"""Which translated or given proteins are whole spikes, as tokens: stops, letters, length and unknown ones checked."""
+"""Which translated or given proteins are whole spikes, as tokens: stops, residues, length and unknown ones checked."""
 
 import numpy as np
 
@@ -7,24 +7,24 @@ from gde.sets.store.ragged import padded
 from gde.sets.types.alphabet import ALPHABETS, ILLEGAL
 
 PROTEIN = ALPHABETS["protein"]
-STOP = 254  # what tables of letters say of `*`
+STOP = 254  # what tables of residues say of `*`
 X, X_BYTE = int(PROTEIN.encode("X")[0]), ord("X")
-SEVERAL = b"BJOUZ"  # two letters of the alphabet in one, and rare ones that it has not
-EMPTY, LETTERS, INSIDE, SHORT, LONG, UNKNOWN = "empty", "letters", "stop", "short", "long", "unknown"
+SEVERAL = b"BJOUZ"  # two residues of the alphabet in one, and rare ones that it has not
+EMPTY, RESIDUES, INSIDE, SHORT, LONG, UNKNOWN = "empty", "letters", "stop", "short", "long", "unknown"
 DROPPED = {
-    EMPTY: "without letters",
-    LETTERS: "with letters that are none",
+    EMPTY: "without residues",
+    RESIDUES: "with residues that are none",
     INSIDE: "with a stop inside",
-    SHORT: "shorter than min_letters",
+    SHORT: "shorter than min_characters",
     LONG: "longer than length",
     UNKNOWN: "with a larger share of X than max_unknown",
 }
-END_STOP, OTHER = "end_stop", "other_letters"
+END_STOP, OTHER = "end_stop", "other_residues"
 MENDED = {END_STOP: "with a stop (*) at the end, taken off", OTHER: f"with {'/'.join(SEVERAL.decode())}, taken as X"}
 
 
-def letter_table() -> np.ndarray:
-    """Token of each byte of a protein (256,) uint8; STOP for `*`, ILLEGAL for what is no letter."""
+def token_table() -> np.ndarray:
+    """Token of each byte of a protein (256,) uint8; STOP for `*`, ILLEGAL for what is no residue."""
     table = PROTEIN.table.copy()
     several = np.frombuffer(SEVERAL, np.uint8)
     table[np.r_[several, several | 32]] = X
@@ -32,14 +32,14 @@ def letter_table() -> np.ndarray:
     return table
 
 
-TABLE = letter_table()
+TABLE = token_table()
 
 
 class Spikes:
     """Proteins of a file as tokens (k, length) uint8 of those that are whole; the others are counted by reason."""
 
     def __init__(self, cfg: dict, tally: Tally):
-        self.length, self.shortest, self.unknown = cfg["length"], cfg["min_letters"], cfg["max_unknown"]
+        self.length, self.shortest, self.unknown = cfg["length"], cfg["min_characters"], cfg["max_unknown"]
         self.tally = tally
 
     def of_texts(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +54,7 @@ class Spikes:
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `of_texts`, of tokens one behind the other (total,) with STOP and ILLEGAL among them; lengths (m,).
 
-        text : the letters that the tokens were made from, where what was mended in them is to be counted.
+        text : the residues that the tokens were made from, where what was mended in them is to be counted.
         """
         stops = np.cumsum(lengths)
         starts, ends = stops - lengths, stops.copy()
@@ -62,18 +62,18 @@ class Spikes:
         while (last := (ends > starts) & (flat[np.maximum(ends, 1) - 1] == STOP) if len(flat) else ended).any():
             ends -= last
             ended |= last
-        letters = ends - starts
-        found = {EMPTY: letters == 0}
+        residues = ends - starts
+        found = {EMPTY: residues == 0}
         special = np.flatnonzero(flat >= STOP)
         if len(special) > ended.sum():
             rows = np.searchsorted(stops, special, side="right")
             inside = special < ends[rows]
-            for reason, value in ((LETTERS, ILLEGAL), (INSIDE, STOP)):
+            for reason, value in ((RESIDUES, ILLEGAL), (INSIDE, STOP)):
                 found[reason] = marked(rows[inside & (flat[special] == value)], len(lengths))
-        found[SHORT], found[LONG] = letters < self.shortest, letters > self.length
+        found[SHORT], found[LONG] = residues < self.shortest, residues > self.length
         at = np.flatnonzero(flat == X)
         rows = np.searchsorted(stops, at, side="right")
-        found[UNKNOWN] = np.bincount(rows, minlength=len(lengths)) > self.unknown * letters
+        found[UNKNOWN] = np.bincount(rows, minlength=len(lengths)) > self.unknown * residues
         places = self.tally.sieve([(reason, found[reason]) for reason in DROPPED if reason in found], len(lengths))
         kept = marked(places, len(lengths))
         if text is not None:

@@ -1,6 +1,6 @@
 """Codons to amino acids, many genomes at once, as tokens of the protein alphabet.
 
-Nucleotides are sets of the four bases, four bits each, so that a codon of ambiguous letters is known where all its
+Nucleotides are sets of the four bases, four bits each, so that a codon of ambiguous residues is known where all its
 readings mean the same, as in Biopython; where they differ it is X.
 """
 
@@ -33,9 +33,9 @@ GAP = 0
 def base_table() -> np.ndarray:
     """Bits of each byte of a nucleotide sequence (256,) uint8: GAP for `-`, ILLEGAL for what is no nucleotide."""
     table = np.full(256, ILLEGAL, np.uint8)
-    for letter, bases in {**{base: base for base in BASES}, **AMBIGUOUS}.items():
+    for residue, bases in {**{base: base for base in BASES}, **AMBIGUOUS}.items():
         bits = sum(1 << BASES.index(base) for base in bases)
-        table[[ord(letter), ord(letter.lower())]] = bits
+        table[[ord(residue), ord(residue.lower())]] = bits
     table[ord("-")] = GAP
     return table
 
@@ -46,10 +46,10 @@ def codon_table() -> np.ndarray:
     protein, table = ALPHABETS["protein"], np.full(4096, X, np.uint8)
     readings = [[base for base in range(4) if bits >> base & 1] for bits in range(16)]
     for bits in product(range(1, 16), repeat=3):
-        letters = {code[codon] for codon in product(*(readings[b] for b in bits))}
-        if len(letters) == 1:
-            letter = letters.pop()
-            token = STOP if letter == "*" else int(protein.encode(letter)[0])
+        residues = {code[codon] for codon in product(*(readings[b] for b in bits))}
+        if len(residues) == 1:
+            residue = residues.pop()
+            token = STOP if residue == "*" else int(protein.encode(residue)[0])
             table[bits[0] << 8 | bits[1] << 4 | bits[2]] = token
     return table
 
@@ -60,9 +60,9 @@ BITS, CODONS = base_table(), codon_table()
 def translate(genes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Tokens (total,) uint8 of the proteins of m aligned genes one behind the other, and lengths (m,) int64.
 
-    genes : ASCII letters (m, g) uint8, g a multiple of three. Gaps are taken out; where a run of them is no multiple of
-    three the frame is lost, and where a letter is no nucleotide nothing is known: such a gene's length is 0. Further
-    returned: which these are, frameshift (m,) bool and illegal (m,) bool.
+    genes : ASCII residues (m, g) uint8, g a multiple of three. Gaps are taken out; where a run of them is no multiple
+    of three the frame is lost, and where a residue is no nucleotide nothing is known: such a gene's length is 0.
+    Further returned: which these are, frameshift (m,) bool and illegal (m,) bool.
     """
     bits = BITS[genes]
     illegal = (bits == ILLEGAL).any(1)

@@ -41,7 +41,7 @@ _opened: dict[tuple[str, str], "Cache"] = {}  # models of one process share what
 
 
 def key_of(sequence: bytes) -> bytes:
-    """What a sequence is known by: the SHA-256 of its letters."""
+    """What a sequence is known by: the SHA-256 of its tokens."""
     return hashlib.sha256(sequence).digest()
 
 

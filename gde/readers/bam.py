@@ -1,4 +1,4 @@
-"""Methylation reads from BAM files: calls of Bismark (tag XM), or letters of bwa-meth and others (tags YD, XG) against
+"""Methylation reads from BAM files: calls of Bismark (tag XM), or residues of bwa-meth and others (tags YD, XG) against
 the genome's CpGs. The mates of a pair are one read."""
 
 from collections import deque
@@ -22,8 +22,8 @@ FLUSH = 20_000  # alignments after which what is complete is handed on
 def read_bam(path: Path, cpgs: CpGs, options: dict[str, Any]) -> Iterator[Reads]:
     """The reads of a BAM file as those of a .pat file: sorted, equal ones of one CpG counted.
 
-    options : min_mapping_quality, min_base_quality, duplicates, secondary, max_fragment (`gde.config`). Letters of
-    lower quality, letters that are neither call, and overlaps in which mates differ are '.'.
+    options : min_mapping_quality, min_base_quality, duplicates, secondary, max_fragment (`gde.config`). Residues of
+    lower quality, residues that are neither call, and overlaps in which mates differ are '.'.
     Raises GdeError for a file that is cut or damaged, not sorted, of another genome, or without calls.
     """
     import pysam
@@ -58,7 +58,7 @@ def check_header(path: Path, header: Any, cpgs: CpGs) -> None:
     length = dict(zip(cpgs.genome.names, cpgs.genome.lengths.tolist(), strict=True))
     for name, given in zip(header.references, header.lengths, strict=True):
         if length.get(name, given) != given:
-            found, remedy = f"contig {name} of {given} letters", "give the genome that the reads were aligned to"
+            found, remedy = f"contig {name} of {given} residues", "give the genome that the reads were aligned to"
             raise bad(f"{path}: header", found, f"{length[name]}, as in {cpgs.genome.path.name}", remedy)
 
 
@@ -78,7 +78,7 @@ def joined(path: Path, bam: Any, cpgs: CpGs, options: dict[str, Any]) -> Iterato
                 rows += fragments.emitted
             contig = int(cpgs.codes([read.reference_name], f"{path}: read {read.query_name}")[0])
             calls = Calls(cpgs.genome, contig, path, options["min_base_quality"])
-            fragments = Fragments(cpgs, contig, calls.places, options["max_fragment"])
+            fragments = Fragments(cpgs, contig, calls.positions, options["max_fragment"])
         last = here
         fragments.add(read, calls.of(read))
         if i % FLUSH == FLUSH - 1:
@@ -102,8 +102,8 @@ def unused(read: Any, options: dict[str, Any]) -> bool:
 class Fragments:
     """Reads of one contig that are not complete yet: mates that wait for each other, and counts of equal patterns."""
 
-    def __init__(self, cpgs: CpGs, contig: int, places: np.ndarray, longest: int):
-        self.cpgs, self.contig, self.places, self.longest = cpgs, contig, places, longest
+    def __init__(self, cpgs: CpGs, contig: int, positions: np.ndarray, longest: int):
+        self.cpgs, self.contig, self.positions, self.longest = cpgs, contig, positions, longest
         self.waiting: dict[str, tuple[int, dict[int, str]]] = {}
         self.order: deque[tuple[int, str]] = deque()
         self.counts: dict[tuple[int, str], int] = {}
@@ -131,22 +131,22 @@ class Fragments:
             self.count(self.waiting.pop(name)[1])
 
     def count(self, calls: dict[int, str]) -> None:
-        """Add a whole read; unknown letters at its ends, and reads without a call, tell nothing."""
-        known = [i for i, letter in calls.items() if letter != "."]
+        """Add a whole read; unknown residues at its ends, and reads without a call, tell nothing."""
+        known = [i for i, residue in calls.items() if residue != "."]
         if known:
             first, last = min(known), max(known)
             key = first, "".join(calls.get(i, ".") for i in range(first, last + 1))
             self.counts[key] = self.counts.get(key, 0) + 1
 
     def emit(self, reached: int | None, first: int) -> Iterator[Reads]:
-        """The counts that nothing at or behind the place `reached` can add to; all of them where it is None."""
-        bound = len(self.places)
+        """The counts that nothing at or behind the position `reached` can add to; all of them where it is None."""
+        bound = len(self.positions)
         if reached is None:
             for name in list(self.waiting):
                 self.close(name)
             self.order.clear()
         else:
-            bound = int(np.searchsorted(self.places, reached - self.longest - 1))
+            bound = int(np.searchsorted(self.positions, reached - self.longest - 1))
         ready = sorted(key for key in self.counts if key[0] < bound)
         self.emitted = len(ready)
         if not ready:

@@ -21,7 +21,7 @@ class Calls:
     """Calls of the alignments on one contig; `path` is for messages."""
 
     def __init__(self, genome: Genome, contig: int, path: Path, min_quality: int):
-        self.places = np.asarray(genome.cpgs_of(contig))
+        self.positions = np.asarray(genome.cpgs_of(contig))
         self.name, self.genome = genome.names[contig], genome.path.name
         self.path, self.min_quality = path, min_quality
 
@@ -30,26 +30,26 @@ class Calls:
 
         GdeError for one without the tags XM, YD or XG, or whose calls are not at CpGs of the genome.
         """
-        letters = read.query_sequence
-        if letters is None:
-            raise self.wrong(read, "no letters", "a read with its sequence", "keep the sequences in the BAM file")
-        start, stop = np.searchsorted(self.places, (read.reference_start - 1, read.reference_end))
+        residues = read.query_sequence
+        if residues is None:
+            raise self.wrong(read, "no residues", "a read with its sequence", "keep the sequences in the BAM file")
+        start, stop = np.searchsorted(self.positions, (read.reference_start - 1, read.reference_end))
         if start == stop and not read.has_tag("XM"):
             self.strand(read)
             return {}
-        index = {int(p): i for i, p in enumerate(self.places[start:stop], int(start))}
-        found = self.bismark(read, letters, index) if read.has_tag("XM") else self.compared(read, letters, index)
+        index = {int(p): i for i, p in enumerate(self.positions[start:stop], int(start))}
+        found = self.bismark(read, residues, index) if read.has_tag("XM") else self.compared(read, residues, index)
         quality = read.query_qualities
         if quality is None or not self.min_quality:
-            return {i: letter for i, (letter, _) in found.items()}
-        return {i: letter if quality[q] >= self.min_quality else "." for i, (letter, q) in found.items()}
+            return {i: residue for i, (residue, _) in found.items()}
+        return {i: residue if quality[q] >= self.min_quality else "." for i, (residue, q) in found.items()}
 
-    def bismark(self, read: Any, letters: str, index: dict[int, int]) -> dict[int, tuple[str, int]]:
-        """Calls of the tag XM, a letter for each of the read: Z methylated, z not, at a CpG's C or, on the other
+    def bismark(self, read: Any, residues: str, index: dict[int, int]) -> dict[int, tuple[str, int]]:
+        """Calls of the tag XM, a residue for each of the read: Z methylated, z not, at a CpG's C or, on the other
         strand, its G."""
         told = read.get_tag("XM")
-        if len(told) != len(letters):
-            raise self.wrong(read, f"{len(told)} letters in the tag XM", f"{len(letters)}, as in the read", WITHOUT)
+        if len(told) != len(residues):
+            raise self.wrong(read, f"{len(told)} residues in the tag XM", f"{len(residues)}, as in the read", WITHOUT)
         blocks, out = aligned(read), {}
         for match in CALL.finditer(told):
             q = match.start()
@@ -63,16 +63,16 @@ class Calls:
             out[i] = "C" if match[0] == "Z" else "T", q
         return out
 
-    def compared(self, read: Any, letters: str, index: dict[int, int]) -> dict[int, tuple[str, int]]:
-        """Calls from the letters themselves, given which strand was converted."""
+    def compared(self, read: Any, residues: str, index: dict[int, int]) -> dict[int, tuple[str, int]]:
+        """Calls from the residues themselves, given which strand was converted."""
         strand = self.strand(read)
         shift, meaning, out = (0 if strand == "f" else 1), READ_AS[strand], {}
         blocks = aligned(read)
-        for place, i in index.items():
-            p = place + shift
+        for position, i in index.items():
+            p = position + shift
             q = next((b + p - s for b, s, n in blocks if s <= p < s + n), None)
             if q is not None:
-                out[i] = meaning.get(letters[q].upper(), "."), q
+                out[i] = meaning.get(residues[q].upper(), "."), q
         return out
 
     def strand(self, read: Any) -> str:
@@ -87,7 +87,7 @@ class Calls:
 
 
 def aligned(read: Any) -> list[tuple[int, int, int]]:
-    """Aligned blocks of a read: first letter of the read, first place on the contig, length."""
+    """Aligned blocks of a read: first residue of the read, first position on the contig, length."""
     out, q, p = [], 0, read.reference_start
     for kind, n in read.cigartuples or ():
         if kind in ALIGNED:

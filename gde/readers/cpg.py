@@ -19,7 +19,7 @@ class Numbering:
 
     order: str
     contigs: np.ndarray  # of the genome, in this order
-    start: np.ndarray  # (contigs,) by place in the order
+    start: np.ndarray  # (contigs,) by position in the order
     stop: np.ndarray
     start_of: np.ndarray  # by the genome's contig, -1 for one that has no numbers
 
@@ -38,7 +38,7 @@ def numbering(genome: Genome, order: str) -> Numbering:
 
 
 class CpGs:
-    """Places of numbered CpGs in a genome.
+    """Positions of numbered CpGs in a genome.
 
     order : `file` or `chromosomes` (`numbering`), or `auto`: the first of them that all numbers so far agree with.
     """
@@ -66,9 +66,9 @@ class CpGs:
                 raise bad(where, f"contig {name!r}", f"one of {self.genome.path.name}", self.remedy())
         return np.array([self.contig[name] for name in names], np.int64)
 
-    def place(self, number: np.ndarray, contig: np.ndarray, length: np.ndarray, where) -> np.ndarray:
-        """0-based place (m,) in its contig of the CpG of each number (m,), said to be on `contig` (m,) and followed by
-        length - 1 more there.
+    def position(self, number: np.ndarray, contig: np.ndarray, length: np.ndarray, where) -> np.ndarray:
+        """0-based position (m,) in its contig of the CpG of each number (m,), said to be on `contig` (m,) and followed
+        by length - 1 more there.
 
         where : function from a row to its name. GdeError for numbers that are not of this genome.
         """
@@ -99,15 +99,16 @@ class CpGs:
         return f"give the genome that the file was made with{tried}"
 
     def number(self, contig: int, index: int) -> int:
-        """Number of the CpG of place `index` among those of a contig, by the numbering in use."""
+        """Number of the CpG of position `index` among those of a contig, by the numbering in use."""
         return int(self.numbers.start_of[contig]) + index + 1
 
-    def upstream(self, contig: np.ndarray, place: np.ndarray, length: int) -> np.ndarray:
-        """The `length` <= MARGIN letters before each place: tokens (m, length) uint8, N beyond the contig's edge."""
+    def upstream(self, contig: np.ndarray, position: np.ndarray, length: int) -> np.ndarray:
+        """The `length` <= MARGIN residues before each position: tokens (m, length) uint8, N beyond the contig's
+        edge."""
         if length > MARGIN:
             raise ValueError(f"found a length of {length}, expected at most {MARGIN}")
-        windows = np.lib.stride_tricks.sliding_window_view(self.genome.letters, length)
-        return windows[self.genome.first[contig] + place - length]
+        windows = np.lib.stride_tricks.sliding_window_view(self.genome.residues, length)
+        return windows[self.genome.first[contig] + position - length]
 
 
 def first_misfit(genome: Genome, numbers: Numbering, number, contig, length) -> int | None:

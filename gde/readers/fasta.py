@@ -13,7 +13,7 @@ LONGEST_RECORD = 1 << 28
 
 @dataclass
 class FastaBlock:
-    """Records one after the other: number of the first in the file (from 1), headers without `>`, letters."""
+    """Records one after the other: number of the first in the file (from 1), headers without `>`, residues."""
 
     first: int
     headers: list[bytes]
@@ -26,7 +26,8 @@ class FastaBlock:
 def fasta_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = BLOCK) -> Iterator[FastaBlock]:
     """All records of a file, plain, gzip, xz or zstd, in order; headers may hold any bytes.
 
-    GdeError for what `line_blocks` and `fasta_records` refuse, and for a last record without letters: the file was cut.
+    GdeError for what `line_blocks` and `fasta_records` refuse, and for a last record without residues: the file was
+    cut.
     """
     blocks, last = line_blocks(path, expected, remedy=remedy, size=size, utf8=False), None
     for last in fasta_records(blocks, path, expected, remedy):
@@ -34,11 +35,11 @@ def fasta_blocks(path: Path, expected: str, *, remedy: str = AGAIN, size: int = 
     if not last.texts[-1]:
         name = last.headers[-1][:60].decode("latin-1")
         where = f"{path}: record {last.first + len(last) - 1} ({name})"
-        raise bad(where, "no letters", "a sequence", f"the file was cut: {remedy}")
+        raise bad(where, "no residues", "a sequence", f"the file was cut: {remedy}")
 
 
 def fasta_records(blocks: Iterable[bytes], path: Path, expected: str, remedy: str) -> Iterator[FastaBlock]:
-    """The records of a file's blocks, which are whole lines, in order; letters stand on one line or on several, and a
+    """The records of a file's blocks, which are whole lines, in order; residues stand on one line or on several, and a
     record may have none.
 
     path, expected, remedy : for messages. GdeError for a first line that is no header, and a record of more than
@@ -74,9 +75,9 @@ def _records(text: bytes, first: int) -> FastaBlock:
     begins = b"".join([line[:1] or b"\n" for line in lines])
     if len(lines) % 2 == 0 and begins[::2] == b">" * (len(lines) // 2) and b">" not in begins[1::2]:
         return FastaBlock(first, [line[1:] for line in lines[::2]], lines[1::2])
-    headers, texts = [], []  # letters on several lines
+    headers, texts = [], []  # residues on several lines
     for record in text[1:-1].split(b"\n>"):
-        header, _, letters = record.partition(b"\n")
+        header, _, residues = record.partition(b"\n")
         headers.append(header)
-        texts.append(letters.replace(b"\n", b""))
+        texts.append(residues.replace(b"\n", b""))
     return FastaBlock(first, headers, texts)

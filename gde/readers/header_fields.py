@@ -57,7 +57,7 @@ def _pattern(fields: str) -> tuple[Parser, list[str]]:
     if odd := [name for name in names if names.count(name) > 1]:
         raise bad(where, f"{{{odd[0]}}} twice in {fields!r}", "each name once", "rename one")
     if "}{" in fields:
-        raise bad(where, f"two names with nothing between in {fields!r}", "a letter that parts them", remedy)
+        raise bad(where, f"two names with nothing between in {fields!r}", "a residue that parts them", remedy)
     parts = [re.escape(part) for part in HOLE.split(fields)[::2]]
     expression = re.compile("(.+?)".join(parts), re.S)
 

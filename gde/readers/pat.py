@@ -13,7 +13,7 @@ from gde.errors import bad
 from gde.readers.text_lines import AGAIN, line_blocks
 
 EXPECTED = "a .pat.gz file: contig, CpG number, pattern, count, between tabs"
-LETTERS = b"CTH."
+RESIDUES = b"CTH."
 TAB, LF, CR, ZERO = b"\t\n\r0"
 DIGITS = 9  # numbers have at most as many
 SORT = "sort it with wgbstools, or by the second column"
@@ -23,7 +23,8 @@ SORT = "sort it with wgbstools, or by the second column"
 class Reads:
     """Some reads (m,) in the order of their file.
 
-    number, count : number of the first CpG, and how many reads are like this.   text : letters of the patterns (uint8),
+    number, count : number of the first CpG, and how many reads are like this.   text : residues of the patterns
+        (uint8),
     at `start` and of `length`.   contig : code (m,) of each one's contig in `names`.   rows : the place (m,) of each in
     its file, from 0.
     """
@@ -84,7 +85,7 @@ def parse(block: bytes, path: Path, first: int) -> Reads:
             raise bad(line(path, first + row), f"the {what} {values[row]}", "1 or more", AGAIN)
     length = t[2] - t[1] - 1
     if (length < 1).any():
-        raise bad(line(path, first + int((length < 1).argmax())), "no pattern", "letters C, T, H or .", AGAIN)
+        raise bad(line(path, first + int((length < 1).argmax())), "no pattern", "residues C, T, H or .", AGAIN)
     names, contig = contigs(text, begin, t[0], path, first)
     return Reads(number, count, text, t[1] + 1, length, names, contig, first + np.arange(len(number)))
 
@@ -129,8 +130,8 @@ def contigs(text: np.ndarray, start: np.ndarray, stop: np.ndarray, path: Path, f
     change = np.ones(len(start), bool)
     change[1:] = size[1:] != size[:-1]
     for k in range(int(size.max())):
-        letter = text[np.minimum(start + k, stop)]
-        change[1:] |= (letter[1:] != letter[:-1]) & (size[1:] > k)
+        residue = text[np.minimum(start + k, stop)]
+        change[1:] |= (residue[1:] != residue[:-1]) & (size[1:] > k)
     names: dict[str, int] = {}
     runs = np.flatnonzero(change)
     for row in runs:

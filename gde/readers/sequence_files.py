@@ -1,8 +1,8 @@
 """A user's sequences, from FASTA, FASTQ, CSV or TSV, plain or gzip, read strictly, some thousand records at a time.
 
 Parsers are lenient about what stands between and before records, so lines are checked before they see them, and records
-behind them. `gde.readers.fasta` parses FASTA: dnaio refuses headers beyond ASCII, pysam ends letters at a NUL byte, and
-both take a record that was cut for a whole one. Biopython parses FASTQ.
+behind them. `gde.readers.fasta` parses FASTA: dnaio refuses headers beyond ASCII, pysam ends residues at a NUL byte,
+and both take a record that was cut for a whole one. Biopython parses FASTQ.
 """
 
 import csv
@@ -126,7 +126,7 @@ class SequenceFile:
             yield self._checked(number, values, text)
 
     def _fasta(self) -> Iterator[tuple[str, str]]:
-        """Headers and letters; spaces among these, and blanks at the end of lines, do not count."""
+        """Headers and residues; spaces among these, and blanks at the end of lines, do not count."""
         blocks = map(_without_blanks_at_ends, text_blocks(self.path, self.mark, BLOCK))
         for records in fasta_records(blocks, self.path, EXPECTED, REMEDY):
             for header, text in zip(records.headers, records.texts, strict=True):
@@ -164,7 +164,7 @@ class SequenceFile:
         name = values[self.name or NAME]
         if not text:
             raise bad(
-                self.where(number, name), "no letters", "a sequence", "take the record out, or get the file again"
+                self.where(number, name), "no residues", "a sequence", "take the record out, or get the file again"
             )
         return name, text, [values[column] for column in self.wanted]
 

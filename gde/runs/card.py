@@ -9,7 +9,7 @@ from gde.files.io import atomic_path, read_json, verify_file
 from gde.files.seals import SEAL_TEXT, read_sealed_json, seal
 
 ORIGIN = {
-    "simulated": "simulated by this workflow from the law below",
+    "simulated": "simulated by this workflow from the distribution below",
     "release": "the data set as published (recognised by its digest)",
     "excerpt": "an excerpt of a published data set (recognised by its digest); not comparable to published numbers",
     "user": "a file of the user; see its own licence and terms",
@@ -79,8 +79,8 @@ def card(config: dict[str, Any], report: dict[str, Any], description: str = "") 
             "## Limits",
             "",
             "The embedding describes the samples it is given: batch effects, sampling bias and group sizes are part of "
-            "what it sees. It was validated on held-out data of the law or file above only. Standard errors of "
-            "embeddings cover sampling of the set, not training.",
+            "what it sees. It was validated on held-out data of the distribution or file above only. Standard errors "
+            "of embeddings cover sampling of the set, not training.",
             "",
             "## Citation",
             "",

@@ -24,7 +24,7 @@ FIT_SAMPLES = 16_384
 
 
 def make_family(store: SetStore) -> Any | None:
-    """The synthetic family of a simulated store with its training law; None for real data."""
+    """The synthetic family of a simulated store with its training distribution; None for real data."""
     family = store.meta.get("family")
     if family is None:
         return None

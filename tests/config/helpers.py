@@ -54,7 +54,7 @@ def replaced(value, path, new):
 
 
 def typo(word: str) -> str:
-    """One letter dropped from the middle; one added where that would leave too little."""
+    """One residue dropped from the middle; one added where that would leave too little."""
     return word[: len(word) // 2] + word[len(word) // 2 + 1 :] if len(word) > 3 else word[:-1] + word[-1] * 2
 
 

@@ -192,9 +192,10 @@ grids:
          "found 'flow' a second time, expected values of different names; add `name: ...`"),
         ("kind: ddpm, ", "", 10, "grids.some.axes.generator[1]",
          "found no name, expected a text by which to call this value; add `name: ...`"),
-        ("seed: [0, 1]", "dataset.published_law.0: [1]", 11, "grids.some.axes.dataset.published_law.0[0]",
+        ("seed: [0, 1]", "dataset.published_distribution.0: [1]", 11,
+         "grids.some.axes.dataset.published_distribution.0[0]",
          "found a mapping, expected a list of more than 0; give the base experiment a whole list "
-         "(in cell dataset.published_law.0~1/encoder~mean/generator~flow of grid some)"),
+         "(in cell dataset.published_distribution.0~1/encoder~mean/generator~flow of grid some)"),
         ("[reconstruction/w2]", "[reconstruction/w3]", 12, "grids.some.metrics[0]",
          "did you mean 'reconstruction/w2'?"),
         ("  some:", "  s+me:", 3, "grids.s+me", "rename the grid"),

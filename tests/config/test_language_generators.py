@@ -38,8 +38,8 @@ def test_the_digest_is_optional():
 @pytest.mark.parametrize(
     ("generator", "said"),
     [
-        ("{kind: progen2, weights: w}", "published progen2 is for letters of protein, and these are dna"),
-        ("{kind: gpt2, weights: w}", "published gpt2 is for letters of text, and these are dna"),
+        ("{kind: progen2, weights: w}", "published progen2 is for residues of protein, and these are dna"),
+        ("{kind: gpt2, weights: w}", "published gpt2 is for residues of text, and these are dna"),
         ("{kind: progen2}", None),
         ("{kind: gpt2}", None),
     ],

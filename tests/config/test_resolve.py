@@ -41,8 +41,8 @@ def test_smoke_is_small_and_keeps_law_and_split(name):
     assert smoke["training"]["steps"] <= 60
     assert sets == sorted(sets)
     budget = {"test_sets", "validation_sets", "test_size"}
-    laws = [{k: v for k, v in r["dataset"].items() if k not in budget} for r in (smoke, laptop, paper)]
-    assert laws[0] == laws[1] == laws[2]
+    distributions = [{k: v for k, v in r["dataset"].items() if k not in budget} for r in (smoke, laptop, paper)]
+    assert distributions[0] == distributions[1] == distributions[2]
     assert smoke["objective"] == laptop["objective"]
     assert smoke["description"]
 

@@ -37,7 +37,7 @@ def test_sequences_have_defaults_of_their_own(tmp_path):
     [("virus", {"source": "gisaid", "sequences": "mine.fasta"}), ("pfam", {"path": "mine.fasta"}), ("pubmed", {})],
 )
 def test_data_of_a_shipped_kind_start_from_its_settings(tmp_path, kind, given):
-    """Else sequences of a thousand letters would meet the defaults of vectors, and the memory would end."""
+    """Else sequences of a thousand residues would meet the defaults of vectors, and the memory would end."""
     config, shipped = resolved(tmp_path, {"dataset": {"kind": kind} | given}), resolve(kind, {}, ROOT)
     for section in ("encoder", "generator", "latent_dim", "mixer", "objective", "training"):
         assert config[section] == shipped[section], section

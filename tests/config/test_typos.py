@@ -118,7 +118,7 @@ def test_names_in_config(tmp_path, config, key, meant):
         (("encoder",), "resnet", "'resnet'", "a mapping of keys"),
         (("training",), [1], "[1]", "a mapping of keys"),
         (("mixer",), {"kind": "dirichlet_k"}, "'dirichlet_k'", "null for a simulated family"),
-        (("evaluation",), {"kind": "samples"}, "'samples'", "'family' for dataset gmm"),
+        (("evaluation",), {"kind": "samples"}, "'samples'", "'simulated' for dataset gmm"),
         (("presets", "smoke", "latent_dim"), 0, "0", "a number >= 1"),
         (("presets", "paper", "encoder"), {"kind": "gnn", "depth": 1}, "'depth'", "one of kind, hidden, layers"),
     ],

@@ -31,12 +31,12 @@ def test_equals_pot_for_every_set(weighted):
 
 
 @pytest.mark.parametrize("shift", [0.0, 100.0])
-@pytest.mark.parametrize("law", ["normal", "ties"])
-def test_assignment_equals_the_network_simplex(shift, law):
+@pytest.mark.parametrize("distribution", ["normal", "ties"])
+def test_assignment_equals_the_network_simplex(shift, distribution):
     """Sets of one size without weights are assigned; uniform weights that are given go to POT."""
     r = np.random.default_rng(3)
     x, y = r.normal(size=(3, 40, 2)), r.normal(size=(3, 40, 2)) + shift
-    if law == "ties":
+    if distribution == "ties":
         x, y = x.round(), y.round()
     w = np.full((3, 40), 1 / 40)
     assert exact_w2(x, y) == pytest.approx(exact_w2(x, y, w, w), rel=1e-9)

@@ -32,9 +32,9 @@ def test_it_is_optimal_transport(a, b, first):
 
 
 def test_a_shift_moves_by_its_length_and_nothing_by_nothing():
-    law = cdf([1.0, 2.0, 0.0, 3.0])
+    distribution = cdf([1.0, 2.0, 0.0, 3.0])
     for shift in (0, 5, -7):
-        assert float(integer_w2(torch.tensor([2]), law, torch.tensor([2 + shift]), law)) == abs(shift)
+        assert float(integer_w2(torch.tensor([2]), distribution, torch.tensor([2 + shift]), distribution)) == abs(shift)
 
 
 @pytest.mark.parametrize("b", [1, 2, 120])
@@ -61,6 +61,11 @@ def test_the_matrix_holds_every_pair_once_on_both_sides(b):
     ],
 )
 def test_what_is_no_distribution_function_is_refused(change, message):
-    law = {"first1": torch.tensor([0]), "cdf1": cdf([1.0, 1.0]), "first2": torch.tensor([0]), "cdf2": cdf([1.0])}
+    distribution = {
+        "first1": torch.tensor([0]),
+        "cdf1": cdf([1.0, 1.0]),
+        "first2": torch.tensor([0]),
+        "cdf2": cdf([1.0]),
+    }
     with pytest.raises(ValueError, match=message):
-        integer_w2(**(law | change))
+        integer_w2(**(distribution | change))

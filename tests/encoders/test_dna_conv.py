@@ -1,4 +1,4 @@
-"""The convolutional encoder against its formula, where letters stand, and streamed with weights."""
+"""The convolutional encoder against its formula, where tokens stand, and streamed with weights."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def encoder(dim=20, **options) -> DnaConv:
 
 
 def sequences(b, n, shortest, longest, dim=20):
-    """Random sequences (b, n, dim) of between `shortest` and `longest` letters."""
+    """Random sequences (b, n, dim) of between `shortest` and `longest` tokens."""
     generator = torch.Generator().manual_seed(longest)
     x = torch.randint(1, 6, (b, n, dim), generator=generator)
     length = torch.randint(shortest, longest + 1, (b, n, 1), generator=generator)
@@ -30,7 +30,7 @@ def sequences(b, n, shortest, longest, dim=20):
 
 
 def test_it_is_convolutions_of_the_concatenation_with_the_mean():
-    """Written with one-hot letters and whole kernels, without a letter missing."""
+    """Written with one-hot tokens and whole kernels, without a token missing."""
     made, x = encoder(), sequences(3, 5, 20, 20)
     h = torch.zeros(3, 5, 5, 20)
     for i in range(3):
@@ -54,9 +54,9 @@ def test_masked_places_stay_zero():
     for k in range(made.n_stages - 1):
         h = made.stage(k, x, h, pooled)
         pooled.append(set_mean(h))
-        places = h.unflatten(-1, (HIDDEN, 20))
-        assert (places.mT[x == 0] == 0).all()
-        assert (places.mT[x != 0] != 0).any(-1).all()
+        positions = h.unflatten(-1, (HIDDEN, 20))
+        assert (positions.mT[x == 0] == 0).all()
+        assert (positions.mT[x != 0] != 0).any(-1).all()
 
 
 @pytest.mark.parametrize("pool", [1, 4])
@@ -69,13 +69,15 @@ def test_the_length_of_the_row_does_not_matter(pool):
 def test_every_letter_and_place_matters():
     made, x = encoder(), sequences(1, 4, 20, 20)
     z = made(x)
-    for place in range(20):
+    for position in range(20):
         other = x.clone()
-        other[0, 1, place] = 1 + other[0, 1, place] % 5
+        other[0, 1, position] = 1 + other[0, 1, position] % 5
         assert (made(other) - z).abs().max() > 1e-5
 
 
-@pytest.mark.parametrize("options", [{"pool": 1}, {"pool": 3}, {"readout": "places"}], ids=["plain", "pool", "places"])
+@pytest.mark.parametrize(
+    "options", [{"pool": 1}, {"pool": 3}, {"readout": "positions"}], ids=["plain", "pool", "positions"]
+)
 @pytest.mark.parametrize("weighted", [False, True])
 @torch.no_grad()
 def test_streamed_sets_are_embedded_as_whole_ones(options, weighted):
@@ -110,15 +112,15 @@ def test_kernels_are_odd():
 
 
 def test_one_letter_of_a_thousand_moves_the_embedding_only_if_places_are_read():
-    """Two populations that differ at one place: against the noise of rare letters and of runs of unknown ones."""
+    """Two populations that differ at one position: against the noise of rare tokens and of runs of unknown ones."""
     generator = torch.Generator().manual_seed(0)
     usual = torch.randint(1, 5, (1000,), generator=generator)
 
-    def population(letter: int, n: int) -> torch.Tensor:
+    def population(residue: int, n: int) -> torch.Tensor:
         x = usual.repeat(n, 1)
         rare = torch.rand(x.shape, generator=generator) < 3e-4
         x[rare] = torch.randint(1, 5, (int(rare.sum()),), generator=generator)
-        x[:, 600] = letter
+        x[:, 600] = residue
         run = torch.randint(0, 400, (n, 1), generator=generator)
         x[(torch.arange(1000) >= run) & (torch.arange(1000) < run + 150)] = 5
         return x.to(torch.uint8)
@@ -128,12 +130,12 @@ def test_one_letter_of_a_thousand_moves_the_embedding_only_if_places_are_read():
         made = DnaConv(DnaConv.Options(hidden=HIDDEN, layers=1, **options), dim=1000, latent_dim=LATENT)
         made.fit(torch.cat([population(1, 100), population(2, 100)]))
         with torch.no_grad():
-            a, b = (made(population(letter, 16 * 20).unflatten(0, (20, 16))) for letter in (1, 2))
+            a, b = (made(population(residue, 16 * 20).unflatten(0, (20, 16))) for residue in (1, 2))
         return float((a.mean(0) - b.mean(0)).norm() / (a.std(0) + b.std(0)).norm())
 
-    assert separation(readout="places") > 3 > separation()
+    assert separation(readout="positions") > 3 > separation()
 
 
 def test_the_readout_is_one_of_two():
-    with pytest.raises(ValueError, match="readout: found 'all', expected one of mean, places"):
+    with pytest.raises(ValueError, match="readout: found 'all', expected one of mean, positions"):
         encoder(readout="all")

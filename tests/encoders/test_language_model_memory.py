@@ -7,7 +7,7 @@ import torch
 from frozen import protein_lm, proteins
 
 from gde.encoders import at_once, language_model
-from gde.encoders.at_once import places_at_once
+from gde.encoders.at_once import positions_at_once
 from gde.encoders.published import Bert, Esm2
 
 pytestmark = pytest.mark.usefixtures("no_cache")
@@ -54,15 +54,15 @@ SIZES = {"8M": (320, 6, 20), "35M": (480, 12, 20), "150M": (640, 30, 20), "650M"
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("gradients", [False, True])
 def test_the_larger_the_model_the_fewer_places_and_always_within_the_memory(device, gradients):
-    def places(size, length=1024):
+    def positions(size, length=1024):
         hidden, layers, heads = SIZES[size]
         config = Esm2.scratch(vocabulary=21, length=length, hidden=hidden, layers=layers, heads=heads)
-        return places_at_once(config, device, gradients, length)
+        return positions_at_once(config, device, gradients, length)
 
-    found = [places(size) for size in SIZES]
+    found = [positions(size) for size in SIZES]
     assert found == sorted(found, reverse=True)
     assert found[0] > (5 if gradients else 1) * found[-1]
-    assert places("650M", 4000) <= found[-1]
+    assert positions("650M", 4000) <= found[-1]
     kept = 4 * 33 * (12 * 1280 + 4 * 5120) if gradients else 4 * 12 * 1280
     assert 0 < found[-1] * kept <= at_once.BYTES_AT_ONCE[device]
     if not gradients:
@@ -74,8 +74,8 @@ def test_the_larger_the_model_the_fewer_places_and_always_within_the_memory(devi
 def test_what_a_place_takes_is_at_most_what_is_counted_and_not_much_less(kind, inside, monkeypatch):
     """Against the bytes that autograd keeps of one pass, each storage once, parameters not."""
     hidden, layers, length = 32, 3, 60
-    places = {"places": length + 2} if kind is Bert else {}
-    config = kind.scratch(vocabulary=30, length=length, hidden=hidden, layers=layers, heads=4, **places)
+    positions = {"positions": length + 2} if kind is Bert else {}
+    config = kind.scratch(vocabulary=30, length=length, hidden=hidden, layers=layers, heads=4, **positions)
     network = kind.build(config | {"intermediate_size": inside * hidden}).train()
     own = {p.untyped_storage().data_ptr() for p in network.parameters()}
     kept = {}
@@ -93,7 +93,7 @@ def test_what_a_place_takes_is_at_most_what_is_counted_and_not_much_less(kind, i
     found = sum(storage.nbytes() for storage in kept.values()) / x.numel()
     assert out.requires_grad
     monkeypatch.setattr(at_once, "PLACES_AT_ONCE", {"cpu": 1 << 40})
-    counted = at_once.BYTES_AT_ONCE["cpu"] / places_at_once(
+    counted = at_once.BYTES_AT_ONCE["cpu"] / positions_at_once(
         config | {"intermediate_size": inside * hidden}, "cpu", True, length
     )
     assert found < counted < 2 * found

@@ -31,15 +31,15 @@ def test_residues_are_numbered_as_esm2_does():
     """Against the vocabulary of the published tokenizer, written out."""
     words = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>"]
     made = protein_lm(None, "full")
-    tokens, there = made.tokenise(proteins(sequences=[PROTEIN.letters, "A"]).numpy())
-    assert [words[i] for i in tokens[0]] == ["<cls>", *PROTEIN.letters, "<eos>"]
+    tokens, there = made.tokenise(proteins(sequences=[PROTEIN.symbols, "A"]).numpy())
+    assert [words[i] for i in tokens[0]] == ["<cls>", *PROTEIN.symbols, "<eos>"]
     assert [words[i] for i in tokens[1]] == ["<cls>", "A", "<eos>", *["<pad>"] * 20]
     assert there.sum(1).tolist() == [23, 3]
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_padding_changes_nothing(esm, mode):
-    """Neither longer rows, nor longer sequences beside, nor letters behind the end."""
+    """Neither longer rows, nor longer sequences beside, nor tokens behind the end."""
     made = protein_lm(esm[0], mode)
     alone = torch.cat([made.vectors(proteins(len(s), [s])) for s in SEQUENCES])
     torch.testing.assert_close(made.vectors(proteins(300)), alone, rtol=1e-5, atol=1e-5)
@@ -161,11 +161,11 @@ def test_long_texts_are_cut_at_the_places_of_the_model(tmp_path):
     made = TextLm(
         TextLm.Options(then={"kind": "mean"}, mode="frozen", weights=str(tmp_path / "bert")), dim=400, latent_dim=5
     )
-    assert made.places == 24
+    assert made.positions == 24
     long, cut = " ".join(["the spike"] * 30), " ".join(["the spike"] * 11)
     x = torch.from_numpy(TEXT.pad([long, cut], 400))
     assert torch.equal(*made.vectors(x))
-    short = TextLm(TextLm.Options(then={"kind": "mean"}, hidden=16, places=10), dim=400, latent_dim=5)
+    short = TextLm(TextLm.Options(then={"kind": "mean"}, hidden=16, positions=10), dim=400, latent_dim=5)
     x = torch.from_numpy(TEXT.pad(["abcdefgh and more", "abcdefgh", "abcdefg"], 400))
     z = short.vectors(x)
     assert torch.equal(z[0], z[1])
@@ -273,10 +273,10 @@ def test_letters_of_another_alphabet_are_refused():
 
 
 def test_near_copies_are_told_apart(tmp_path):
-    """Sequences of 1,273 letters that differ in one: what is kept of them must not round that away."""
+    """Sequences of 1,273 tokens that differ in one: what is kept of them must not round that away."""
     published.esm2(tmp_path / "esm2", hidden=32)
     rng = np.random.default_rng(0)
-    reference = "".join(rng.choice(list(PROTEIN.letters[:20]), 1273))
+    reference = "".join(rng.choice(list(PROTEIN.symbols[:20]), 1273))
     variants = [reference, *(reference[:i] + "GA"[reference[i] == "G"] + reference[i + 1 :] for i in (17, 613, 900))]
     made = protein_lm(tmp_path / "esm2", "frozen", length=1280, then={"kind": "mean"})
     x = proteins(1280, variants)

@@ -16,22 +16,22 @@ from gde.sets.types.alphabet import ALPHABETS
 PROTEIN = ALPHABETS["protein"]
 SITES, LENGTH = 60, 64
 MONTHS, COUNTRIES = 14, 6
-# site from 1: month at which half of the sequences have the new letter, and how many months it takes
+# site from 1: month at which half of the sequences have the new token, and how many months it takes
 SWEEPS = {14: (3.0, 0.7), 30: (7.0, 0.8), 45: (10.0, 0.6)}
 ANCESTOR = np.random.default_rng(1).integers(1, 21, SITES).astype(np.uint8)
 for site in SWEEPS:
-    ANCESTOR[site - 1] = PROTEIN.letters.index("D") + 1
-NEW = PROTEIN.letters.index("G") + 1
+    ANCESTOR[site - 1] = PROTEIN.symbols.index("D") + 1
+NEW = PROTEIN.symbols.index("G") + 1
 
 
 def share(site: int, month: float) -> float:
-    """True share of the new letter."""
+    """True share of the new token."""
     middle, width = SWEEPS[site]
     return float(1 / (1 + np.exp(-(month - middle) / width)))
 
 
 def sequences(month: float, n: int, rng: np.random.Generator, country: int = 0, unknown: float = 0.01) -> np.ndarray:
-    """Tokens (n, LENGTH) of a month: sweeps, a letter that tells the country, rare mutations, unknown letters."""
+    """Tokens (n, LENGTH) of a month: sweeps, a token that tells the country, rare mutations, unknown tokens."""
     x = np.tile(ANCESTOR, (n, 1))
     for site in SWEEPS:
         x[rng.random(n) < share(site, month), site - 1] = NEW
@@ -63,14 +63,14 @@ def epidemic_store(path, *, size: int = 48, months: int = MONTHS, last: int = 2,
 
 
 class SiteModel:
-    """Embeds the shares of all letters at all sites; generates each site by itself with these shares."""
+    """Embeds the shares of all tokens at all sites; generates each site by itself with these shares."""
 
     device = torch.device("cpu")
     digest = "of no weights"
     alphabet, dim, latent_dim = PROTEIN, LENGTH, LENGTH * 22
     sample_type = sample_type("protein", (LENGTH,))
     config = MappingProxyType({"encoder": {"kind": "sites"}})
-    encoder = Encoder(1, 1, moments=False, skip=False)  # its services alone
+    encoder = Encoder(Encoder.Options(), dim=1, latent_dim=1)  # its services alone
 
     def __init__(self):
         self.generator = SimpleNamespace(log_prob=self.log_prob)
@@ -80,15 +80,15 @@ class SiteModel:
         flags = torch.nn.functional.one_hot(x.long(), 22).flatten(2).float()
         return (flags * real[..., None]).sum(1) / real.sum(1, keepdim=True)
 
-    def law(self, z):
+    def distribution(self, z):
         return z.unflatten(-1, (LENGTH, 22))
 
     def sample(self, z, n, *, generator=None):
-        p = self.law(z).clamp(min=1e-9).repeat_interleave(n, 0)
+        p = self.distribution(z).clamp(min=1e-9).repeat_interleave(n, 0)
         return torch.multinomial(p.flatten(0, 1), 1, generator=generator).view(len(z), n, LENGTH).to(torch.uint8)
 
     def log_prob(self, x, z, mask=None):
-        p = self.law(z).clamp(min=1e-4)
+        p = self.distribution(z).clamp(min=1e-4)
         chosen = p[:, None].expand(*x.shape, 22).gather(-1, x.long()[..., None])[..., 0]
         return chosen[..., :SITES].log().sum(-1)
 
@@ -101,7 +101,7 @@ class BlindModel(SiteModel):
     def encode(self, x, *, mask=None, weight=None):
         return torch.sin(1e3 * x[:, 0].float() @ torch.arange(1.0, 4 * LENGTH + 1).reshape(LENGTH, 4))
 
-    def law(self, z):
+    def distribution(self, z):
         ancestor = torch.from_numpy(np.pad(ANCESTOR, (0, LENGTH - SITES))).long()
         return torch.nn.functional.one_hot(ancestor, 22).float().expand(len(z), LENGTH, 22)
 

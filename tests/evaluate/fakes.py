@@ -70,9 +70,13 @@ def context(options: dict, *, model=None, store=None, seed: int = 0) -> Context:
 def family_store(path, kind="mvn", *, sets=24, size=400, paper=False, seed=0, **params) -> SetStore:
     """Held-out sets of a family, laws `strict` and (on request) `paper`."""
     family = build(kind, **params)
-    laws = ["strict", "paper"] if paper else ["strict"]
+    distributions = ["strict", "paper"] if paper else ["strict"]
     groups = pd.DataFrame(
-        [{"group": f"{law}-{i}", "split": "test", "size": size, "law": law} for law in laws for i in range(sets)]
+        [
+            {"group": f"{distribution}-{i}", "split": "test", "size": size, "distribution": distribution}
+            for distribution in distributions
+            for i in range(sets)
+        ]
     )
     truth = family.draw(len(groups), ShardRandom(seed, 0, stream="truth"))
     x = family.sample(truth, size, ShardRandom(seed, 0, stream="samples"))

@@ -46,7 +46,7 @@ class WordModel:
 
 
 class BlindModel(WordModel):
-    """Embeds noise, generates the same letters whatever the embedding."""
+    """Embeds noise, generates the same tokens whatever the embedding."""
 
     def encode(self, x, *, mask=None, weight=None):
         return torch.sin(1e3 * x[:, 0].float() @ torch.arange(1.0, 3 * LENGTH + 1).reshape(LENGTH, 3))
@@ -56,7 +56,7 @@ class BlindModel(WordModel):
 
 
 def promoter_store(root, *, rows: int = 3000, quantiles: int = 20, top: int = 2, conditions: int = 2) -> SetStore:
-    """Simulated promoters of 70 letters whose words set their expression, prepared."""
+    """Simulated promoters of 70 tokens whose words set their expression, prepared."""
     files = {}
     for i in range(conditions):
         files[f"c{i}"] = root / f"c{i}.txt.gz"

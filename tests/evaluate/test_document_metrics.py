@@ -47,7 +47,7 @@ def test_every_metric_is_there_with_its_baselines(good, tmp_path):
     check(metrics)
     write_tables(tmp_path, tables)
     for name in ("retrieval/recall_1", "retrieval/mrr", "retrieval/purity"):
-        assert set(metrics[name]["baselines"]) == {"tf_idf", "letter_trigrams"}
+        assert set(metrics[name]["baselines"]) == {"tf_idf", "character_trigrams"}
     assert metrics["likelihood/byte"]["baselines"]["uniform"] == -np.log(256)
     assert set(tables) == {"retrieval", "embedding", "topics", "words", "document_scores", "left_out"}
 
@@ -166,6 +166,6 @@ def test_spectra_and_lengths_of_equal_documents_are_equal():
 def test_plain_views_tell_topics_apart_and_ignore_order():
     tokens = TEXT.pad(["heart valve heart", "heart stroke", "gene allele", "allele gene locus"], LENGTH)
     views = TextViews(tokens)
-    for view in (views.tf_idf, views.letter_trigrams):
+    for view in (views.tf_idf, views.character_trigrams):
         z = view([tokens[:2], tokens[1::-1], tokens[2:]])
         assert np.allclose(z[0], z[1]) and np.linalg.norm(z[0] - z[2]) > 0.3

@@ -80,7 +80,7 @@ def test_the_reference_is_the_consensus_of_the_first_month_or_a_file(store, tmp_
         (b"\x1f\x8b\x08\xff\xfe", "found"),
         (None, "found a file that cannot be read"),
     ],
-    ids=["empty", "no letters", "other letters", "no text", "no file"],
+    ids=["empty", "no tokens", "other tokens", "no text", "no file"],
 )
 def test_a_reference_that_is_none_is_named(store, tmp_path, content, message):
     file = tmp_path / "reference.fasta"

@@ -13,7 +13,7 @@ from gde.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
-    "dataset": {"length": 64, "min_letters": 1},
+    "dataset": {"length": 64, "min_characters": 1},
     "generator": {"hidden": 32, "layers": 1, "subsample": 2},
     "latent_dim": 16,
     "training": {"steps": 500, "scheduler": {"warmup": 30}, "torch_threads": 1, "validate_every": 50},
@@ -38,5 +38,5 @@ def test_sweeps_and_months_are_learned(tmp_path):
     assert (
         month["value"] < month["baselines"]["single_sequence"] and month["value"] < 0.5 * month["baselines"]["median"]
     )
-    own = metrics["likelihood/letter"]
+    own = metrics["likelihood/token"]
     assert own["value"] > own["baselines"]["other_set"] and own["value"] > own["baselines"]["markov"]

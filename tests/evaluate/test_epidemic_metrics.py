@@ -148,18 +148,18 @@ def test_perplexity_of_the_true_law_is_that_of_real_sequences(found):
     markov = found[0][0]["perplexity/markov"]
     assert markov["value"] == pytest.approx(markov["target"], rel=0.1)
     assert value(found, 1, "perplexity/markov") < markov["target"]  # one sequence, the likeliest
-    likely = found[0][0]["likelihood/letter"]
+    likely = found[0][0]["likelihood/token"]
     assert likely["value"] > likely["baselines"]["other_set"] > likely["baselines"]["uniform"]
 
 
-@pytest.mark.parametrize("letter", [1, PROTEIN.size], ids=["short", "unknown"])
-def test_sequences_without_the_sites_are_no_success(store, letter):
-    """A generator that stops at once, or draws unknown letters, agrees with nothing."""
+@pytest.mark.parametrize("residue", [1, PROTEIN.size], ids=["short", "unknown"])
+def test_sequences_without_the_sites_are_no_success(store, residue):
+    """A generator that stops at once, or draws unknown tokens, agrees with nothing."""
 
     class Nothing(SiteModel):
         def sample(self, z, n, *, generator=None):
             out = torch.zeros(len(z), n, LENGTH, dtype=torch.uint8)
-            out[..., : 3 if letter == 1 else SITES] = letter
+            out[..., : 3 if residue == 1 else SITES] = residue
             return out
 
     with torch.no_grad():
@@ -171,7 +171,7 @@ def test_sequences_without_the_sites_are_no_success(store, letter):
 def test_all_keys_where_few_are_held_out(store):
     with torch.no_grad():
         metrics, tables = evaluate(Context(SiteModel(), store, config(keys="all", least=48), 0))
-    for name in ("sweeps/error", "sites/pearson", "novelty/identity", "likelihood/letter", "perplexity/model"):
+    for name in ("sweeps/error", "sites/pearson", "novelty/identity", "likelihood/token", "perplexity/model"):
         assert metrics[name]["protocol"] == "all_keys", name
     assert tables["sweeps"]["month [months]"].nunique() == MONTHS
 
@@ -244,7 +244,7 @@ def test_copies_are_found_among_all_training_sequences(store):
 
 def test_rows_of_a_group_are_left_out_together(monkeypatch):
     """Split by sample: what trains and what validates of a group. Views that tell the group and nothing else are then
-    best weighed as little as can be; with a row left out alone they seemed to foretell its month."""
+    best weighed as little as can be; with a row left out alone they seemed to predict its month."""
     rng, n = np.random.default_rng(0), 30
     names = np.array([f"C{i % 3}|{i}" for i in range(n)])
     group = np.concatenate([names, names, names])

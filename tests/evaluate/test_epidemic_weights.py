@@ -29,8 +29,8 @@ def drawn(share: float, n: int, rng: np.random.Generator) -> np.ndarray:
     """Sequences (n, L), of which about a share differs from the ancestor's, the usual one, at a tenth of the sites."""
     x = np.tile(FRAME.reference, (n, 1)).astype(np.uint8)
     changed = rng.random(n) < share
-    letters = rng.integers(1, 20, x[changed].shape)
-    x[changed] = np.where(rng.random(x[changed].shape) < 0.1, letters, x[changed])
+    residues = rng.integers(1, 20, x[changed].shape)
+    x[changed] = np.where(rng.random(x[changed].shape) < 0.1, residues, x[changed])
     return np.pad(x, ((0, 0), (0, LENGTH - x.shape[1])))
 
 
@@ -63,7 +63,7 @@ def test_a_month_of_many_sequences_weighs_as_much_on_both_sides(store):
 
 
 def test_copies_are_looked_for_among_sequences_without_a_missing_letter(store):
-    """A training sequence of which a letter is missing is no copy, and no new one."""
+    """A training sequence of which a token is missing is no copy, and no new one."""
     known = np.concatenate([store.read(g) for g in store.select(split="train")])
     copies, unknown = known[(known <= store.alphabet.known).all(1)][:6], store.alphabet.known + 1
     blurred = copies.copy()
@@ -129,7 +129,7 @@ def test_the_baseline_of_sites_counts_months_alike(store):
 
 
 def test_a_large_group_is_embedded_in_parts_and_alike(store, monkeypatch):
-    built = {"encoder": {"kind": "dna_conv", "hidden": 4, "layers": 2, "readout": "places"}, "latent_dim": 3}
+    built = {"encoder": {"kind": "dna_conv", "hidden": 4, "layers": 2, "readout": "positions"}, "latent_dim": 3}
     built |= {
         "generator": {"kind": "gpt", "hidden": 8, "layers": 1},
         "tokens": {"alphabet": "protein", "length": LENGTH},

@@ -21,7 +21,7 @@ def meme(path, words):
     """A file of motifs, each of them one word."""
     text = "MEME version 4\n\nALPHABET= ACGT\n\n"
     for word in words:
-        rows = "\n".join(" ".join("1.0" if letter == other else "0.0" for other in "ACGT") for letter in word)
+        rows = "\n".join(" ".join("1.0" if residue == other else "0.0" for other in "ACGT") for residue in word)
         text += f"MOTIF {word}\nletter-probability matrix: alength= 4 w= {len(word)} nsites= 20\n{rows}\n\n"
     path.write_text(text)
     return path
@@ -87,7 +87,7 @@ def test_spectra_and_novelty_tell_copies_from_others(store, found):
     with torch.no_grad():
         metrics, _ = evaluate(Context(Copies(), store, config(known=20_000), 0))
     assert metrics["novelty/identity"]["value"] == 1.0 > metrics["novelty/identity"]["target"]
-    # flanks apart, the others' letters are random: they agree with no training sequence in particular
+    # flanks apart, the others' tokens are random: they agree with no training sequence in particular
     assert value(found, 0, "novelty/identity") < metrics["novelty/identity"]["target"]
     assert metrics["kmers/distance"]["value"] < value(found, 0, "kmers/distance")
     assert metrics["kmers/distance"]["value"] == pytest.approx(metrics["kmers/distance"]["ceiling"], abs=0.1)

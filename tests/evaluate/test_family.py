@@ -23,12 +23,12 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def good(store):
-    return family.evaluate(Context(MomentModel(2), store, config("family"), 0))
+    return family.evaluate(Context(MomentModel(2), store, config("simulated"), 0))
 
 
 @pytest.fixture(scope="module")
 def blind(store):
-    return family.evaluate(Context(BlindModel(2), store, config("family"), 0))
+    return family.evaluate(Context(BlindModel(2), store, config("simulated"), 0))
 
 
 def test_a_model_that_resamples_scores_near_the_ceiling(good):
@@ -79,12 +79,12 @@ def test_protocols_and_intervals(good):
 
 
 def test_the_same_seed_gives_the_same_metrics(store, good):
-    assert family.evaluate(Context(MomentModel(2), store, config("family"), 0))[0] == good[0]
+    assert family.evaluate(Context(MomentModel(2), store, config("simulated"), 0))[0] == good[0]
 
 
 def test_gmm_protocol_ceiling_and_order_of_controls(tmp_path):
     store = family_store(tmp_path / "store", "gmm", sets=12, size=300, dim=2, df=10)
-    metrics, tables = family.evaluate(Context(MomentModel(2), store, config("family", clt=False), 0))
+    metrics, tables = family.evaluate(Context(MomentModel(2), store, config("simulated", clt=False), 0))
     paper = metrics["reconstruction/paper_metric"]
     assert paper["protocol"] == "strict" and "reconstruction/paper_metric_strict" not in metrics
     assert paper["ceiling"] < paper["value"] < paper["baselines"]["other_set"]
@@ -107,7 +107,7 @@ def test_every_family_is_evaluated_as_far_as_it_is_known(tmp_path, kind):
     dim = COUNTS.get(kind, 6)
     params = {"dim": 6, "rank": 2} if kind == "mvn_lowrank" else {}
     store = family_store(tmp_path / "store", kind, sets=12, size=200, **params)
-    metrics, tables = family.evaluate(Context(MomentModel(dim), store, config("family", clt=False), 0))
+    metrics, tables = family.evaluate(Context(MomentModel(dim), store, config("simulated", clt=False), 0))
     check(metrics)
     for name, table in tables.items():
         check_table(name, table)
@@ -119,13 +119,13 @@ def test_every_family_is_evaluated_as_far_as_it_is_known(tmp_path, kind):
     assert ("geometry/w2_spearman_equal_means" in metrics) == ("interpolation" in tables) == known
     assert ("geometry/simplex_pearson" in metrics) == ("simplex" in tables) == (kind == "multinomial")
     assert ("poisson/mse_n10" in metrics) == ("poisson" in tables) == (kind == "poisson")
-    assert set(metrics) <= set(EVALUATIONS["family"].metrics)
+    assert set(metrics) <= set(EVALUATIONS["simulated"].metrics)
 
 
 def test_one_dimension_and_fewer_points(tmp_path):
     store = family_store(tmp_path / "store", "normal", sets=10, size=300)
     metrics, tables = family.evaluate(
-        Context(MomentModel(1), store, config("family", generated=100, geodesic_pairs=0), 0)
+        Context(MomentModel(1), store, config("simulated", generated=100, geodesic_pairs=0), 0)
     )
     assert metrics["reconstruction/w2"]["value"] < metrics["reconstruction/w2"]["baselines"]["point_mass"]
     assert "geometry/geodesic_deviation" not in metrics and len(tables["interpolation"])
@@ -138,13 +138,13 @@ def test_samples_that_are_not_finite_are_refused(store):
             return super().sample(z, n, generator=generator) * float("nan")
 
     with pytest.raises(GdeError, match=r"model.*NaN or infinity"):
-        family.evaluate(Context(Broken(2), store, config("family"), 0))
+        family.evaluate(Context(Broken(2), store, config("simulated"), 0))
 
 
 def test_a_store_without_enough_test_sets_is_refused(tmp_path):
     store = family_store(tmp_path / "store", "mvn", sets=2, size=50)
     with pytest.raises(GdeError, match=r"2 test sets of law 'strict'.*test_sets"):
-        family.evaluate(Context(MomentModel(2), store, config("family"), 0))
+        family.evaluate(Context(MomentModel(2), store, config("simulated"), 0))
 
 
 def test_constant_embeddings_have_no_geometry(tmp_path, store):
@@ -152,5 +152,5 @@ def test_constant_embeddings_have_no_geometry(tmp_path, store):
         def encode(self, x, *, mask=None, weight=None):
             return torch.zeros(len(x), 6)
 
-    metrics, _ = family.evaluate(Context(Constant(2), store, config("family", clt=False), 0))
+    metrics, _ = family.evaluate(Context(Constant(2), store, config("simulated", clt=False), 0))
     assert metrics["geometry/w2_spearman"]["value"] == 0

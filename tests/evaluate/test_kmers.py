@@ -10,18 +10,18 @@ from gde.evaluate.shared.kmers import (
     kmer_codes,
     kmer_counts,
     kmer_distance,
-    letter_fractions,
     nearest_identity,
+    token_fractions,
 )
 from gde.sets.types.alphabet import ALPHABETS, lengths
 
 DNA = ALPHABETS["dna"]
 
 
-def random_tokens(n, length, seed=0, letters=5):
-    """Sequences of 1..length letters."""
+def random_tokens(n, length, seed=0, residues=5):
+    """Sequences of 1..length tokens."""
     rng = np.random.default_rng(seed)
-    tokens = rng.integers(1, letters + 1, (n, length), dtype=np.uint8)
+    tokens = rng.integers(1, residues + 1, (n, length), dtype=np.uint8)
     tokens[np.arange(length) >= rng.integers(1, length + 1, n)[:, None]] = 0
     return tokens
 
@@ -31,15 +31,15 @@ def random_tokens(n, length, seed=0, letters=5):
 def test_counts_are_those_of_the_text(k, size):
     tokens = random_tokens(60, 12)
     weight = np.random.default_rng(1).integers(1, 9, 60).astype(float)
-    letters = DNA.letters[:size]
+    residues = DNA.symbols[:size]
     counted = Counter()
     for text, w in zip(DNA.decode(tokens), weight, strict=True):
         for i in range(len(text) - k + 1):
-            if set(word := text[i : i + k]) <= set(letters):
-                counted[word] += w
+            if set(kmer := text[i : i + k]) <= set(residues):
+                counted[kmer] += w
     counts = kmer_counts(tokens, k, size, weight)
-    words = ["".join(letters[c // size**j % size] for j in reversed(range(k))) for c in range(size**k)]
-    assert {w: c for w, c in zip(words, counts, strict=True) if c} == dict(counted)
+    kmers = ["".join(residues[c // size**j % size] for j in reversed(range(k))) for c in range(size**k)]
+    assert {w: c for w, c in zip(kmers, counts, strict=True) if c} == dict(counted)
 
 
 def test_places_without_a_word_are_marked():
@@ -66,7 +66,7 @@ def test_distances():
 def test_composition():
     tokens = DNA.pad(["ACGT", "GGCN", "NN", "AAT"], 6)
     assert gc_content(tokens).tolist() == [0.5, 1.0, 0.0, 0.0]
-    assert letter_fractions(tokens, 5) == pytest.approx(np.array([3, 2, 3, 2, 3]) / 13)
+    assert token_fractions(tokens, 5) == pytest.approx(np.array([3, 2, 3, 2, 3]) / 13)
 
 
 def test_the_nearest_known_sequence_is_found():

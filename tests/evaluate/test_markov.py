@@ -14,7 +14,7 @@ def test_symbols_are_letters_and_the_end():
 
 
 def test_probabilities_of_all_sequences_sum_to_one():
-    every = [""] + [a + b for a in ["", *DNA.letters] for b in DNA.letters]
+    every = [""] + [a + b for a in ["", *DNA.symbols] for b in DNA.symbols]
     tokens = DNA.pad(every, 2)
     model = Markov(2, 5).fit([(DNA.pad(["AC", "A", "CC", "GT"], 2), np.array([1.0, 2, 1, 1]))])
     for order in (0, 1, 2):
@@ -26,8 +26,8 @@ def test_letters_that_are_missing_are_not_predicted():
     every = [""] + [a + b for a in ["", *"ACGT"] for b in "ACGT"]
     model = Markov(1, 5).fit([(DNA.pad(["AC", "AN", "NC", "GT", "NN"], 2), None)])
     for order in (0, 1):
-        law = np.exp(model.log_prob(DNA.pad(every, 2), order, known=4))
-        assert law.sum() == pytest.approx(1.0)
+        distribution = np.exp(model.log_prob(DNA.pad(every, 2), order, known=4))
+        assert distribution.sum() == pytest.approx(1.0)
         behind = np.exp(model.log_prob(DNA.pad(["N", *("N" + b for b in "ACGT")], 2), order, known=4))
         assert behind.sum() == pytest.approx(1.0)
     assert symbols(DNA.pad(["ANG", "N", "NNNNN"], 5), known=4).tolist() == [3, 1, 0]
@@ -54,16 +54,16 @@ def test_weights_are_repetitions():
 
 def test_a_law_of_order_two_is_learned_and_its_order_chosen():
     rng = np.random.default_rng(0)
-    law = rng.dirichlet(np.full(4, 0.3), (4, 4))
+    distribution = rng.dirichlet(np.full(4, 0.3), (4, 4))
     tokens = np.empty((4000, 30), np.uint8)
     tokens[:, :2] = rng.integers(1, 5, (4000, 2))
     for t in range(2, 30):
-        p = law[tokens[:, t - 2] - 1, tokens[:, t - 1] - 1].cumsum(1)
+        p = distribution[tokens[:, t - 2] - 1, tokens[:, t - 1] - 1].cumsum(1)
         tokens[:, t] = 1 + (rng.random((4000, 1)) > p[:, :3]).sum(1)
     model = Markov(4, 5).fit([(tokens[:3000], None)])
     assert model.best_order(tokens[3000:]) == 2
     a, b = (tokens[3000:, i : i + 28] - 1 for i in (0, 1))
-    truth = np.log(law[a, b, tokens[3000:, 2:] - 1]).sum(1).mean() + 2 * np.log(1 / 4)
+    truth = np.log(distribution[a, b, tokens[3000:, 2:] - 1]).sum(1).mean() + 2 * np.log(1 / 4)
     assert model.log_prob(tokens[3000:], 2).mean() == pytest.approx(truth, rel=0.01)
 
 

@@ -119,7 +119,7 @@ def test_a_model_without_a_read_is_wholly_wrong(tmp_path):
 
 
 class SiteModel(RateModel):
-    """Whose reads are methylated as their contexts say: all CpGs behind an A, none behind another letter."""
+    """Whose reads are methylated as their contexts say: all CpGs behind an A, none behind another token."""
 
     def sample(self, z, n, *, generator=None, given=None):
         x = super().sample(z, n, generator=generator, given=given)

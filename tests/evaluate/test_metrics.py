@@ -95,7 +95,7 @@ def model_dir(tmp_path, monkeypatch):
 
 def test_run_writes_the_documented_form(tmp_path, model_dir):
     family_store(tmp_path / "store", "mvn", sets=8, size=200)
-    resolved = config("family", clt=False)
+    resolved = config("simulated", clt=False)
     kinds = {"dataset": "mvn", "encoder": "mean", "generator": "flow", "objective": "reconstruction"}
     resolved |= {section: {"kind": kind} for section, kind in kinds.items()}
     resolved["published"] = {"geometry/w2_spearman": {"value": 0.9, "source": "s", "requires": {"name": "test"}}}
@@ -117,7 +117,7 @@ def test_a_failed_evaluation_leaves_nothing(tmp_path, model_dir, monkeypatch):
     monkeypatch.setattr(MomentModel, "sample", lambda self, z, n, generator=None: torch.full((len(z), n, 2), torch.nan))
     with pytest.raises(GdeError):
         evaluate.run(
-            model_dir, tmp_path / "store", config("family"), tmp_path / "m" / "metrics.json", tmp_path / "m" / "t"
+            model_dir, tmp_path / "store", config("simulated"), tmp_path / "m" / "metrics.json", tmp_path / "m" / "t"
         )
     assert not (tmp_path / "m").exists()
 

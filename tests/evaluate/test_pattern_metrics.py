@@ -12,7 +12,7 @@ from gde.distances.exact import solve_ot
 from gde.evaluate.sequences.evaluation import shuffled
 from gde.evaluate.sequences.summary import gaps, summarise
 from gde.evaluate.shared.held_sets import held_sets
-from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.likelihood import Scored, another, token_likelihood
 from gde.evaluate.shared.markov import Markov
 from gde.evaluate.simulated.pattern_sets import Cases, cases_of, transport
 from gde.evaluate.simulated.patterns import composition, simplex
@@ -84,7 +84,7 @@ def test_embeddings_that_are_the_distances_correlate_fully(cases):
 
 
 def test_transport_between_mixtures_is_that_of_their_sequences():
-    """Against transport between all sequences of all words, by enumeration of those without substitutions."""
+    """Against transport between all sequences of all kmers, by enumeration of those without substitutions."""
     patterns = Patterns.draw(4, 3, 9, 0.0, np.random.default_rng(3))
     rng = np.random.default_rng(4)
     share = rng.dirichlet(np.ones(4), 5)
@@ -100,17 +100,17 @@ def test_transport_between_mixtures_is_that_of_their_sequences():
 
 
 def test_many_words_give_each_alone_and_mixtures(store):
-    words = Patterns.draw(6, 4, 24, 0.1, np.random.default_rng(0))
-    groups = store.groups.iloc[:6].assign(group=words.names, split=["train"] * 2 + ["test"] * 4)
-    fake = SimpleNamespace(groups=groups, meta={"patterns": {"words": words.names}}, path="p")
-    found = cases_of(fake, words, 7, np.random.default_rng(0))
+    kmers = Patterns.draw(6, 4, 24, 0.1, np.random.default_rng(0))
+    groups = store.groups.iloc[:6].assign(group=kmers.names, split=["train"] * 2 + ["test"] * 4)
+    fake = SimpleNamespace(groups=groups, meta={"patterns": {"words": kmers.names}}, path="p")
+    found = cases_of(fake, kmers, 7, np.random.default_rng(0))
     assert isinstance(found, Cases) and found.share.shape == (11, 6)
     assert np.allclose(found.share.sum(1), 1) and not found.share[:, :2].any()
     assert ((found.share > 0).sum(1) == [1] * 4 + [3] * 7).all() and found.group[:2].tolist() == [-1, -1]
 
 
 class Truth:
-    """A generator that knows the words: z holds the mixture's shares."""
+    """A generator that knows the kmers: z holds the mixture's shares."""
 
     def __init__(self, patterns):
         self.patterns = patterns
@@ -118,8 +118,8 @@ class Truth:
     def log_prob(self, x, z):
         same = (x[0].numpy()[:, None, None] == self.patterns.clean).sum(-1)  # (m, k, turns)
         s, n = self.patterns.substitutions, self.patterns.length
-        law = ((1 - s) ** same * (s / 3) ** (n - same)).mean(-1)
-        return torch.from_numpy(np.log(law @ z[0].numpy().astype(float) + 1e-300))[None]
+        distribution = ((1 - s) ** same * (s / 3) ** (n - same)).mean(-1)
+        return torch.from_numpy(np.log(distribution @ z[0].numpy().astype(float) + 1e-300))[None]
 
 
 def test_the_true_law_reaches_the_ceiling_of_the_likelihood(patterns):
@@ -131,7 +131,7 @@ def test_the_true_law_reaches_the_ceiling_of_the_likelihood(patterns):
     mixed = [-(p[p > 0] * np.log(p[p > 0])).sum() for p in share]
     ceiling = -(patterns.entropy + np.mean(mixed) / patterns.length)
     model = SimpleNamespace(generator=Truth(patterns), device="cpu")
-    found, own = letter_likelihood(context({"bootstrap": 20}, model=model), sets, markov, 5, ceiling=ceiling)
+    found, own = token_likelihood(context({"bootstrap": 20}, model=model), sets, markov, 5, ceiling=ceiling)
     assert found["value"] == pytest.approx(ceiling, abs=0.01) and found["value"] == pytest.approx(own.mean())
     assert found["baselines"]["markov"] < found["value"] - 0.05
     assert found["baselines"]["other_set"] < found["value"] and found["baselines"]["uniform"] == -np.log(6)
@@ -152,8 +152,8 @@ def test_gaps_of_equal_sets_are_zero_and_of_others_known():
     assert max(weighted.values()) == pytest.approx(0.0, abs=1e-12)
     found = gaps(summarise([(a, None)], DNA, 2), summarise([(b, None)], DNA, 2))
     assert found["lengths/error"] == pytest.approx(6 - 10 / 3)
-    assert found["letters/n_error"] == pytest.approx(2 / 10)
-    assert found["letters/gc_error"] == pytest.approx(abs(1 / 3 - 1 / 2))
+    assert found["composition/n_error"] == pytest.approx(2 / 10)
+    assert found["composition/gc_error"] == pytest.approx(abs(1 / 3 - 1 / 2))
     assert found["kmers/distance"] == pytest.approx((2 / 5 - 1 / 3) + 1 / 5)  # AC and TA are commoner in b
     none = gaps(summarise([(a[2:], None)], DNA, 2), summarise([(b, None)], DNA, 2))
     assert none["kmers/distance"] == 1.0

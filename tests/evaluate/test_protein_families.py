@@ -55,7 +55,7 @@ def found(request, tmp_path_factory):
     cfg = {"kind": "pfam", "path": str(root / "Pfam-A.fasta.gz"), "length": LENGTH}
     cfg["split"] = {"by": request.param, "fractions": [0.5, 0.1, 0.4]}
     prepare(Pfam.model_validate(cfg).model_dump(), root / "sets", name="pfam", seed=0)
-    options = {"kind": "families", "bootstrap": 20, "sets": 3, "generated": 10, "set_size": 4, "known": 300}
+    options = {"kind": "protein_families", "bootstrap": 20, "sets": 3, "generated": 10, "set_size": 4, "known": 300}
     config = {"evaluation": Families.model_validate(options).model_dump()}
     store = SetStore.open(root / "sets")
     return [evaluate(Context(model(), store, config, 0)) for model in (KmerModel, BlindModel)]
@@ -63,7 +63,7 @@ def found(request, tmp_path_factory):
 
 def test_every_metric_is_there(found, tmp_path):
     for metrics, tables in found:
-        assert set(metrics) == set(EVALUATIONS["families"].metrics)
+        assert set(metrics) == set(EVALUATIONS["protein_families"].metrics)
         check(metrics)
         write_tables(tmp_path, tables)
 

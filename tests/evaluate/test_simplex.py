@@ -43,6 +43,6 @@ def test_a_blind_embedding_does_not():
 def test_other_numbers_of_categories_have_no_simplex_metric(tmp_path):
     store = family_store(tmp_path / "store", "multinomial", sets=6, size=60, categories=4, alpha=1.0)
     with torch.no_grad():
-        metrics, tables = family.evaluate(Context(MomentModel(4), store, config("family", clt=False), 0))
+        metrics, tables = family.evaluate(Context(MomentModel(4), store, config("simulated", clt=False), 0))
     assert "geometry/simplex_pearson" not in metrics
     assert "simplex" not in tables

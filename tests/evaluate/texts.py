@@ -62,8 +62,8 @@ class TopicModel:
         return int(z.argmax())
 
     def log_prob(self, x, z):
-        letters = (x != 0).sum(-1)
-        return -(letters + (letters < LENGTH)) * math.log(30.0) * (1.2 - z.max())  # surer where the topic is clear
+        residues = (x != 0).sum(-1)
+        return -(residues + (residues < LENGTH)) * math.log(30.0) * (1.2 - z.max())  # surer where the topic is clear
 
 
 class BlindModel(TopicModel):

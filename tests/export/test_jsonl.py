@@ -65,7 +65,7 @@ def test_another_ending_is_refused(model, embeddings, tmp_path):
 
 
 def test_a_users_texts_are_embedded_from_a_table(model, tmp_path):
-    """Column `text` unless another is named; letters of any language, quoted line ends."""
+    """Column `text` unless another is named; residues of any language, quoted line ends."""
     texts = {"one": ["käse", "a,b"], "two": ["été\nici"]}
     rows = [{"term": term, "text": text} for term, of in texts.items() for text in of]
     pd.DataFrame(rows).to_csv(tmp_path / "texts.csv", index=False)
@@ -74,6 +74,6 @@ def test_a_users_texts_are_embedded_from_a_table(model, tmp_path):
     for row, of in zip(found.X, texts.values(), strict=True):
         x = torch.from_numpy(model.alphabet.pad(of, LENGTH))[None]
         np.testing.assert_allclose(row, model.embed(x)[0], rtol=1e-5, atol=1e-5)
-    with pytest.raises(GdeError, match=r"found 13 letters, expected at most dataset\.length = 12"):
+    with pytest.raises(GdeError, match=r"found 13 residues, expected at most dataset\.length = 12"):
         pd.DataFrame([{"term": "x", "text": "é" * 6 + "a"}]).to_csv(tmp_path / "long.csv", index=False)
         embed_data(model, tmp_path / "long.csv", "term")

@@ -97,7 +97,7 @@ def swaps(path: tuple, value) -> list[tuple[str, object, str]]:
             return [("number for a text", 5, INVALID), ("list for a text", [[value]], INVALID),
                     ("line break", f"{value}\n", INVALID), ("very long text", "x" * 100_000, INVALID),
                     ("control characters", "\x1b[31m\u2028\u202e", INVALID)]  # fmt: skip
-        return [("look-alike letters", "а" + value.translate(LOOK_ALIKE), other),
+        return [("look-alike residues", "а" + value.translate(LOOK_ALIKE), other),
                 ("other text", f"../{value}\n", other),
                 ("number for a text", 5, INVALID), ("list for a text", [[value]], INVALID),
                 ("null for a text", None, INVALID), ("very long text", "x" * 100_000, other),
@@ -279,7 +279,7 @@ FILES = {  # what lies in config/experiments beside gmm.yaml
     "look-alike": ("gmм.yaml", Path.touch),
     "bytes that are no text": (os.fsdecode(b"caf\xe9.yaml"), Path.touch),
     "escape codes": ("\x1b[31mred.yaml", Path.touch),
-    "one letter": ("a.yaml", Path.touch),
+    "one residue": ("a.yaml", Path.touch),
     "too long for a directory": ("a" * 240 + ".yaml", lambda p: p.write_text("dataset: {kind: mvn}\n")),
 }
 

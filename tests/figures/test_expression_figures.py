@@ -39,7 +39,7 @@ def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
                 "n_samples [1]": 50,
             }
         )
-        for source, slope in (("generated", 0.6), ("real", 0.9), ("independent_letters", 0.2))
+        for source, slope in (("generated", 0.6), ("real", 0.9), ("independent_tokens", 0.2))
     ]
     words = ["".join(word) for word in product("ACGT", repeat=3)]
     share = rng.dirichlet(np.ones(64), 2)
@@ -49,7 +49,7 @@ def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
         "expression": pd.concat(sources, ignore_index=True),
         "oracle": pd.DataFrame({"label": "c0", "measured [expression]": noise[0], "oracle [expression]": noise[1]}),
         "words": pd.DataFrame(
-            {"label": words, "real [share of words]": share[0], "generated [share of words]": share[1]}
+            {"label": words, "real [share of k-mers]": share[0], "generated [share of k-mers]": share[1]}
         ),
     }
     if motifs:
@@ -67,7 +67,7 @@ def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module", params=[(1, False), (4, True), (9, False)], ids=["one", "four with motifs", "nine"])
 def results(request, tmp_path_factory):
     conditions, motifs = request.param
-    common = {"n": 8, "ci": (0.1, 0.9), "ceiling": 1.0, "baselines": {"independent_letters": 0.4, "kmer_mean": 0.8}}
+    common = {"n": 8, "ci": (0.1, 0.9), "ceiling": 1.0, "baselines": {"independent_tokens": 0.4, "kmer_mean": 0.8}}
     named = ("axis/spearman", "oracle/pearson", "expression/spearman", "kmers/distance", "motifs/pearson")
     metrics = {name: record(0.7, higher_is_better=True, **common) for name in named}
     return write_results(tmp_path_factory.mktemp("drawn"), metrics, tables(conditions, motifs=motifs))

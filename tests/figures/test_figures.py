@@ -32,9 +32,9 @@ def results(tmp_path_factory):
     x, group = rng.normal(size=(200, 6)) + 3 * rng.normal(size=(5, 6)).repeat(40, 0), np.arange(5).repeat(40)
     dims = {"mvn": 2, "normal": 1, "gmm": 2, "poisson": 1, "multinomial": 3, "cells": 6, "images": 6}
     for name, dim in dims.items():
-        kind = "samples" if dim == 6 else "family"
+        kind = "samples" if dim == 6 else "simulated"
         here = root / name
-        if kind == "family":
+        if kind == "simulated":
             store = fakes.family_store(here / "store", name, sets=8, size=100)
             options = {"clt": name == "mvn", "coverage_replicates": 2}
             metrics, tables = family.evaluate(Context(fakes.MomentModel(dim), store, fakes.config(kind, **options), 0))
@@ -138,7 +138,7 @@ def test_the_list_of_figures_needs_no_matplotlib():
 
 def test_every_figure_registered_is_of_some_experiment():
     kinds = ("mvn", "gmm", "mvn_lowrank", "poisson", "multinomial")
-    real = (name for kind, evaluation in EVALUATIONS.items() if kind != "family" for name in evaluation.figures)
+    real = (name for kind, evaluation in EVALUATIONS.items() if kind != "simulated" for name in evaluation.figures)
     assert {*real, *(name for kind in kinds for name in listed(kind))} == set(known_figures())
 
 

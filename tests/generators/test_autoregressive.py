@@ -1,4 +1,4 @@
-"""Letter by letter: causal, the same from a cache, drawn from the law whose likelihood is given."""
+"""Residue by token: causal, the same from a cache, drawn from the law whose likelihood is given."""
 
 import itertools
 import weakref
@@ -32,13 +32,13 @@ def generator(request):
     return make(*request.param)
 
 
-def letters(rows, seed=0):
+def residues(rows, seed=0):
     return torch.randint(1, VOCABULARY + 1, (rows, LENGTH), generator=torch.Generator().manual_seed(seed))
 
 
 @torch.no_grad()
 def test_cached_logits_are_those_of_the_whole(generator):
-    x, z = letters(6), torch.randn(6, LATENT)
+    x, z = residues(6), torch.randn(6, LATENT)
     condition = generator.condition(z)
     whole = generator.logits(x, condition)
     step = generator.start(6, condition.films)
@@ -46,33 +46,33 @@ def test_cached_logits_are_those_of_the_whole(generator):
         h = step(vector)
     for t in range(LENGTH):
         torch.testing.assert_close(generator.scores(h), whole[:, t], rtol=1e-5, atol=1e-5)
-        vector = generator.letters(x[:, t])
+        vector = generator.token_embedding(x[:, t])
         if t + 1 < LENGTH:
             h = step(vector if condition.added is None else vector + condition.added[:, 0])
 
 
-@pytest.mark.parametrize("place", [0, 1, 9, 19])
+@pytest.mark.parametrize("position", [0, 1, 9, 19])
 @torch.no_grad()
-def test_a_letter_changes_only_what_follows(generator, place):
-    x, z = letters(4), torch.randn(4, LATENT)
+def test_a_letter_changes_only_what_follows(generator, position):
+    x, z = residues(4), torch.randn(4, LATENT)
     other = x.clone()
-    other[:, place] = 1 + x[:, place] % VOCABULARY
+    other[:, position] = 1 + x[:, position] % VOCABULARY
     before, after = (generator.logits(v, generator.condition(z)) for v in (x, other))
-    torch.testing.assert_close(before[:, : place + 1], after[:, : place + 1], rtol=1e-4, atol=1e-5)
-    assert ((before - after)[:, place + 1 :].abs().amax((0, 2)) > 1e-4).all()
+    torch.testing.assert_close(before[:, : position + 1], after[:, : position + 1], rtol=1e-4, atol=1e-5)
+    assert ((before - after)[:, position + 1 :].abs().amax((0, 2)) > 1e-4).all()
 
 
 def test_the_first_letter_follows_the_embedding(generator):
-    """Its logits depend on z, in every conditioning, with a gradient; there is no letter before it."""
+    """Its logits depend on z, in every conditioning, with a gradient; there is no residue before it."""
     z = torch.randn(4, LATENT, requires_grad=True)
-    first = generator.logits(letters(4), generator.condition(z))[:, 0]
+    first = generator.logits(residues(4), generator.condition(z))[:, 0]
     assert (torch.autograd.grad(first.square().sum(), z)[0].abs().sum(1) > 0).all()
     assert (first[1:] - first[:1]).detach().abs().amax(1).min() > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["hyenadna", "gpt", "progen2"])
 def test_samples_follow_the_likelihood(kind):
-    """All 14 sequences of at most 3 places over 2 letters: their probabilities sum to 1 and are the frequencies."""
+    """All 14 sequences of at most 3 positions over 2 tokens: their probabilities sum to 1 and are the frequencies."""
     generator = make(kind, {}, dim=3, vocabulary=2)
     rows = [[a, b, c] for a in (1, 2) for b in (0, 1, 2) for c in (0, 1, 2) if b or not c]
     z, n = torch.randn(1, LATENT), 20_000
@@ -86,7 +86,7 @@ def test_samples_follow_the_likelihood(kind):
 
 
 def test_entropy_falls_with_temperature_and_top_p(generator):
-    """Of the first letters, whose law is the same in every draw; in the limit one sequence is left for an embedding."""
+    """Of the first tokens, whose law is the same in every draw; in the limit one sequence is left for an embedding."""
     z = torch.randn(2, LATENT)
 
     def draw(**options):
@@ -123,8 +123,8 @@ def test_drawing_stops_when_all_have_ended(monkeypatch):
         generator.condition.out.bias.zero_()
         generator.condition.out.weight.zero_()
         generator.norm.bias.fill_(1.0)
-        generator.letters.weight.fill_(-1.0)
-        generator.letters.weight[0] = 1.0
+        generator.token_embedding.weight.fill_(-1.0)
+        generator.token_embedding.weight[0] = 1.0
     steps, start = [], generator.start
 
     def counted(*arguments):
@@ -140,7 +140,7 @@ def test_drawing_stops_when_all_have_ended(monkeypatch):
 def test_validation_counts_every_sequence():
     """Without gradients the loss ignores `subsample`: it is the mean over all, whatever the noise."""
     generator, z = make("gpt", {"subsample": 2}), torch.randn(3, LATENT)
-    x = letters(3 * 8).unflatten(0, (3, 8)).to(torch.uint8)
+    x = residues(3 * 8).unflatten(0, (3, 8)).to(torch.uint8)
     with torch.no_grad():
         assert float(generator.loss(x, z)) == pytest.approx(float(-generator.log_prob(x, z).mean() / LENGTH), rel=1e-5)
     parts = [float(generator.loss(x, z).detach()) for _ in range(2)]
@@ -149,11 +149,11 @@ def test_validation_counts_every_sequence():
 
 @torch.no_grad()
 def test_what_is_given_stands_and_the_rest_is_drawn_behind_it(generator):
-    z, given = torch.randn(2, LATENT), letters(6)[:, :8].view(2, 3, 8).to(torch.uint8)
+    z, given = torch.randn(2, LATENT), residues(6)[:, :8].view(2, 3, 8).to(torch.uint8)
     draw = torch.Generator()
     x = generator.sample(z, 3, generator=draw.manual_seed(0), given=given)
     assert torch.equal(x[:, :, :8], given)
-    # drawn letter by letter from the law that the whole sequences have: the likeliest letter at temperature 0+
+    # drawn token by token from the law that the whole sequences have: the likeliest token at temperature 0+
     cold = generator.sample(z, 3, generator=draw, given=given, temperature=1e-4)
     logits = generator.logits(cold.flatten(0, 1).long(), generator.condition(z.repeat_interleave(3, 0)))
     assert torch.equal(logits[:, 8].argmax(-1).to(torch.uint8), cold[:, :, 8].flatten())
@@ -172,7 +172,7 @@ def test_what_is_given_must_fit(shape):
 def test_long_sequences_are_drawn_and_scored_in_smaller_pieces(kind, monkeypatch):
     """As many together as their caches leave of the memory, at least one; the likelihood is the same."""
     generator, z = make(kind, {}), torch.randn(2, LATENT)
-    x = letters(2 * 6).unflatten(0, (2, 6)).to(torch.uint8)
+    x = residues(2 * 6).unflatten(0, (2, 6)).to(torch.uint8)
     whole, rows, start = generator.log_prob(x, z), [], generator.start
     monkeypatch.setattr(generator, "start", lambda n, films: rows.append(n) or start(n, films))
     for numbers, most in ((4 * generator.kept, 4), (1, 1)):  # of a likelihood more is kept

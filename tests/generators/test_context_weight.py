@@ -1,4 +1,4 @@
-"""Letters at the beginning that count less: the loss by hand, nothing else changed, and what it is for."""
+"""Tokens at the beginning that count less: the loss by hand, nothing else changed, and what it is for."""
 
 import pytest
 import torch

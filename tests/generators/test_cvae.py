@@ -20,8 +20,8 @@ def linear():
         return code @ matrix.T + shift, torch.full((len(z), 1, 3), math.log(0.5))
 
     model.decode = decode
-    law = torch.distributions.MultivariateNormal(shift, matrix @ matrix.T + 0.25 * torch.eye(3))
-    return model, matrix, shift, law
+    distribution = torch.distributions.MultivariateNormal(shift, matrix @ matrix.T + 0.25 * torch.eye(3))
+    return model, matrix, shift, distribution
 
 
 def elbo(model, x, z, draws=200):
@@ -31,24 +31,24 @@ def elbo(model, x, z, draws=200):
 
 @torch.no_grad()
 def test_the_bound_lies_below_the_likelihood(linear):
-    model, *_, law = linear
-    x, z = law.sample((1, 40)), torch.randn(1, 2)
-    assert (elbo(model, x, z) < law.log_prob(x) + 0.02).all()
+    model, *_, distribution = linear
+    x, z = distribution.sample((1, 40)), torch.randn(1, 2)
+    assert (elbo(model, x, z) < distribution.log_prob(x) + 0.02).all()
 
 
 @torch.no_grad()
 def test_the_bound_is_tight_at_the_true_posterior(linear):
-    model, matrix, shift, law = linear
+    model, matrix, shift, distribution = linear
     covariance = torch.linalg.inv(torch.eye(2) + matrix.T @ matrix / 0.25)
     # q has a diagonal covariance: rotate the code so that the posterior's is diagonal, which changes no likelihood
     _, axes = torch.linalg.eigh(covariance)
     matrix.copy_(matrix @ axes)
     covariance = torch.linalg.inv(torch.eye(2) + matrix.T @ matrix / 0.25)
-    x, z = law.sample((1, 40)), torch.randn(1, 2)
+    x, z = distribution.sample((1, 40)), torch.randn(1, 2)
     mean = (x - shift) @ (covariance @ matrix.T / 0.25).T
     log_sd = 0.5 * covariance.diagonal().log().expand_as(mean)
     model.posterior.forward = lambda y, modulation: torch.cat([mean, log_sd], -1)
-    torch.testing.assert_close(elbo(model, x, z, 4000), law.log_prob(x), rtol=0, atol=0.06)
+    torch.testing.assert_close(elbo(model, x, z, 4000), distribution.log_prob(x), rtol=0, atol=0.06)
 
 
 def test_observation_noise_is_learned_and_sampled():

@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from torch.distributions import Normal, kl_divergence
 
 from gde.generators.dna_vae import DnaVae
-from gde.nets.letters import letters_nll
+from gde.nets.tokens import tokens_nll
 from gde.sets.random import ShardRandom
 
 LATENT = 3
@@ -33,7 +33,7 @@ def exact(made, z):
     weight = Normal(0.0, 1.0).log_prob(grid) + (grid[1] - grid[0]).log()
     rows = torch.zeros(len(grid), dtype=torch.long)
     logits = made.decode(grid[:, None].float(), z[rows], made.films(z, rows))
-    each = -letters_nll(logits[:, None].expand(-1, len(ALL), -1, -1), ALL.expand(len(grid), -1, -1)).double()
+    each = -tokens_nll(logits[:, None].expand(-1, len(ALL), -1, -1), ALL.expand(len(grid), -1, -1)).double()
     return (each + weight[:, None]).logsumexp(0)
 
 

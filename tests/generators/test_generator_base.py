@@ -31,9 +31,9 @@ def draw(generator, z):
     return generator.sample(z, 20, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("place", [0, 1, 7, 99])
-def test_each_time_is_uniform(place):
-    t = spread_times(4000, 100, ShardRandom(0, 0))[:, place]
+@pytest.mark.parametrize("position", [0, 1, 7, 99])
+def test_each_time_is_uniform(position):
+    t = spread_times(4000, 100, ShardRandom(0, 0))[:, position]
     assert t.min() >= 0
     assert t.max() < 1
     assert kstest(t.numpy(), "uniform").pvalue > 1e-3

@@ -73,7 +73,8 @@ def loaded(path, tensors, **options) -> HyenaDna:
 
 
 def network(tensors, h):
-    """The published network on vectors h (t, w), in float64, from its definition: no transform, loops over places."""
+    """The published network on vectors h (t, w), in float64, from its definition: no transform, loops over
+    positions."""
     p = {k: v.double() for k, v in tensors.items()}
 
     def norm(v, name):
@@ -185,7 +186,7 @@ def test_errors_name_the_tensor_and_change_nothing(tmp_path, change, message):
         ({"filter_length": 25}, "generator.filter_length"),
         ({"filter_hidden": 16}, "generator.filter_hidden"),
         ({"hidden": 16}, "generator.hidden"),
-        ({"vocabulary": 21}, "alphabet of 21 letters"),
+        ({"vocabulary": 21}, "alphabet of 21 tokens"),
     ],
 )
 def test_errors_name_the_setting(tmp_path, options, setting):
@@ -213,7 +214,7 @@ def test_the_file_must_be_the_one_that_is_meant(tmp_path):
 def test_a_missing_file_is_found_before_the_workflow_starts(tmp_path):
     root, path = Path(__file__).resolve().parents[2], tmp_path / "m.safetensors"
     resolved = {"dataset": {"kind": "mvn", "dim": 2}, "encoder": {"kind": "dna_conv"}}
-    resolved |= {"generator": {"kind": "hyenadna", "weights": str(path)}, "evaluation": {"kind": "family"}}
+    resolved |= {"generator": {"kind": "hyenadna", "weights": str(path)}, "evaluation": {"kind": "simulated"}}
     (problem,) = missing_files({"own": resolved}, root)
     where = "config/experiments/own.yaml: generator.weights"
     assert str(problem).startswith(f"{where}: found no file or directory '{path}'")

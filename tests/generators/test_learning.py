@@ -74,12 +74,12 @@ def test_every_kind_learns_how_the_embedding_sets_the_covariance(kind, options):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(steps):
         rng = ShardRandom(1, step)
-        z, mean, root = normal_laws(16, rng)
+        z, mean, root = normal_distributions(16, rng)
         optimizer.zero_grad()
         generator.loss(mean + rng.randn(16, 32, 2) @ root.mT, z, rng=ShardRandom(0, step)).backward()
         optimizer.step()
         schedule.step()
-    z, mean, root = normal_laws(100, ShardRandom(2, 0))
+    z, mean, root = normal_distributions(100, ShardRandom(2, 0))
     x = generator.sample(z, 2000, generator=torch.Generator().manual_seed(3))
     centred = x - x.mean(1, keepdim=True)
     covariance, truth = centred.mT @ centred / 2000, root @ root.mT
@@ -88,7 +88,7 @@ def test_every_kind_learns_how_the_embedding_sets_the_covariance(kind, options):
     assert found < 0.8 * control
 
 
-def normal_laws(b, rng):
+def normal_distributions(b, rng):
     """Embeddings (b, 4), and the means (b, 1, 2) and triangular scales (b, 2, 2) that they stand for."""
     z = 2 * rng.rand(b, 4) - 1
     root = torch.diag_embed((1.2 * z[:, 2:]).exp())

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from gde.errors import GdeError
 from gde.generators.progen2 import ProGen2
-from gde.generators.progen2_weights import END, LETTERS, START, in_order, read_sizes, shapes
+from gde.generators.progen2_weights import END, START, TOKENS, in_order, read_sizes, shapes
 from gde.model import GDE
 from gde.runs.card import generator_words
 from gde.sets.types.alphabet import ALPHABETS
@@ -64,13 +64,14 @@ def proteins(rows: int) -> torch.Tensor:
     return torch.randint(1, PROTEIN.size + 1, (rows, LENGTH), generator=torch.Generator().manual_seed(2))
 
 
-def token(letter: int) -> int:
+def token(residue: int) -> int:
     """The published token of ours; 0 is the mark of the end, "2"."""
-    return LETTERS[PROTEIN.letters[letter - 1]] if letter else END
+    return TOKENS[PROTEIN.symbols[residue - 1]] if residue else END
 
 
 def by_hand(tensors: dict[str, torch.Tensor], tokens: list[int]) -> torch.Tensor:
-    """Logits (t, rows) of a published model after each of its tokens, place by place and head by head, in float64."""
+    """Logits (t, rows) of a published model after each of its tokens, position by position and head by head, in
+    float64."""
     w = {name.removeprefix("transformer."): tensor.double() for name, tensor in tensors.items()}
     h, e = w["wte.weight"][tokens], WIDTH // HEADS
 
@@ -78,9 +79,9 @@ def by_hand(tensors: dict[str, torch.Tensor], tokens: list[int]) -> torch.Tensor
         x = x - x.mean(-1, keepdim=True)
         return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * w[f"{name}.weight"] + w[f"{name}.bias"]
 
-    def turn(v, place):  # pairs as complex numbers
+    def turn(v, position):  # pairs as complex numbers
         head = torch.view_as_complex(v[:ROTARY].reshape(-1, 2).contiguous())
-        angle = place * 10_000.0 ** (-torch.arange(0, ROTARY, 2, dtype=torch.float64) / ROTARY)
+        angle = position * 10_000.0 ** (-torch.arange(0, ROTARY, 2, dtype=torch.float64) / ROTARY)
         return torch.cat([torch.view_as_real(head * torch.polar(torch.ones_like(angle), angle)).flatten(), v[ROTARY:]])
 
     for i in range(LAYERS):
@@ -105,13 +106,13 @@ def by_hand(tensors: dict[str, torch.Tensor], tokens: list[int]) -> torch.Tensor
 @pytest.mark.parametrize("conditioning", ["prefix", "additive", "adaln"])
 @torch.no_grad()
 def test_logits_are_those_of_the_published_model(folder, conditioning):
-    """Of our letters, after the published start mark, whatever the embedding: conditioning starts at nothing."""
+    """Of our tokens, after the published start mark, whatever the embedding: conditioning starts at nothing."""
     tensors = published()
     made = model(weights=str(folder(tensors)), conditioning=conditioning)
     made.initialise()
     x = proteins(2)
     found = made.logits(x, made.condition(torch.randn(2, LATENT)))
-    ours = [token(letter) for letter in range(PROTEIN.size + 1)]
+    ours = [token(residue) for residue in range(PROTEIN.size + 1)]
     for row, logits in zip(x.tolist(), found, strict=True):
         expected = by_hand(tensors, [START, *map(token, row[:-1])])[:, ours]
         torch.testing.assert_close(logits.double(), expected, rtol=1e-5, atol=1e-5)
@@ -136,7 +137,7 @@ def test_logits_are_those_of_codegen(folder):
     made, x = model(weights=str(folder(tensors))), proteins(3)
     made.initialise()
     tokens = torch.tensor([[START, *map(token, row[:-1])] for row in x.tolist()])
-    expected = other(tokens).logits[..., [token(letter) for letter in range(PROTEIN.size + 1)]]
+    expected = other(tokens).logits[..., [token(residue) for residue in range(PROTEIN.size + 1)]]
     torch.testing.assert_close(made.logits(x, made.condition(torch.randn(3, LATENT))), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -250,16 +251,16 @@ def test_another_model_is_refused(folder, config, said):
         model(weights=str(folder(**config))).initialise()
 
 
-@pytest.mark.parametrize(("places", "warned"), [(LENGTH + 1, False), (LENGTH, True)])
-def test_sequences_that_are_longer_than_what_the_model_has_seen_are_named(folder, caplog, places, warned):
-    """Two vectors before them and all letters but the last, which nothing follows."""
-    model(weights=str(folder(n_positions=places)), conditioning="prefix", prefix=2).initialise()
-    said = f"{LENGTH + 1} places, prefix and letters, of which the model has seen {places} (n_positions)"
+@pytest.mark.parametrize(("positions", "warned"), [(LENGTH + 1, False), (LENGTH, True)])
+def test_sequences_that_are_longer_than_what_the_model_has_seen_are_named(folder, caplog, positions, warned):
+    """Two vectors before them and all tokens but the last, which nothing follows."""
+    model(weights=str(folder(n_positions=positions)), conditioning="prefix", prefix=2).initialise()
+    said = f"{LENGTH + 1} positions, prefix and tokens, of which the model has seen {positions} (n_positions)"
     assert (said in caplog.text) == warned
 
 
 def test_another_alphabet_is_refused(folder):
-    with pytest.raises(GdeError, match="an alphabet of 5 letters, expected the alphabet protein"):
+    with pytest.raises(GdeError, match="an alphabet of 5 tokens, expected the alphabet protein"):
         model(weights=str(folder()), vocabulary=5).initialise()
 
 
@@ -290,7 +291,7 @@ def test_the_digest_that_the_settings_tell(folder):
 
 
 def test_places_only_enter_as_distances(folder):
-    """Rotary: the last letter's logits are the same when everything stands further on."""
+    """Rotary: the last token's logits are the same when everything stands further on."""
     made = model(layers=1)
     h = torch.randn(2, 6, WIDTH)
     near, far = (made.blocks[0](h, made.rotation[i : i + 6], None)[:, -1] for i in (0, 7))

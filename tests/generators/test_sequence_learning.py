@@ -11,7 +11,7 @@ from gde.nets.registry import build
 from gde.sets.random import ShardRandom
 
 LATENT, LENGTH, GROUPS, STEPS = 4, 12, 3, 150
-WORDS = torch.tensor([[1, 2, 3, 4], [2, 2, 4, 1], [3, 1, 1, 4]])  # repeated from a random letter on, some replaced
+WORDS = torch.tensor([[1, 2, 3, 4], [2, 2, 4, 1], [3, 1, 1, 4]])  # repeated from a random token on, some replaced
 KINDS = [
     ("hyenadna", {"conditioning": "adaln", "layers": 1}),
     ("hyenadna", {"conditioning": "prefix", "prefix": 2, "layers": 1}),
@@ -22,7 +22,7 @@ KINDS = [
 
 
 def sets(per_group, n, seed):
-    """`per_group` sets of each group (b, n, LENGTH), ordered by group; 6 to 12 letters each."""
+    """`per_group` sets of each group (b, n, LENGTH), ordered by group; 6 to 12 tokens each."""
     g = torch.Generator().manual_seed(seed)
     word = torch.arange(GROUPS).repeat_interleave(per_group)[:, None].expand(-1, n)
     phase = torch.randint(4, (*word.shape, 1), generator=g)
@@ -55,16 +55,16 @@ def test_training_beats_uniform_letters_and_other_embeddings(kind, options):
         scored = (x != 0).sum() + (x[..., -1] == 0).sum()
         own, other = (-float(generator.log_prob(x, e).sum() / scored) for e in (z, z.roll(1, 0)))
         made = generator.sample(z, 200, generator=torch.Generator().manual_seed(3))
-    assert own < 0.75 * math.log(4)  # nats for each letter and end mark; the lengths alone are 2 / 10
+    assert own < 0.75 * math.log(4)  # nats for each token and end mark; the lengths alone are 2 / 10
     assert other > own + 0.3
-    # samples have the pairs of letters that their word has; the second word shares two of four with the first
+    # samples have the pairs of tokens that their word has; the second word shares two of four with the first
     pairs = {tuple(w[[i, (i + 1) % 4]].tolist()) for w in WORDS[:1] for i in range(4)}
-    share = [sum(p in pairs for p in letter_pairs(m)) / len(letter_pairs(m)) for m in made]
+    share = [sum(p in pairs for p in token_pairs(m)) / len(token_pairs(m)) for m in made]
     assert share[0] > max(share[1:]) + 0.15
 
 
-def letter_pairs(x):
-    """Neighbouring letters of sequences (n, L)."""
+def token_pairs(x):
+    """Neighbouring tokens of sequences (n, L)."""
     first, second = x[:, :-1].flatten(), x[:, 1:].flatten()
     kept = second != 0
     return list(zip(first[kept].tolist(), second[kept].tolist(), strict=True))

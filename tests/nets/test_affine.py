@@ -37,11 +37,11 @@ def weighted_moments(x, w):
 def test_likelihood_is_that_of_the_normal_distribution(frame):
     x, (location, scale) = double(5, 6, frame.dim), frame(double(5, LATENT))
     if frame.full:
-        law = MultivariateNormal(location, scale_tril=scale[:, None])
+        distribution = MultivariateNormal(location, scale_tril=scale[:, None])
     else:
-        law = Independent(Normal(location, scale), 1)
+        distribution = Independent(Normal(location, scale), 1)
     nll = frame.nll(frame.to_frame(x, location, scale), scale)
-    torch.testing.assert_close(nll, -law.log_prob(x) / frame.dim)
+    torch.testing.assert_close(nll, -distribution.log_prob(x) / frame.dim)
 
 
 def test_into_the_frame_and_back(frame):

@@ -1,4 +1,4 @@
-"""Letters drawn follow the law that temperature and top-p define."""
+"""Tokens drawn follow the law that temperature and top-p define."""
 
 import pytest
 import torch

@@ -51,15 +51,15 @@ def test_lengths_of_transforms():
 
 
 @pytest.mark.parametrize("features", [3, 5, 9])
-@pytest.mark.parametrize(("channel", "place"), [(0, 0), (5, 0), (2, 7), (5, 49), (0, 49)])
-def test_filter_is_its_formula(features, channel, place):
+@pytest.mark.parametrize(("channel", "position"), [(0, 0), (5, 0), (2, 7), (5, 49), (0, 49)])
+def test_filter_is_its_formula(features, channel, position):
     """k(t) = MLP_sin(features(t)) (exp(-t |delta|) + 0.05), written out for one number."""
     torch.manual_seed(0)
     module = HyenaFilter(HIDDEN, LENGTH, **OPTIONS | {"features": features}).double()
-    t = place / (LENGTH - 1)
+    t = position / (LENGTH - 1)
     bands = (features - 1) // 2
     tones = [1e-4 + i * (bands - 1 - 1e-4) / max(bands - 1, 1) for i in range(bands)]
-    angles = [2 * math.pi * place / LENGTH * tone for tone in tones]
+    angles = [2 * math.pi * position / LENGTH * tone for tone in tones]
     h = torch.tensor([t, *map(math.cos, angles), *(-math.sin(a) for a in angles)], dtype=torch.float64)
     for layer in module.layers:
         h = torch.sin(10.0 * (layer.weight @ h + layer.bias))
@@ -67,7 +67,7 @@ def test_filter_is_its_formula(features, channel, place):
     delta = slow + (fast - slow) * channel / (HIDDEN - 1)
     expected = (module.out.weight[channel] @ h).item() * (math.exp(-t * abs(delta)) + 0.05)
     # the positional features and decays are held in float32
-    assert module(LENGTH)[channel, place].item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert module(LENGTH)[channel, position].item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_a_filter_does_not_depend_on_how_much_of_it_is_used():
@@ -93,15 +93,15 @@ def test_operator_is_its_formula():
     torch.testing.assert_close(module(u).double(), m.out(x0 * y), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("place", [0, 1, 17, 49])
-def test_nothing_before_a_change_changes(place):
+@pytest.mark.parametrize("position", [0, 1, 17, 49])
+def test_nothing_before_a_change_changes(position):
     block = HyenaBlock(HIDDEN, LENGTH, **OPTIONS)
     u = torch.randn(2, LENGTH, HIDDEN)
     other = u.clone()
-    other[:, place, 0] += 3.0
+    other[:, position, 0] += 3.0
     before, after = (block(x, (None, None)) for x in (u, other))
-    assert (before - after)[:, :place].abs().sum() < 1e-4  # the rounding of the transform
-    assert ((before - after)[:, place:].abs().amax((0, 2)) > 1e-5).all()  # and everything later does
+    assert (before - after)[:, :position].abs().sum() < 1e-4  # the rounding of the transform
+    assert ((before - after)[:, position:].abs().amax((0, 2)) > 1e-5).all()  # and everything later does
 
 
 @pytest.mark.parametrize("length", [1, 2, BLOCK, BLOCK + 1, LENGTH])

@@ -1,4 +1,4 @@
-"""The masked group norm is the plain one on the letters that are there."""
+"""The masked group norm is the plain one on the tokens that are there."""
 
 import pytest
 import torch
@@ -24,8 +24,8 @@ def test_groups_divide_the_channels():
 @pytest.mark.parametrize("length", [1, 5, 9])
 def test_it_is_the_plain_norm_of_the_letters(norm, length):
     h = 3 * torch.randn(4, 12, 9) + 1
-    places = (torch.arange(9) < length).float().expand(4, 1, 9)
-    found = norm(h, places)
+    positions = (torch.arange(9) < length).float().expand(4, 1, 9)
+    found = norm(h, positions)
     expected = group_norm(h[..., :length], norm.groups, norm.weight, norm.bias)
     torch.testing.assert_close(found[..., :length], expected, rtol=1e-4, atol=1e-5)
     assert (found[..., length:] == 0).all()

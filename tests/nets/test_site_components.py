@@ -1,4 +1,4 @@
-"""Components of letters by place, against numpy's singular values of the letters written out."""
+"""Components of tokens by position, against numpy's singular values of the tokens written out."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ KNOWN, LENGTH = 4, 7
 
 
 def tokens(n: int = 600, seed: int = 0) -> torch.Tensor:
-    """Two independent lineages, one at three places and one at two; elsewhere one letter; some letters missing."""
+    """Two independent lineages, one at three positions and one at two; elsewhere one token; some tokens missing."""
     rng = np.random.default_rng(seed)
     x = np.ones((n, LENGTH), np.uint8)
     x[:, :3] += (rng.random((n, 1)) < 0.4).astype(np.uint8)
@@ -43,9 +43,9 @@ def test_there_are_no_more_than_vary():
     assert components[0].nonzero().tolist() == [[2, 0], [2, 2]]
 
 
-@pytest.mark.parametrize("letter", [1, KNOWN + 1])
-def test_of_sequences_that_are_alike_or_unknown_there_are_none(letter):
-    components, sd = site_components(torch.full((9, LENGTH), letter, dtype=torch.uint8), KNOWN, 2)
+@pytest.mark.parametrize("residue", [1, KNOWN + 1])
+def test_of_sequences_that_are_alike_or_unknown_there_are_none(residue):
+    components, sd = site_components(torch.full((9, LENGTH), residue, dtype=torch.uint8), KNOWN, 2)
     assert components.shape == (2, LENGTH, KNOWN) and not components.any() and not sd.any()
 
 

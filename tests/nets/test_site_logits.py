@@ -1,4 +1,4 @@
-"""Logits of places: those of the letters that stand there, changed by the embedding."""
+"""Logits of positions: those of the tokens that stand there, changed by the embedding."""
 
 import math
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from gde import generators
-from gde.nets.letters import letters_nll
 from gde.nets.registry import build
 from gde.nets.site_logits import SiteLogits
+from gde.nets.tokens import tokens_nll
 from gde.sets.random import ShardRandom
 
 
@@ -18,7 +18,7 @@ def test_usual_letters_are_counted_with_the_end_mark():
     sites.fit(x)
     share = sites(torch.randn(1, 2))[0].softmax(-1)
     count = torch.tensor([[0, 4, 0], [0, 1, 3], [1, 0, 3], [2, 0, 1]])  # of those that go on so far
-    count = count + torch.tensor([0.1 / 4, 0.1, 0.1])  # an end is as likely in all places as a letter in one
+    count = count + torch.tensor([0.1 / 4, 0.1, 0.1])  # an end is as likely in all positions as a token in one
     torch.testing.assert_close(share, count / count.sum(-1, keepdim=True))
 
 
@@ -35,21 +35,21 @@ def test_an_embedding_changes_places_linearly():
 @torch.no_grad()
 def test_a_generator_begins_with_the_law_of_its_places():
     torch.manual_seed(0)
-    law = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.05, 0.95]])
-    x = (1 + (torch.rand(4000, 4) > law[:, 0])).to(torch.uint8)
+    distribution = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.05, 0.95]])
+    x = (1 + (torch.rand(4000, 4) > distribution[:, 0])).to(torch.uint8)
     options = {"kind": "gpt", "hidden": 16, "layers": 1, "sites": 2}
     generator = build(generators.REGISTRY, options, dim=4, latent_dim=3, vocabulary=3)
     generator.fit(x)
     made = generator.sample(torch.zeros(1, 3), 4000, generator=torch.Generator().manual_seed(0))[0]
-    share = torch.stack([(made == letter).float().mean(0) for letter in (1, 2)], -1)
-    torch.testing.assert_close(share, law, atol=0.05, rtol=0)
+    share = torch.stack([(made == residue).float().mean(0) for residue in (1, 2)], -1)
+    torch.testing.assert_close(share, distribution, atol=0.05, rtol=0)
 
 
-def lineages(n, places=12, seed=0):
-    """Sequences of two lineages that differ at every third place, alike often; other places have rare letters."""
+def lineages(n, positions=12, seed=0):
+    """Sequences of two lineages that differ at every third position, alike often; other positions have rare tokens."""
     rng = torch.Generator().manual_seed(seed)
-    x = torch.ones(n, places, dtype=torch.long)
-    x[torch.rand(n, places, generator=rng) < 0.001] = 3
+    x = torch.ones(n, positions, dtype=torch.long)
+    x[torch.rand(n, positions, generator=rng) < 0.001] = 3
     x[:, ::3] = 1 + (torch.rand(n, 1, generator=rng) < 0.4).long()
     return x
 
@@ -62,8 +62,8 @@ def test_letters_that_are_usual_or_rare_say_nothing():
     counts[::3, 2] = True
     assert torch.equal(sites.counts, counts)
     torch.nn.init.normal_(sites.says)
-    law = sites(torch.zeros(3, 2))
-    change = sites.linked(torch.tensor([[1] * 12, [1, 3] + [1] * 10, [2, 1, 1, 2] + [1] * 8]), law)
+    distribution = sites(torch.zeros(3, 2))
+    change = sites.linked(torch.tensor([[1] * 12, [1, 3] + [1] * 10, [2, 1, 1, 2] + [1] * 8]), distribution)
     assert torch.equal(change[0], change[1]) and not change[:, 0].any()
     assert ((change[2] - change[0])[1:].abs().sum(1) > 0).all()
     own = sites.says.view(12, 4, 3)[0, 2]
@@ -71,7 +71,7 @@ def test_letters_that_are_usual_or_rare_say_nothing():
 
 
 def test_letters_of_a_lineage_come_together():
-    """Without a network: links alone tell a later place what an earlier one has."""
+    """Without a network: links alone tell a later position what an earlier one has."""
     torch.manual_seed(0)
     x = lineages(4000)
     sites = SiteLogits(12, 4, 2, 1)
@@ -91,16 +91,16 @@ def test_letters_of_a_lineage_come_together():
         steps.step()
     together = loss(fresh).item()
     lineage = -(0.4 * math.log(0.4) + 0.6 * math.log(0.6))
-    assert apart - together > 0.8 * 3 * lineage  # three of the four places follow from the first
+    assert apart - together > 0.8 * 3 * lineage  # three of the four positions follow from the first
 
 
 @torch.no_grad()
 def test_drawn_letters_have_the_law_that_is_scored():
-    """Place by place from what earlier letters said, as all places at once."""
+    """Place by position from what earlier tokens said, as all positions at once."""
     torch.manual_seed(0)
     options = {"kind": "gpt", "hidden": 16, "layers": 1, "sites": 2}
     generator = build(generators.REGISTRY, options, dim=6, latent_dim=3, vocabulary=4)
-    generator.fit(lineages(500, places=6))
+    generator.fit(lineages(500, positions=6))
     generator.condition.sites.says.normal_(std=3.0)
     generator.condition.sites.follows.normal_()
     z = torch.zeros(1, 3)
@@ -146,15 +146,15 @@ def test_shares_below_zero_stay_numbers_with_a_gradient():
 
 @torch.no_grad()
 def test_links_alone_move_no_shares():
-    """Letters drawn place by place by their own law: on average they say nothing."""
+    """Tokens drawn position by position by their own law: on average they say nothing."""
     torch.manual_seed(0)
     x = lineages(4000)
     sites = SiteLogits(12, 4, 2, 3)
     sites.fit(x)
     sites.says.normal_()
-    law = sites(torch.zeros(1, 2))
-    drawn = torch.multinomial(law[0].softmax(-1), 20_000, replacement=True).T  # (n, L)
-    linked = sites.linked(drawn, law.expand(len(drawn), -1, -1))
+    distribution = sites(torch.zeros(1, 2))
+    drawn = torch.multinomial(distribution[0].softmax(-1), 20_000, replacement=True).T  # (n, L)
+    linked = sites.linked(drawn, distribution.expand(len(drawn), -1, -1))
     assert linked.std(0)[1:].max() > 0.5
     assert (linked.mean(0).abs() < 5 * linked.std(0) / len(drawn) ** 0.5 + 1e-6).all()
 
@@ -167,8 +167,8 @@ def test_a_letter_that_is_missing_says_nothing():
     sites.fit(x)
     assert not sites.counts[:, 3].any() and not sites.components[..., 3].any()
     sites.says.normal_()
-    law = sites(torch.zeros(1, 2))
-    said = sites.said(torch.tensor([[2, 1, 1, 3] + [1] * 8]), sites.expected(law))
+    distribution = sites(torch.zeros(1, 2))
+    said = sites.said(torch.tensor([[2, 1, 1, 3] + [1] * 8]), sites.expected(distribution))
     assert said[0, 0].any() and not said[0, 3].any()
 
 
@@ -178,7 +178,7 @@ def test_the_likelihood_of_many_sequences_is_that_of_each():
     x[0, :3, 8:], x[1, 4, 2], x[2, 5] = 0, 3, 0
     sites = SiteLogits(12, 4, 2, 2, known=2)
     logits = torch.randn(4, 12, 4)
-    each = letters_nll(logits[:, None].expand(-1, 10, -1, -1), x, known=2)
+    each = tokens_nll(logits[:, None].expand(-1, 10, -1, -1), x, known=2)
     torch.testing.assert_close(sites.nll(logits, x), each)
     assert not each[2, 5]
 

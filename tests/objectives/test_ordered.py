@@ -1,4 +1,4 @@
-"""The next group's embedding is foretold, and not by making all embeddings alike."""
+"""The next group's embedding is predicted, and not by making all embeddings alike."""
 
 from dataclasses import replace
 

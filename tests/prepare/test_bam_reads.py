@@ -24,18 +24,20 @@ def here(tmp_path_factory):
 
 
 def written(path: Path, truth, *alignments: dict, order: str = "coordinate", lengths: dict | None = None) -> Path:
-    """A BAM file of alignments: name, start, letters (C or T at its CpGs, the genome's elsewhere) and what differs."""
+    """A BAM file of alignments: name, start, residues (C or T at its CpGs, the genome's elsewhere) and what differs."""
     sizes = {n: len(s) for n, s in truth.sequence.items()} | (lengths or {})
     header = {"HD": {"VN": "1.6", "SO": order}, "SQ": [{"SN": n, "LN": size} for n, size in sizes.items()]}
     with pysam.AlignmentFile(str(path), "wb", header=header) as f:
         for given in alignments:
             a = {"name": "r", "start": 0, "length": 60, "call": "C", "flag": 0, "quality": 60, "cigar": None,
                  "tags": {"YD": "f"}, "base": 30, "contig": NAME, "mate": None, **given}  # fmt: skip
-            letters = bytearray((truth.sequence[NAME][a["start"] : a["start"] + a["length"]] & ~np.uint8(32)).tobytes())
+            residues = bytearray(
+                (truth.sequence[NAME][a["start"] : a["start"] + a["length"]] & ~np.uint8(32)).tobytes()
+            )
             for place in truth.places[NAME]:
                 if 0 <= place - a["start"] < a["length"]:
-                    letters[place - a["start"]] = ord(a["call"])
-            text = letters.decode()
+                    residues[place - a["start"]] = ord(a["call"])
+            text = residues.decode()
             if a["cigar"]:
                 text = a["cut"](text)
             segment = pysam.AlignedSegment()
@@ -68,7 +70,7 @@ def inside(truth, start: int, stop: int) -> list[int]:
 
 
 def region(truth, length: int = 60) -> int:
-    """A start from which that many letters hold four CpGs or more, none at the edges."""
+    """A start from which that many residues hold four CpGs or more, none at the edges."""
     for start in range(1000, 6000):
         found = truth.places[NAME][(truth.places[NAME] >= start - 2) & (truth.places[NAME] < start + length + 2)]
         if len(found) >= 4 and found[0] > start + 2 and found[-1] < start + length - 3:
@@ -123,9 +125,9 @@ def test_mates_are_one_read(here, tmp_path):
     agreed = reads_of(written(tmp_path / "a.bam", truth, *mates(start, start + shift)), genome)
     assert agreed == {(both[0], "C" * len(both)): 1}
     differ = reads_of(written(tmp_path / "b.bam", truth, *mates(start, start + shift, "CT")), genome)
-    letters = dict.fromkeys(first, "C") | dict.fromkeys(second, "T") | dict.fromkeys(set(first) & set(second), ".")
+    residues = dict.fromkeys(first, "C") | dict.fromkeys(second, "T") | dict.fromkeys(set(first) & set(second), ".")
     assert set(first) & set(second)
-    assert differ == {(both[0], "".join(letters[n] for n in both).rstrip(".")): 1}
+    assert differ == {(both[0], "".join(residues[n] for n in both).rstrip(".")): 1}
     far = written(tmp_path / "c.bam", truth, *mates(start, start + 300))
     between = inside(truth, start + 60, start + 300)
     last = inside(truth, start + 300, start + 360)
@@ -239,10 +241,10 @@ FAULTS = {
     without_tags: ["read r", "neither the tag XM nor YD or XG", "Bismark, bwa-meth"],
     backwards: ["read x", "sorted by coordinate", "samtools sort"],
     unsorted: ["sort order 'unsorted'", "samtools sort"],
-    other_length: ["contig chr1 of 12345 letters", "genome.fa"],
+    other_length: ["contig chr1 of 12345 residues", "genome.fa"],
     other_contig: ["contig 'phage'", "genome.fa"],
     calls_elsewhere: ["a call (XM) at chr1:", "a CpG of genome.fa"],
-    short_calls: ["3 letters in the tag XM", "60"],
+    short_calls: ["3 residues in the tag XM", "60"],
     no_end: ["no block that marks the end", "cut"],
     cut_inside: ["a damaged file"],
     text: ["text", "a BAM file"],

@@ -1,4 +1,4 @@
-"""Letters and CpGs of a genome: where they are, that they are made once, and FASTA files that are refused."""
+"""Residues and CpGs of a genome: where they are, that they are made once, and FASTA files that are refused."""
 
 import gzip
 import os
@@ -10,7 +10,7 @@ from simulators.methylation import simulate_genome, write_fasta
 from gde.errors import GdeError
 from gde.readers import genome as module
 from gde.readers.cpg import CpGs
-from gde.readers.genome import AMBIGUOUS, MARGIN, letter_table, open_genome
+from gde.readers.genome import AMBIGUOUS, MARGIN, open_genome, token_table
 from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
@@ -24,15 +24,15 @@ def simulated(tmp_path_factory):
 def test_the_numbers_of_bases_are_the_tokens_of_dna():
     expected = DNA.table.copy()
     expected[np.frombuffer(AMBIGUOUS, np.uint8)] = DNA.encode("N")
-    np.testing.assert_array_equal(letter_table(), expected)
+    np.testing.assert_array_equal(token_table(), expected)
 
 
 def test_letters_and_cpgs_are_those_of_the_file(simulated, tmp_path):
     genome = open_genome(simulated.fasta, tmp_path)
     assert genome.names == list(simulated.sequence)
-    for i, (name, letters) in enumerate(simulated.sequence.items()):
-        own = genome.letters[genome.first[i] : genome.first[i] + genome.lengths[i]]
-        assert DNA.decode(own[None])[0] == letters.tobytes().decode().upper()
+    for i, (name, residues) in enumerate(simulated.sequence.items()):
+        own = genome.residues[genome.first[i] : genome.first[i] + genome.lengths[i]]
+        assert DNA.decode(own[None])[0] == residues.tobytes().decode().upper()
         np.testing.assert_array_equal(genome.cpgs_of(i), simulated.places[name])
 
 
@@ -76,7 +76,7 @@ def test_damage_of_what_was_kept_is_seen(simulated, tmp_path):
     data = bytearray((kept / "letters.bin").read_bytes())
     data[1000] ^= 1
     (kept / "letters.bin").write_bytes(data)
-    with pytest.raises(GdeError, match=r"letters\.bin.*delete"):
+    with pytest.raises(GdeError, match=r"residues\.bin.*delete"):
         open_genome(simulated.fasta, tmp_path)
 
 
@@ -140,12 +140,12 @@ def illegal(text):
 FAULTS = {
     "cut within a line": (cut_line, ["last line without an end", "cut"]),
     "a gap within a record": (gap, ["line 14 (chr1)", "cut within a record"]),
-    "an illegal letter": (illegal, ["line 6 (chr1)", "'Z'", "letters of DNA"]),
+    "an illegal residue": (illegal, ["line 6 (chr1)", "'Z'", "residues of DNA"]),
     "an empty line": (lambda t: t.replace(b"\n>chr2", b"\n\n>chr2"), ["an empty line"]),
     "carriage returns": (lambda t: t.replace(b"\n", b"\r\n"), ["line 1", "carriage return", "dos2unix"]),
     "no header": (lambda t: t[t.index(b"\n") + 1 :], ["line 1", "before the first header"]),
     "a contig twice": (lambda t: t.replace(b">chr2 ", b">chr1 "), ["a second record 'chr1'"]),
-    "a contig without letters": (lambda t: t + b">chrY\n", ["chrY", "a record without letters"]),
+    "a contig without residues": (lambda t: t + b">chrY\n", ["chrY", "a record without residues"]),
     "an empty file": (lambda t: b"", ["an empty file"]),
     "a web page": (lambda t: b"<!DOCTYPE html><html></html>\n", ["an HTML page"]),
     "no CpG": (lambda t: b">chr1\nAAAA\n", ["no CpG"]),
@@ -175,7 +175,7 @@ def test_an_index_tells_of_a_cut_between_lines(simulated, tmp_path):
         for part in kept.iterdir():
             part.unlink()
         os.rmdir(kept)
-    with pytest.raises(GdeError, match="letters of chrUn_1"):
+    with pytest.raises(GdeError, match="residues of chrUn_1"):
         open_genome(file, tmp_path)
 
 

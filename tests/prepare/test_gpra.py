@@ -101,7 +101,7 @@ def test_another_length_leaves_the_split_as_it_is(simulated, store, tmp_path):
 
 def test_longer_promoters_are_refused_or_left_out(simulated, tmp_path):
     files, truth = simulated
-    with refused(tmp_path / "a" / "sets", "line 1:", "110 letters", "too_long: drop"):
+    with refused(tmp_path / "a" / "sets", "line 1:", "110 residues", "too_long: drop"):
         store_of(files, tmp_path / "a" / "sets", length=100)
     longer = tmp_path / "longer.txt"
     sequences = truth["one"].sequences[:300]

@@ -36,7 +36,7 @@ def store_of(truth: Truth, out: Path, files=None, **changes) -> SetStore:
 
 
 def sequences(truth: Truth, reads: dict[tuple[int, str], int]) -> Counter:
-    """What reads are as sequences, one by one: letters, number of the first CpG -> count."""
+    """What reads are as sequences, one by one: residues, number of the first CpG -> count."""
     out = Counter()
     for (number, pattern), count in reads.items():
         name = contig_of(truth, number)
@@ -83,7 +83,7 @@ def test_groups_are_samples_with_their_tissues(simulated, tmp_path):
 
 @pytest.mark.parametrize("tag", ["XM", "YD", "XG"])
 def test_bam_files_give_the_reads_of_the_pat_files(simulated, tmp_path, tag):
-    """Mates joined, overlaps counted once, both strands; from calls, and from letters against the genome."""
+    """Mates joined, overlaps counted once, both strands; from calls, and from residues against the genome."""
     names = sorted(simulated.files)[:6]
     bams = [simulated.files[n].with_name(f"{n.removesuffix('.pat.gz')}.{tag}.bam") for n in names]
     for bam, name in zip(bams, names, strict=True):
@@ -208,7 +208,7 @@ FAULTS = {
     "over the contig's end": (over_the_edge, ["and 3999 more on chr1", "give the genome"]),
     "another contig": (lambda t: t.replace("chr10\t", "chr7\t"), ["contig 'chr7'", "genome.fa"]),
     "a contig's name exchanged": (lambda t: t.replace("chr10\t", "chr2\t"), ["on chr2, expected", "give the genome"]),
-    "an illegal letter": (replaced(3, "\t", "\t"), []),
+    "an illegal residue": (replaced(3, "\t", "\t"), []),
     "an empty line": (lambda t: t.replace("\n", "\n\n", 1), ["line 2", "an empty line"]),
     "carriage returns": (lambda t: t.replace("\n", "\r\n"), ["line 1", "carriage return", "dos2unix"]),
     "three columns": (lambda t: t.replace("\t1\n", "\n", 1), ["3 columns", "4: contig"]),
@@ -221,7 +221,7 @@ FAULTS = {
     "a cut line": (lambda t: t[:-3], ["last line without an end", "cut"]),
     "an empty file": (lambda t: "", ["an empty file"]),
 }
-FAULTS["an illegal letter"] = (
+FAULTS["an illegal residue"] = (
     lambda t: t.replace("\tC", "\tG", 1) if "\tC" in t else t.replace("\tT", "\tG", 1),
     ["'G' in a pattern", "C, T, H or ."],
 )

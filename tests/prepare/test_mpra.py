@@ -16,7 +16,7 @@ COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
 def elements(n: int = 150, seed: int = 0) -> pd.DataFrame:
-    """n elements of 20 to 30 letters in both orientations, with correlated activities."""
+    """n elements of 20 to 30 residues in both orientations, with correlated activities."""
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(n):
@@ -95,8 +95,8 @@ def test_rows_that_come_again_count_once_and_others_of_the_name_are_refused(tmp_
     ("column", "value", "message"),
     [
         ("seq", "ACGU", "'U' at position 4"),
-        ("seq", "A" * 31, "31 letters, expected 1 to 30"),
-        ("seq", "", "0 letters, expected 1 to 30"),
+        ("seq", "A" * 31, "31 residues, expected 1 to 30"),
+        ("seq", "", "0 residues, expected 1 to 30"),
         ("mean_value", "high", "column mean_value: found 'high'"),
         ("mean_value", "nan", "column mean_value: found 'nan'"),
     ],

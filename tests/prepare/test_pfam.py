@@ -25,7 +25,7 @@ def stored(tmp_path, path, **changes) -> SetStore:
 @pytest.fixture(scope="module")
 def pfam(tmp_path_factory) -> tuple[Path, dict[str, list[str]]]:
     path = tmp_path_factory.mktemp("pfam") / "Pfam-A.fasta.gz"
-    return path, simulate_families(path, families=20, domains=30, length=60, other_letters=0.1)
+    return path, simulate_families(path, families=20, domains=30, length=60, other_residues=0.1)
 
 
 def test_whole_families_are_held_out(tmp_path, pfam):
@@ -38,7 +38,7 @@ def test_whole_families_are_held_out(tmp_path, pfam):
         kept = ["".join("X" if c in "BZJUO" else c for c in s)[:64] for s in truth[name]]
         assert sorted(store.alphabet.decode(store.read(g))) == sorted(kept)
     counted = store.meta["counted"]
-    assert counted["records"] == 600 and counted["families"] == 20 and counted["with_other_letters"] > 20
+    assert counted["records"] == 600 and counted["families"] == 20 and counted["with_other_residues"] > 20
     assert counted["cut"] == sum(len(s) > 64 for own in truth.values() for s in own)
 
 
@@ -90,7 +90,7 @@ GOOD = ">A/1-4 A.1 PF00001.2;Seven;\nACDE\n"
             ["record 9", "'4' at position 3"],
         ),
         (GOOD + ">B/1-4 B.1 PF00001.2;Seven;\nACD", ["the file was cut"]),
-        (GOOD + ">B/1-4 B.1 PF00001.2;Seven;\n", ["record 2", "no letters"]),
+        (GOOD + ">B/1-4 B.1 PF00001.2;Seven;\n", ["record 2", "no residues"]),
         (GOOD, ["0 families of 8 domains or more (largest: 1)", "lower dataset.min_size"]),
         ("<!DOCTYPE html><html></html>\n", ["an HTML page"]),
         ("", ["an empty file"]),

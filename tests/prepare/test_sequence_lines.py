@@ -35,12 +35,12 @@ def test_all_lines_are_read_whatever_the_blocks(tmp_path, monkeypatch, name, blo
     assert np.concatenate([p.numbers for p in parts]).tolist() == [v for _, v in GOOD]
     assert DNA.decode(np.concatenate([p.tokens for p in parts])) == [s.upper() for s, _ in GOOD]
     assert [p.first for p in parts] == np.cumsum([1, *(len(p.numbers) for p in parts[:-1])]).tolist()
-    assert np.concatenate([p.letters for p in parts]).tolist() == [len(s) for s, _ in GOOD]
+    assert np.concatenate([p.residues for p in parts]).tolist() == [len(s) for s, _ in GOOD]
 
 
 def test_too_long_ones_can_be_cut(tmp_path):
     (part,) = read_lines(written(tmp_path, lines()), DNA, 4, too_long="cut")
-    assert part.letters.tolist() == [5, 4, 4, 1, 8] and DNA.decode(part.tokens)[-1] == "ACGT"
+    assert part.residues.tolist() == [5, 4, 4, 1, 8] and DNA.decode(part.tokens)[-1] == "ACGT"
 
 
 def test_numbers_are_read_to_the_last_digit(tmp_path):
@@ -67,9 +67,9 @@ BAD = {
     "infinite": (b"A\tinf\nC\t1\n", "line 1: found 'inf' for a number"),
     "missing": (b"A\t1\nC\tNA\n", "line 2: found 'NA' for a number"),
     "too large": (b"A\t1e999\n", "line 1: found '1e999' for a number"),
-    "illegal letter": (b"A\t1\nACGU\t2\n", "line 2: found 'U' at position 4 of a sequence"),
+    "illegal residue": (b"A\t1\nACGU\t2\n", "line 2: found 'U' at position 4 of a sequence"),
     "gap": (b"A\t1\nAC-T\t2\n", "line 2: found '-' at position 3"),
-    "too long": (b"A\t1\nACGTACGTA\t2\n", "line 2: found a sequence of 9 letters, expected at most 8"),
+    "too long": (b"A\t1\nACGTACGTA\t2\n", "line 2: found a sequence of 9 residues, expected at most 8"),
     "FASTA": (b">one\nACGT\n", "line 1: found a FASTA header '>one'"),
     "empty": (b"", "found an empty file"),
     "no last end": (b"A\t1\nACG", "found a last line without an end"),

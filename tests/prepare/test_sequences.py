@@ -70,16 +70,16 @@ def test_the_same_file_gives_the_same_store(tmp_path):
 
 
 def test_long_sequences_are_refused_cut_or_dropped(tmp_path):
-    path, letters = LIBRARY.write(tmp_path / "a.csv"), LIBRARY.table["sequence"].str.len()
-    first = int((letters > 40).to_numpy().argmax())
-    with pytest.raises(GdeError, match=rf"row {first + 1}: found {letters[first]} letters, expected at most .*40"):
+    path, residues = LIBRARY.write(tmp_path / "a.csv"), LIBRARY.table["sequence"].str.len()
+    first = int((residues > 40).to_numpy().argmax())
+    with pytest.raises(GdeError, match=rf"row {first + 1}: found {residues[first]} residues, expected at most .*40"):
         made(path, tmp_path / "sets", length=40)
     cut = made(path, tmp_path / "cut", length=40, too_long="cut")
-    assert cut.n_rows == len(letters) and cut.meta["counted"]["cut"] == (letters > 40).sum()
+    assert cut.n_rows == len(residues) and cut.meta["counted"]["cut"] == (residues > 40).sum()
     stored = [text for g in range(len(cut)) for text, _ in content(cut, g)]
     assert sorted(stored) == sorted(LIBRARY.table["sequence"].str.upper().str[:40])
     short = made(path, tmp_path / "short", length=40, too_long="drop")
-    assert short.n_rows == (letters <= 40).sum() and short.meta["counted"]["too_long"] == (letters > 40).sum()
+    assert short.n_rows == (residues <= 40).sum() and short.meta["counted"]["too_long"] == (residues > 40).sum()
 
 
 def test_equal_sequences_stay_together(tmp_path):
@@ -99,10 +99,10 @@ def test_letters_that_stand_for_several_become_n_if_wanted(tmp_path):
     table = LIBRARY.table.copy()
     table.loc[3, "sequence"] = "ACRYN" + table.loc[3, "sequence"][5:]
     table.to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(GdeError, match=r"row 4: found 'R' at position 3, .*other_letters: N"):
+    with pytest.raises(GdeError, match=r"row 4: found 'R' at position 3, .*other_residues: N"):
         made(tmp_path / "a.csv", tmp_path / "sets")
-    store = made(tmp_path / "a.csv", tmp_path / "sets", other_letters="N")
-    assert store.meta["counted"]["with_other_letters"] == 1
+    store = made(tmp_path / "a.csv", tmp_path / "sets", other_residues="N")
+    assert store.meta["counted"]["with_other_residues"] == 1
     g = list(store.groups["group"]).index("D00")
     assert any(text.startswith("ACNNN") for text, _ in content(store, g))
 
@@ -125,10 +125,10 @@ def test_proteins_lose_the_stop_at_their_end(tmp_path):
 
 def test_other_letters_of_proteins_become_x_if_wanted(tmp_path):
     rare = PROTEINS.replace("mkl", "BZjuOk")
-    with pytest.raises(GdeError, match=r"record 2 \(p2\): found 'B' at position 1, .*other_letters: X"):
+    with pytest.raises(GdeError, match=r"record 2 \(p2\): found 'B' at position 1, .*other_residues: X"):
         proteins(tmp_path / "a.faa", tmp_path / "sets", rare)
-    store = proteins(tmp_path / "a.faa", tmp_path / "sets", rare, other_letters="X")
-    assert store.meta["counted"]["with_other_letters"] == 1
+    store = proteins(tmp_path / "a.faa", tmp_path / "sets", rare, other_residues="X")
+    assert store.meta["counted"]["with_other_residues"] == 1
     assert "XXXXXK" in {t for t, _ in content(store, list(store.groups["group"]).index("a"))}
 
 
@@ -140,10 +140,10 @@ def test_what_is_no_protein_is_named(tmp_path, wrong, message):
         proteins(tmp_path / "a.faa", tmp_path / "sets", PROTEINS.replace("mkl", wrong))
 
 
-@pytest.mark.parametrize(("alphabet", "letter"), [("dna", "X"), ("protein", "N")])
-def test_the_unknown_letter_is_that_of_the_alphabet(alphabet, letter):
-    with pytest.raises(ValueError, match="other_letters"):
-        settings("a.fasta", alphabet=alphabet, other_letters=letter)
+@pytest.mark.parametrize(("alphabet", "residue"), [("dna", "X"), ("protein", "N")])
+def test_the_unknown_letter_is_that_of_the_alphabet(alphabet, residue):
+    with pytest.raises(ValueError, match="other_residues"):
+        settings("a.fasta", alphabet=alphabet, other_residues=residue)
 
 
 FASTA = "".join(LIBRARY._record(row, "a.fasta", "key=value", 20) for row in LIBRARY.table.itertuples())
@@ -166,8 +166,8 @@ BROKEN = [
     ("a.fasta", FASTA[:-5], "a.fasta: found a last line without an end"),  # within the last record
     ("a.fasta", FASTA.replace("\n", "\r"), "carriage returns alone"),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nMKLE\n", 1)), "'M' at .*set dataset.alphabet: protein"),
-    ("a.fasta", FASTA + ">s99 donor=D00;tissue=blood;copies=1\n", r"record 73 \(s99\): found no letters"),
-    ("a.fasta", third(FASTA, ">", lambda r: r.splitlines()[0] + "\n"), r"record 3 \(s00.2\): found no letters"),
+    ("a.fasta", FASTA + ">s99 donor=D00;tissue=blood;copies=1\n", r"record 73 \(s99\): found no residues"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.splitlines()[0] + "\n"), r"record 3 \(s00.2\): found no residues"),
     ("a.fasta", third(FASTA, ">", lambda r: "\n" + r.split("\n", 1)[1]), "record 3: found a header without a name"),
     (
         "a.fasta",
@@ -191,7 +191,7 @@ BROKEN = [
     ("a.csv", CSV.split("\n")[0] + "\n", "no row below the header"),
     ("a.csv", CSV[: CSV.index("\n", 200) - 3], "cut"),
     ("a.csv", third(CSV, "\n", lambda r: r.rsplit(",", 1)[0]), "row 3: found 4 fields, expected 5"),
-    ("a.csv", third(CSV, "\n", lambda r: r.rsplit(",", 1)[0] + ","), "row 3: found no letters"),
+    ("a.csv", third(CSV, "\n", lambda r: r.rsplit(",", 1)[0] + ","), "row 3: found no residues"),
     ("a.csv", third(CSV, "\n", lambda r: r.replace("D00", "")), "row 3: found no value of 'donor'"),
     ("a.csv", CSV.replace(",", "\t"), "columns: found no 'sequence'"),
     ("a.csv", third(CSV, "\n", lambda r: r.replace(",blood", ',"blood')), "an ill-formed row"),
@@ -234,7 +234,7 @@ def test_patterns_that_do_not_fit_are_named(tmp_path, fields, message):
 
 
 def test_all_letters_are_known():
-    """The reader's illegal letters are those of the alphabet: a file of every printable character names each."""
+    """The reader's illegal residues are those of the alphabet: a file of every printable character names each."""
     legal = set("ACGTNacgtn")
     for code in range(33, 127):
         if chr(code) not in legal:

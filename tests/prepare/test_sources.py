@@ -11,12 +11,29 @@ from gde.prepare import digits, pbmc68k, simulate
 from gde.sets.store.set_store import SetStore
 
 SIMULATED = {
-    "normal": {"mean_low": 0.0, "mean_high": 5.0, "sd_low": 0.2, "sd_high": 2.0, "published_law": {"mean_high": 1.0}},
-    "poisson": {"rate_low": 3.0, "rate_high": 9.0, "published_law": {"rate_high": 5.0}},
-    "multinomial": {"categories": 3, "trials": 20, "alpha": [5.0], "published_law": {"alpha": [9.0, 5.0, 5.0]}},
-    "mvn": {"dim": 5, "mean_low": 0, "mean_high": 5, "df": 40, "published_law": {"mean_low": 0, "mean_high": 1}},
-    "mvn_lowrank": {"dim": 4, "rank": 2, "scale": 0.5, "published_law": {"mean_high": 1.0}},
-    "gmm": {"dim": 2, "df": 40, "components": 3, "alpha": 1.0, "published_law": {"df": 10}},
+    "normal": {
+        "mean_low": 0.0,
+        "mean_high": 5.0,
+        "sd_low": 0.2,
+        "sd_high": 2.0,
+        "published_distribution": {"mean_high": 1.0},
+    },
+    "poisson": {"rate_low": 3.0, "rate_high": 9.0, "published_distribution": {"rate_high": 5.0}},
+    "multinomial": {
+        "categories": 3,
+        "trials": 20,
+        "alpha": [5.0],
+        "published_distribution": {"alpha": [9.0, 5.0, 5.0]},
+    },
+    "mvn": {
+        "dim": 5,
+        "mean_low": 0,
+        "mean_high": 5,
+        "df": 40,
+        "published_distribution": {"mean_low": 0, "mean_high": 1},
+    },
+    "mvn_lowrank": {"dim": 4, "rank": 2, "scale": 0.5, "published_distribution": {"mean_high": 1.0}},
+    "gmm": {"dim": 2, "df": 40, "components": 3, "alpha": 1.0, "published_distribution": {"df": 10}},
 }
 # anndata warns that the bundled file is old; our own reader does not mind.
 OLD_FILE = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::anndata.OldFormatWarning")
@@ -32,7 +49,7 @@ def simulated(kind, out, seed=0, **changes) -> SetStore:
 def test_held_out_sets_have_the_parameters_they_state(kind, out):
     store = simulated(kind, out)
     assert len(store) == 5 + 12 + 12 and (store.sizes == 400).all() and store.meta["data"] == "simulated"
-    assert store.groups.groupby(["split", "law"]).size().to_dict() == {
+    assert store.groups.groupby(["split", "distribution"]).size().to_dict() == {
         ("test", "paper"): 12, ("test", "strict"): 12, ("validation", "strict"): 5,
     }  # fmt: skip
     from gde.sets.families import build
@@ -48,7 +65,7 @@ def test_held_out_sets_have_the_parameters_they_state(kind, out):
 
 def test_the_published_law_applies_to_its_sets_only(out):
     store = simulated("mvn", out)
-    paper = torch.as_tensor(store.groups["law"].eq("paper").to_numpy())
+    paper = torch.as_tensor(store.groups["distribution"].eq("paper").to_numpy())
     assert store.truth["mean"][paper].max() <= 1 < store.truth["mean"][~paper].max()
 
 
@@ -66,8 +83,8 @@ def test_seed_decides_everything(tmp_path):
 
 
 def test_without_a_published_law_there_are_no_paper_sets(out):
-    store = simulated("mvn", out, published_law=None)
-    assert set(store.groups["law"]) == {"strict"} and store.meta["published_law"] is None
+    store = simulated("mvn", out, published_distribution=None)
+    assert set(store.groups["distribution"]) == {"strict"} and store.meta["published_distribution"] is None
 
 
 def test_blocks_are_complete(out, monkeypatch):
@@ -82,8 +99,8 @@ def test_blocks_are_complete(out, monkeypatch):
         ({"df": 3}, "dataset.df: found 3"),
         ({"test_size": 0}, "dataset.test_size: found 0"),
         ({"test_sets": 1.5}, "dataset.test_sets: found 1.5"),
-        ({"published_law": {"dff": 3}}, "dataset.published_law.dff"),
-        ({"published_law": {"dim": 3}}, "dataset.published_law.dim"),
+        ({"published_distribution": {"dff": 3}}, "dataset.published_distribution.dff"),
+        ({"published_distribution": {"dim": 3}}, "dataset.published_distribution.dim"),
     ],
     ids=["df", "size", "sets", "law-key", "law-dim"],
 )

@@ -1,4 +1,4 @@
-"""Codons mean what Biopython says; gaps and letters that are none are seen."""
+"""Codons mean what Biopython says; gaps and residues that are none are seen."""
 
 from itertools import product
 
@@ -18,7 +18,7 @@ def rows(*genes):
 
 
 def text(tokens):
-    return "".join("*" if t == STOP else PROTEIN.letters[t - 1] for t in tokens)
+    return "".join("*" if t == STOP else PROTEIN.symbols[t - 1] for t in tokens)
 
 
 def test_every_codon_of_every_nucleotide_code_is_that_of_biopython():
@@ -26,7 +26,7 @@ def test_every_codon_of_every_nucleotide_code_is_that_of_biopython():
     tokens, lengths, frameshift, illegal = translate(rows(*codons))
     assert (lengths == 1).all() and not frameshift.any() and not illegal.any()
     expected = "".join(map(by_biopython, codons))
-    several = str.maketrans("BZJ", "XXX")  # two amino acids in one letter, which the alphabet has not
+    several = str.maketrans("BZJ", "XXX")  # two amino acids in one residue, which the alphabet has not
     assert text(tokens) == expected.translate(several)
     assert text(translate(rows(*(c.lower() for c in codons)))[0]) == text(tokens)
 

@@ -220,8 +220,8 @@ def damaged(path, change):
 
 FASTA = b">Spike|h/A/1|2020-03-05|EPI_ISL_1|O|h^^x|Human|l|m|s|USA\n" + b"ACDEFGHIKL" * 127 + b"*\n"
 BROKEN = {
-    "cut in the letters": ("a.fasta", FASTA * 3 + FASTA[:-50], "a last line without an end.*the file was cut"),
-    "cut behind a header": ("a.fasta", FASTA * 3 + FASTA.split(b"\n")[0] + b"\n", r"record 4 \(Spike.*no letters"),
+    "cut in the residues": ("a.fasta", FASTA * 3 + FASTA[:-50], "a last line without an end.*the file was cut"),
+    "cut behind a header": ("a.fasta", FASTA * 3 + FASTA.split(b"\n")[0] + b"\n", r"record 4 \(Spike.*no residues"),
     "empty": ("a.fasta", b"", "an empty file"),
     "a page": ("a.fasta", b"<!DOCTYPE html><html>log in</html>\n", "an HTML page"),
     "no header": ("a.fasta", b"ACDEF\n" + FASTA, "line 1: found 'ACDEF', expected a header"),
@@ -275,7 +275,7 @@ def test_what_is_wrong_with_metadata_is_named(nextstrain, tmp_path, change, mess
 
 def test_genomes_that_are_not_aligned_are_refused(nextstrain, tmp_path):
     (tmp_path / "sequences.fasta").write_bytes(b">A/1\n" + b"ACGT" * 7000 + b"\n")
-    with pytest.raises(GdeError, match=r"record 1 \(A/1\): found a genome of 28000 letters, expected 29903"):
+    with pytest.raises(GdeError, match=r"record 1 \(A/1\): found a genome of 28000 residues, expected 29903"):
         made(tmp_path / "sets", tmp_path / "sequences.fasta", source="nextstrain", metadata=str(nextstrain[1]))
 
 
@@ -292,7 +292,7 @@ def test_the_excerpt_has_its_keys_and_its_sweep(excerpt, tmp_path):
             t for g in np.flatnonzero(months.groups["month"] == month) for t in months.alphabet.decode(months.read(g))
         ]
         site = [t[613] for t in own if t[613] != "X"]
-        share[month] = np.mean([letter == "G" for letter in site])
+        share[month] = np.mean([residue == "G" for residue in site])
     told = [0, 0.18, 0.25, 0.62, 0.76]  # by the excerpt's README, for December 2019 to April 2020
     np.testing.assert_allclose(list(share.values())[:5], told, atol=0.05)
 

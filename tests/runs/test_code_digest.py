@@ -189,8 +189,8 @@ def test_a_new_kind_makes_nothing_again():
     assert changed(new) == set()
     other = edit("gde/encoders/__init__.py", '"gde.encoders.resnet:ResNet"', '"gde.encoders.mlp:Mlp"')
     assert "gmm/laptop/training" in changed(other)
-    letters = parts(changed(edit("gde/sets/alphabet.py", '"ACGTN"', '"ACGTNU"')), "training")
-    assert letters == {n for n, e in resolved().items() if sample_type_of(e["dataset"]).name == "dna"} != set()
+    residues = parts(changed(edit("gde/sets/alphabet.py", '"ACGTN"', '"ACGTNU"')), "training")
+    assert residues == {n for n, e in resolved().items() if sample_type_of(e["dataset"]).name == "dna"} != set()
 
 
 class Retold(ast.NodeTransformer):

@@ -80,7 +80,7 @@ def test_every_change_makes_a_run_of_its_own_and_all_stay(results, tmp_path, cel
 
 
 def test_what_does_not_change_the_weights_does_not_change_the_run(results):
-    assert results() == results({"evaluation": {"kind": "family", "bootstrap": 17}})
+    assert results() == results({"evaluation": {"kind": "simulated", "bootstrap": 17}})
 
 
 def hold(run_dir, ready):

@@ -22,9 +22,9 @@ CASES = [
 IDS = ["normal", "mvn3", "mvn1", "mvn_lowrank", "multinomial", "gmm", "poisson"]
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
-def test_sample_moments_converge_to_the_true_ones(kind, law):
-    family, n = build(kind, **law), 100_000
+@pytest.mark.parametrize(("kind", "distribution"), CASES, ids=IDS)
+def test_sample_moments_converge_to_the_true_ones(kind, distribution):
+    family, n = build(kind, **distribution), 100_000
     params = family.draw(6, ShardRandom(3, 0, shards=2))
     mean, cov = family.moments(params)
     x = family.sample(params, n, ShardRandom(3, 0, stream="x", shards=2)).double()
@@ -35,9 +35,9 @@ def test_sample_moments_converge_to_the_true_ones(kind, law):
     assert torch.allclose(centred.mT @ centred / n, cov.double(), atol=0.03 * float(sd.max()) ** 2)
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
-def test_batches_do_not_depend_on_how_shards_are_split(kind, law):
-    family = build(kind, **law)
+@pytest.mark.parametrize(("kind", "distribution"), CASES, ids=IDS)
+def test_batches_do_not_depend_on_how_shards_are_split(kind, distribution):
+    family = build(kind, **distribution)
 
     def draw(b, only=None):
         rng = ShardRandom(0, 5, shards=4, only=only)
@@ -94,10 +94,10 @@ def _bures(a, b):
     return np.trace(a) + np.trace(b) - 2 * cross
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES[:5], ids=IDS[:5])
-def test_w2_of_normals_is_the_closed_form(kind, law):
+@pytest.mark.parametrize(("kind", "distribution"), CASES[:5], ids=IDS[:5])
+def test_w2_of_normals_is_the_closed_form(kind, distribution):
     """Also where covariances are singular, and for the normal approximation of counts."""
-    family = build(kind, **law)
+    family = build(kind, **distribution)
     params = family.draw(6, ShardRandom(0, 0))
     w2 = np.asarray(family.w2(params))
     mean, cov = (p.double().numpy() for p in family.moments(params))
@@ -108,11 +108,11 @@ def test_w2_of_normals_is_the_closed_form(kind, law):
             assert w2[i, j] == pytest.approx(expected, rel=1e-6 if kind in ("normal", "mvn") else 1e-4)
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
+@pytest.mark.parametrize(("kind", "distribution"), CASES, ids=IDS)
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=8, deadline=None)
-def test_w2_is_a_metric(kind, law, seed):
-    family = build(kind, **law)
+def test_w2_is_a_metric(kind, distribution, seed):
+    family = build(kind, **distribution)
     w2 = np.asarray(family.w2(family.draw(8, ShardRandom(seed, 0))))
     assert w2.dtype == np.float64
     assert np.allclose(np.diag(w2), 0, atol=1e-5)
@@ -121,9 +121,9 @@ def test_w2_is_a_metric(kind, law, seed):
     assert w2[~np.eye(8, dtype=bool)].min() > 0
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
-def test_pairs_are_entries_of_the_matrix(kind, law):
-    family = build(kind, **law)
+@pytest.mark.parametrize(("kind", "distribution"), CASES, ids=IDS)
+def test_pairs_are_entries_of_the_matrix(kind, distribution):
+    family = build(kind, **distribution)
     params = family.draw(7, ShardRandom(2, 0))
     i, j = torch.tensor([0, 3, 6, 2, 5]), torch.tensor([1, 2, 0, 2, 6])
     pairs = family.pair_w2(params, i, j)
@@ -181,11 +181,11 @@ def test_categories_are_counted_as_their_probabilities_say():
 def test_probabilities_follow_the_dirichlet_law(alpha):
     p = build("multinomial", alpha=alpha).draw(40_000, ShardRandom(0, 0))["probability"].double()
     a = np.array(alpha * (3 // len(alpha)))
-    law = dirichlet(a)
+    distribution = dirichlet(a)
     assert p.isfinite().all()
     assert torch.allclose(p.sum(1), torch.ones(40_000).double(), atol=1e-6)
-    assert np.allclose(p.mean(0), law.mean(), atol=0.01)
-    assert np.allclose(p.var(0), law.var(), atol=0.01)
+    assert np.allclose(p.mean(0), distribution.mean(), atol=0.01)
+    assert np.allclose(p.var(0), distribution.var(), atol=0.01)
     # how deep the corners are filled: a gamma draw that underflows would put mass in the middle of the simplex
     assert float((p[:, 0] < 1e-6).double().mean()) == pytest.approx(beta.cdf(1e-6, a[0], a[1:].sum()), abs=0.01)
 
@@ -218,9 +218,9 @@ def test_mixtures_of_one_component_are_normals():
     assert x.shape == (5, 9, 3)
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES, ids=IDS)
-def test_everything_stays_on_the_device_of_the_random_numbers(kind, law):
-    family = build(kind, **law)
+@pytest.mark.parametrize(("kind", "distribution"), CASES, ids=IDS)
+def test_everything_stays_on_the_device_of_the_random_numbers(kind, distribution):
+    family = build(kind, **distribution)
     rng = ShardRandom(0, 0, shards=2, device="cuda" if torch.cuda.is_available() else "cpu")
     params = family.draw(4, rng)
     for tensor in [*params.values(), *family.moments(params), family.sample(params, 5, rng)]:
@@ -237,7 +237,7 @@ def test_the_smallest_df_still_gives_finite_samples(dim):
 
 
 @pytest.mark.parametrize(
-    ("kind", "law", "message"),
+    ("kind", "distribution", "message"),
     [
         ("mvn", {"dim": 2, "df": 3}, r"dataset\.df: found 3, expected an integer > dim \+ 1 = 3"),
         ("mvn", {"df": 7.5}, r"dataset\.df: found 7\.5"),
@@ -265,9 +265,9 @@ def test_the_smallest_df_still_gives_finite_samples(dim):
         ("mvnn", {}, r"dataset\.kind: found 'mvnn', expected one of normal, poisson, multinomial, mvn"),
     ],
 )
-def test_impossible_parameters_are_refused_by_name_and_value(kind, law, message):
+def test_impossible_parameters_are_refused_by_name_and_value(kind, distribution, message):
     with pytest.raises(GdeError, match=message):
-        build(kind, **law)
+        build(kind, **distribution)
 
 
 def test_every_registered_family_builds_with_its_defaults():

@@ -1,4 +1,4 @@
-"""The law of simulated words: what is drawn, what is recognised, and the distances that are known of it."""
+"""The law of simulated kmers: what is drawn, what is recognised, and the distances that are known of it."""
 
 import numpy as np
 import pytest
@@ -15,29 +15,29 @@ THREE = Patterns.draw(3, 4, 24, 0.1, np.random.default_rng(0))
 
 
 def test_words_are_distinct_however_they_are_turned():
-    words = Patterns.draw(60, 4, 16, 0.0, np.random.default_rng(1)).names
-    turned = {min(w[i:] + w[:i] for i in range(4)) for w in words}
-    assert len(turned) == 60 and all(w != w[1:] + w[:1] and w != w[2:] + w[:2] for w in words)
+    kmers = Patterns.draw(60, 4, 16, 0.0, np.random.default_rng(1)).names
+    turned = {min(w[i:] + w[:i] for i in range(4)) for w in kmers}
+    assert len(turned) == 60 and all(w != w[1:] + w[:1] and w != w[2:] + w[:2] for w in kmers)
     with pytest.raises(GdeError, match=r"dataset\.patterns: found 61, expected at most 60"):
         Patterns.draw(61, 4, 16, 0.0, np.random.default_rng(1))
 
 
 def test_sequences_repeat_the_word_but_for_substitutions():
     rng = np.random.default_rng(2)
-    word = np.repeat(np.arange(3), 4000)
-    x = THREE.sample(word, rng)
+    kmer = np.repeat(np.arange(3), 4000)
+    x = THREE.sample(kmer, rng)
     found, differ = THREE.nearest(x)
-    assert (found == word).mean() > 0.999
+    assert (found == kmer).mean() > 0.999
     assert differ.mean() / 24 == pytest.approx(0.1, abs=0.005)
-    clean = Patterns(THREE.words, 24, 0.0).sample(word, rng)
-    texts = {bytes(row) for row in clean[word == 0]}
-    assert texts == {bytes(row) for row in THREE.clean[0]}  # from each place
-    changed = x[word == 0][:, None] != THREE.clean[0]
+    clean = Patterns(THREE.kmers, 24, 0.0).sample(kmer, rng)
+    texts = {bytes(row) for row in clean[kmer == 0]}
+    assert texts == {bytes(row) for row in THREE.clean[0]}  # from each position
+    changed = x[kmer == 0][:, None] != THREE.clean[0]
     assert changed.sum(-1).min(1).max() > 0
 
 
 def test_the_cost_is_the_transport_between_the_words_sequences():
-    clean = Patterns(THREE.words, 24, 0.0)
+    clean = Patterns(THREE.kmers, 24, 0.0)
     for a in range(3):
         for b in range(3):
             differ = (clean.clean[a][:, None] != clean.clean[b][None]).sum(-1).astype(float)
@@ -46,14 +46,14 @@ def test_the_cost_is_the_transport_between_the_words_sequences():
 
 
 def test_the_entropy_is_that_of_the_law():
-    """By enumeration of all sequences of four letters."""
-    short = Patterns(THREE.words[:1], 4, 0.2)
+    """By enumeration of all sequences of four tokens."""
+    short = Patterns(THREE.kmers[:1], 4, 0.2)
     every = np.stack(np.meshgrid(*[np.arange(1, 5)] * 4, indexing="ij"), -1).reshape(-1, 4)
     same = (every[:, None] == short.clean[0]).sum(-1)
     p = (0.8**same * (0.2 / 3) ** (4 - same)).mean(1)
     assert p.sum() == pytest.approx(1.0)
     assert -(p * np.log(p)).sum() / 4 <= short.entropy
-    long = Patterns(THREE.words[:1], 64, 0.0)
+    long = Patterns(THREE.kmers[:1], 64, 0.0)
     assert long.entropy == pytest.approx(np.log(4) / 64)
 
 
@@ -67,12 +67,12 @@ def test_sequences_of_every_word_are_held_out(tmp_path):
     store = store_of(tmp_path, DnaMultinomial, size=200, length=24)
     assert len(store) == 9 and store.groups.groupby("split")["stop"].size().tolist() == [3, 3, 3]
     assert store.sizes[store.select(split="train")].tolist() == [140] * 3
-    words = np.stack([store.alphabet.encode(w) for w in store.meta["patterns"]["words"]])
-    patterns = Patterns(words, 24, 0.1)
+    kmers = np.stack([store.alphabet.encode(w) for w in store.meta["patterns"]["words"]])
+    patterns = Patterns(kmers, 24, 0.1)
     for g in range(9):
-        word, differ = patterns.nearest(store.read(g))
-        assert (np.array(store.meta["patterns"]["words"])[word] == store.groups["pattern"][g]).mean() > 0.98
-        assert torch.equal(store.truth["word"][g], torch.from_numpy(words[word[0]].astype(int))) or differ[0] > 6
+        kmer, differ = patterns.nearest(store.read(g))
+        assert (np.array(store.meta["patterns"]["words"])[kmer] == store.groups["pattern"][g]).mean() > 0.98
+        assert torch.equal(store.truth["word"][g], torch.from_numpy(kmers[kmer[0]].astype(int))) or differ[0] > 6
     again = store_of(tmp_path / "again", DnaMultinomial, size=200, length=24)
     assert again.digest == store.digest
 

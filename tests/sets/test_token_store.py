@@ -113,7 +113,7 @@ def test_the_order_of_groups_is_that_of_the_table(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_sequences(tmp_path):
-    """Peak memory of writing and reading 50,000 and 600,000 sequences of 100 letters, in processes of their own."""
+    """Peak memory of writing and reading 50,000 and 600,000 sequences of 100 tokens, in processes of their own."""
     code = """
 import resource, sys, numpy as np, pandas as pd
 from gde.sets.store import external_sort
@@ -142,18 +142,18 @@ print(wrote - before, anonymous() - wrote, resource.getrusage(resource.RUSAGE_SE
         found.append([float(v) for v in done.stdout.split()])
     assert (tmp_path / "600000" / "x.npy").stat().st_size > 59e6
     for small, large in zip(*found, strict=True):
-        assert large < small + 25, found  # MB; 55 MB more of letters
+        assert large < small + 25, found  # MB; 55 MB more of tokens
 
 
 # Reading
 
 
 def test_windows_at_the_very_end_are_padded():
-    letters = np.array([1, 2, 3, 4, 5], np.uint8)
+    residues = np.array([1, 2, 3, 4, 5], np.uint8)
     starts, stops = np.array([0, 3, 4, 2]), np.array([2, 5, 5, 5])
     for length in (3, 4, 5, 9):
-        expected = [[*letters[a:b], *[0] * (length - (b - a))] for a, b in zip(starts, stops, strict=True)]
-        assert padded(letters, starts, stops, length).tolist() == expected
+        expected = [[*residues[a:b], *[0] * (length - (b - a))] for a, b in zip(starts, stops, strict=True)]
+        assert padded(residues, starts, stops, length).tolist() == expected
 
 
 def test_sets_are_drawn_without_repetition_as_tokens(tmp_path):
@@ -197,8 +197,8 @@ def _changed(at, value):
     ("change", "message"),
     [
         (_changed((2, 3), 6), r"sequence 5: found token 6 at position 4, expected 0\.\.5 for ACGTN"),
-        (_changed(1, 0), "sequence 4: found no letters, expected one or more"),
-        (_changed((3, 2), 0), "sequence 6: found a letter at position 4, behind the end, expected zeros"),
+        (_changed(1, 0), "sequence 4: found no tokens, expected one or more"),
+        (_changed((3, 2), 0), "sequence 6: found a token at position 4, behind the end, expected zeros"),
         ({"x": numbered(4, 7)}, r"found tokens \(4, 7\) of type uint8, expected \(sequences, 8\)"),
         ({"x": numbered(4).astype(int)}, "of type int64"),
         ({"code": np.array([0, -1, 0, 1])}, "group number -1, expected 0 or more"),
@@ -268,9 +268,9 @@ def _put(values, at, value):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (_array("offsets", lambda v: _put(v, 2, v[1])), "offsets.npy: found 0 letters in sequence 2, expected 1 to 8"),
-        (_array("offsets", lambda v: _put(v, 2, v[1] - 1)), "offsets.npy: found -1 letters in sequence 2"),
-        (_array("offsets", lambda v: _put(v, 1, v[2] - 1)), "found 15 letters in sequence 1, expected 1 to 8"),
+        (_array("offsets", lambda v: _put(v, 2, v[1])), "offsets.npy: found 0 tokens in sequence 2, expected 1 to 8"),
+        (_array("offsets", lambda v: _put(v, 2, v[1] - 1)), "offsets.npy: found -1 tokens in sequence 2"),
+        (_array("offsets", lambda v: _put(v, 1, v[2] - 1)), "found 15 tokens in sequence 1, expected 1 to 8"),
         (
             _array("offsets", lambda v: _put(v, -1, v[-1] + 8)),
             "offsets.npy: found from 0 to 56, expected from 0 to 48",

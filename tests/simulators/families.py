@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
+RESIDUES = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 
 
 def simulate_families(
@@ -15,12 +15,12 @@ def simulate_families(
     domains: int = 40,
     length: int = 60,
     mutated: float = 0.3,
-    other_letters: float = 0.02,
+    other_residues: float = 0.02,
     seed: int = 0,
 ) -> dict[str, list[str]]:
     """Write `families` families of `domains` sequences, lines of 60 residues; returns the sequences by family.
 
-    Each residue of an ancestor of about `length` is another one with probability `mutated`; `other_letters` of the
+    Each residue of an ancestor of about `length` is another one with probability `mutated`; `other_residues` of the
     sequences have a B, Z, J, U or O.
     """
     rng = np.random.default_rng(seed)
@@ -32,9 +32,9 @@ def simulate_families(
             ancestor = rng.integers(20, size=length + int(rng.integers(-length // 4, length // 4 + 1)))
             out[name] = []
             for j in range(domains):
-                letters = np.where(rng.random(len(ancestor)) < mutated, rng.integers(20, size=len(ancestor)), ancestor)
-                text = LETTERS[letters].astype("U1")
-                if rng.random() < other_letters:
+                residues = np.where(rng.random(len(ancestor)) < mutated, rng.integers(20, size=len(ancestor)), ancestor)
+                text = RESIDUES[residues].astype("U1")
+                if rng.random() < other_residues:
                     text[rng.integers(len(text))] = rng.choice(list("BZJUO"))
                 sequence = "".join(text)
                 out[name].append(sequence)

@@ -1,4 +1,4 @@
-"""Clones whose early state foretells their fate by a known amount, in the four files of the LARRY release."""
+"""Clones whose early state predicts their fate by a known amount, in the four files of the LARRY release."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +118,8 @@ def simulate_lineage(
     direction = np.stack([np.cos(2 * np.pi * np.arange(3) / 3), np.sin(2 * np.pi * np.arange(3) / 3)], axis=1)
     spring = 2000 * t[:, None] * direction[fate] + rng.normal(0, 150, (n, 2))
     annotation = np.where(t > 0.6, np.array(FATES, object)[fate], EARLY)
-    letters = np.array(list("ACGT"))
-    barcode = ["".join(b) for b in letters[rng.integers(0, 4, (n, 16))]]
+    residues = np.array(list("ACGT"))
+    barcode = ["".join(b) for b in residues[rng.integers(0, 4, (n, 16))]]
     table = pd.DataFrame(
         {
             "Library": [f"d{int(d)}_{w}_{i % 2 + 1}" for i, (d, w) in enumerate(zip(day, well, strict=True))],

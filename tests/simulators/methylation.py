@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-LETTERS = np.frombuffer(b"ACGT", np.uint8)
+RESIDUES = np.frombuffer(b"ACGT", np.uint8)
 CONTIGS = {"chr1": 30_000, "chr2": 20_000, "chr10": 12_000, "chrX": 8_000, "chrUn_1": 2_000}
 WIDTH = 60
 READ = 150
@@ -16,7 +16,7 @@ READ = 150
 class Truth:
     """What was simulated.
 
-    sequence : contig -> letters (uint8).   places : contig -> 0-based CpGs.   reads : sample -> {(number, pattern):
+    sequence : contig -> residues (uint8).   places : contig -> 0-based CpGs.   reads : sample -> {(number, pattern):
     count}, numbered through contigs as in the file.   rate : tissue -> methylation of each of its samples' CpGs.
     """
 
@@ -35,26 +35,26 @@ class Truth:
 
 def write_fasta(path: Path, sequence: dict[str, np.ndarray], width: int = WIDTH) -> None:
     with path.open("wb") as f:
-        for name, letters in sequence.items():
+        for name, residues in sequence.items():
             f.write(f">{name} simulated\n".encode())
-            for i in range(0, len(letters), width):
-                f.write(letters[i : i + width].tobytes() + b"\n")
+            for i in range(0, len(residues), width):
+                f.write(residues[i : i + width].tobytes() + b"\n")
 
 
 def simulate_genome(folder: Path, contigs: dict[str, int] = CONTIGS, *, cpg: float = 0.04, seed: int = 0) -> Truth:
-    """A genome of random letters with planted CpGs, a stretch of N and lower-case letters, one CpG near an edge."""
+    """A genome of random residues with planted CpGs, a stretch of N and lower-case residues, one CpG near an edge."""
     rng = np.random.default_rng(seed)
     sequence, places = {}, {}
     for name, n in contigs.items():
-        letters = LETTERS[rng.integers(4, size=n)].copy()
+        residues = RESIDUES[rng.integers(4, size=n)].copy()
         at = rng.choice(n - 2, int(cpg * n), replace=False)
-        letters[at], letters[at + 1] = ord("C"), ord("G")
-        letters[5:7] = list(b"CG")
-        letters[n // 2 : n // 2 + 40] = ord("N")
+        residues[at], residues[at + 1] = ord("C"), ord("G")
+        residues[5:7] = list(b"CG")
+        residues[n // 2 : n // 2 + 40] = ord("N")
         low = slice(n // 4, n // 4 + 500)
-        letters[low] |= 32
-        sequence[name] = letters
-        upper = letters & ~np.uint8(32)
+        residues[low] |= 32
+        sequence[name] = residues
+        upper = residues & ~np.uint8(32)
         places[name] = np.flatnonzero((upper[:-1] == ord("C")) & (upper[1:] == ord("G")))
     folder.mkdir(parents=True, exist_ok=True)
     write_fasta(folder / "genome.fa", sequence)
@@ -91,12 +91,12 @@ def simulate_sample(
         inside = np.flatnonzero((places + shift >= start) & (places + shift < start + length))
         state, own = rng.random() < rate, rng.random(len(inside)) < rate
         calls = np.where(rng.random(len(inside)) < 0.5, state, own)
-        letters = np.where(rng.random(len(inside)) < unknown, ".", np.where(calls, "C", "T"))
-        records.append((name, start, length, strand, inside, letters, f"f{i}"))
-        known = np.flatnonzero(letters != ".")
+        residues = np.where(rng.random(len(inside)) < unknown, ".", np.where(calls, "C", "T"))
+        records.append((name, start, length, strand, inside, residues, f"f{i}"))
+        known = np.flatnonzero(residues != ".")
         if len(known):
             cut = slice(known[0], known[-1] + 1)
-            key = truth.first(name) + int(inside[cut][0]) + 1, "".join(letters[cut])
+            key = truth.first(name) + int(inside[cut][0]) + 1, "".join(residues[cut])
             reads[key] = reads.get(key, 0) + 1
     write_pat(path, truth, reads)
     if bam:
@@ -127,20 +127,20 @@ def write_pat(path: Path, truth: Truth, reads: dict[tuple[int, str], int]) -> No
 
 
 def write_bam(path: Path, truth: Truth, records: list, tag: str = "XM") -> None:
-    """Pairs of mates, sorted: the calls of a fragment in XM of Bismark, or in letters with YD of bwa-meth or XG."""
+    """Pairs of mates, sorted: the calls of a fragment in XM of Bismark, or in residues with YD of bwa-meth or XG."""
     import pysam
 
     names = list(truth.sequence)
     header = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"SN": n, "LN": len(truth.sequence[n])} for n in names]}
     out = []
-    for name, start, length, strand, inside, letters, read in records:
+    for name, start, length, strand, inside, residues, read in records:
         shift = 0 if strand == "f" else 1
         sequence = bytearray((truth.sequence[name][start : start + length] & ~np.uint8(32)).tobytes())
         told = bytearray(b"." * length)
-        for index, letter in zip(inside, letters, strict=True):
+        for index, residue in zip(inside, residues, strict=True):
             at = int(truth.places[name][index]) - start + shift
-            sequence[at] = {"f": {"C": b"C", "T": b"T"}, "r": {"C": b"G", "T": b"A"}}[strand].get(letter, b"N")[0]
-            told[at] = {"C": b"Z", "T": b"z"}.get(letter, b".")[0]
+            sequence[at] = {"f": {"C": b"C", "T": b"T"}, "r": {"C": b"G", "T": b"A"}}[strand].get(residue, b"N")[0]
+            told[at] = {"C": b"Z", "T": b"z"}.get(residue, b".")[0]
         mates = [(0, min(READ, length)), (max(0, length - READ), length)]  # they overlap where the fragment is short
         for k, (a, b) in enumerate(mates):
             segment = pysam.AlignedSegment()

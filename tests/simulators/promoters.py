@@ -45,8 +45,8 @@ def simulate_promoters(
     with gzip.open(path, "wb", compresslevel=1) as f:
         for start in range(0, rows, CHUNK):
             n = min(CHUNK, rows - start)
-            letters, clean = _promoters(n, insert, unknown, rng)
-            text = [bytes(row) for row in letters]
+            residues, clean = _promoters(n, insert, unknown, rng)
+            text = [bytes(row) for row in residues]
             if shared is not None:
                 again = shared.sequences[start : start + n]
                 text[: len(again)] = [s.encode() for s in again]
@@ -63,7 +63,7 @@ def simulate_promoters(
 
 
 def _promoters(n: int, insert: int, unknown: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Letters (n, flanks + insert) uint8 and expression without noise (n,)."""
+    """Residues (n, flanks + insert) uint8 and expression without noise (n,)."""
     middle = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, (n, insert), dtype=np.uint8)]
     clean = np.full(n, 8.0)
     for word, effect in WORDS.items():

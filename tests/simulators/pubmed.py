@@ -12,7 +12,7 @@ HEAD = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE PubmedArticleSet SYSTEM "http://dtd.nlm.nih.gov/ncbi/pubmed/out/pubmed_250101.dtd">
 <PubmedArticleSet>
 """
-LETTERS = "aeioubdgklmnprstvz"
+RESIDUES = "aeioubdgklmnprstvz"
 COMMON = ("the", "of", "in", "and", "we", "was", "with", "cells", "study", "results", "showed", "patients")
 
 
@@ -99,7 +99,7 @@ def simulate_baseline(
 ) -> Baseline:
     """Documents whose words are, with probability `share`, of their topic; about every sixth is of two topics."""
     rng = np.random.default_rng(seed)
-    pool = sorted({"".join(rng.choice(list(LETTERS), rng.integers(4, 9))) for _ in range(2 * topics * words)})
+    pool = sorted({"".join(rng.choice(list(RESIDUES), rng.integers(4, 9))) for _ in range(2 * topics * words)})
     drawn = rng.permutation(len(pool))
     own = {f"Topic {t}, Simulated": [pool[i] for i in drawn[t * words : (t + 1) * words]] for t in range(topics)}
     names, citations = list(own), []

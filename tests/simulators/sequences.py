@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-LETTERS = np.frombuffer(b"ACGT", np.uint8)
+RESIDUES = np.frombuffer(b"ACGT", np.uint8)
 MOTIF = np.frombuffer(b"TGACTCA", np.uint8)
 TISSUES = {"blood": (0.35, 0.1), "liver": (0.65, 0.9)}  # share of G and C; share of the sequences with the motif
 
@@ -45,8 +45,8 @@ class Library:
 def simulate_library(
     *, donors: int = 12, sequences: int = 40, shortest: int = 30, longest: int = 50, seed: int = 0
 ) -> Library:
-    """Donors, every second one of blood and of liver, with `sequences` each of shortest..longest letters; a hundredth
-    of the letters is N, and every tenth sequence is in small letters."""
+    """Donors, every second one of blood and of liver, with `sequences` each of shortest..longest residues; a hundredth
+    of the residues is N, and every tenth sequence is in small residues."""
     rng = np.random.default_rng(seed)
     rows = []
     for d in range(donors):
@@ -54,12 +54,12 @@ def simulate_library(
         gc, motif = TISSUES[tissue]
         for i in range(sequences):
             n = int(rng.integers(shortest, longest + 1))
-            letters = rng.choice(LETTERS, n, p=[(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2])
+            residues = rng.choice(RESIDUES, n, p=[(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2])
             if rng.random() < motif:
                 at = int(rng.integers(n - len(MOTIF) + 1))
-                letters[at : at + len(MOTIF)] = MOTIF
-            letters[rng.random(n) < 0.01] = ord("N")
-            text = letters.tobytes().decode()
+                residues[at : at + len(MOTIF)] = MOTIF
+            residues[rng.random(n) < 0.01] = ord("N")
+            text = residues.tobytes().decode()
             text = text.lower() if i % 10 == 9 else text
             rows.append((f"s{d:02}.{i}", f"D{d:02}", tissue, int(rng.integers(1, 5)), text))
     return Library(pd.DataFrame(rows, columns=["name", "donor", "tissue", "copies", "sequence"]))

@@ -67,7 +67,7 @@ PROTEINS = {
     "stop inside": ("stop", ""),
     "digit": ("letters", ""),
     "insertion": ("long", ""),
-    "B": ("", "other_letters"),
+    "B": ("", "other_residues"),
     "nothing": ("empty", ""),
     "wrapped": ("", ""),
     "twice": ("duplicate", ""),
@@ -81,7 +81,7 @@ def write_gisaid(epidemic: Epidemic, path: Path, *, defects: float = 0.2, seed: 
     lines, kept = [], []
     for i, row in enumerate(epidemic.records.itertuples()):
         kind = kinds[rng.integers(len(kinds))] if rng.random() < defects else None
-        if i == len(epidemic.records) - 1:  # a last one without letters would be a file that was cut
+        if i == len(epidemic.records) - 1:  # a last one without residues would be a file that was cut
             kind = None
         fate, mended = (HEADERS | PROTEINS).get(kind, ("", ""))
         isolate = f"hCoV-19/{row.country}/V{i}/{day_of(row.day).year}"
@@ -222,7 +222,7 @@ def write_nextstrain(
 
 def _gene(protein: str, kind: str | None, rng: np.random.Generator) -> tuple[str, str]:
     """The aligned gene, and the protein that it tells."""
-    gene = "".join(TABLE[letter] for letter in protein + "*")
+    gene = "".join(TABLE[residue] for residue in protein + "*")
     at = int(rng.integers(200, 900))  # a codon
 
     def put(text: str, nucleotide: int) -> str:

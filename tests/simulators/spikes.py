@@ -8,7 +8,7 @@ import pandas as pd
 
 LENGTH = 1273
 SITE = 614  # of the reference's D, counted from 1; the first lineage to sweep has a G there
-LETTERS = "ACDEFGHIKLMNPQRSTVWY"
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 DAY_0 = date(2019, 12, 1)
 COUNTRIES = (
     "China", "Italy", "USA", "United Kingdom", "Brazil", "India", "South Africa", "Japan", "Australia", "Côte d'Ivoire",
@@ -22,8 +22,8 @@ FIRST_SHARE = 0.02  # of a lineage where it arrives
 class Epidemic:
     """What was simulated.
 
-    reference : the first protein, LENGTH letters.   lineages : name, parent, born (day), growth (per 30 days, above the
-    first one's), mutations ('D614G', those of the parent included).   share (countries, months, lineages) : of each
+    reference : the first protein, LENGTH residues.   lineages : name, parent, born (day), growth (per 30 days, above
+    the first one's), mutations ('D614G', those of the parent included).   share (countries, months, lineages) : of each
     month's infections, at the middle of the month.   records : country, day (since December 1st, 2019), month
     ('2019-12'), lineage, protein (without the stop), one row for each virus that was read.
     """
@@ -37,8 +37,8 @@ class Epidemic:
 
     def frequency(self, mutation: str) -> pd.Series:
         """Share of a mutation among the records of each month."""
-        site, letter = int(mutation[1:-1]) - 1, mutation[-1]
-        return (self.records["protein"].str[site] == letter).groupby(self.records["month"]).mean()
+        site, residue = int(mutation[1:-1]) - 1, mutation[-1]
+        return (self.records["protein"].str[site] == residue).groupby(self.records["month"]).mean()
 
 
 def simulate_epidemic(
@@ -100,9 +100,9 @@ def _add_months(m: int) -> date:
 
 
 def _reference(rng: np.random.Generator) -> str:
-    letters = rng.choice(list(LETTERS), LENGTH)
-    letters[0], letters[SITE - 1] = "M", "D"
-    return "".join(letters)
+    residues = rng.choice(list(RESIDUES), LENGTH)
+    residues[0], residues[SITE - 1] = "M", "D"
+    return "".join(residues)
 
 
 def _lineages(reference, count, months, countries, days, rng) -> pd.DataFrame:
@@ -113,10 +113,10 @@ def _lineages(reference, count, months, countries, days, rng) -> pd.DataFrame:
         new = ["D614G"] if i == 1 else []
         while i and len(new) < 5:
             site = int(rng.integers(1, LENGTH))
-            letter = LETTERS[rng.integers(len(LETTERS))]
-            if site not in used and letter != reference[site]:
+            residue = RESIDUES[rng.integers(len(RESIDUES))]
+            if site not in used and residue != reference[site]:
                 used.add(site)
-                new.append(f"{reference[site]}{site + 1}{letter}")
+                new.append(f"{reference[site]}{site + 1}{residue}")
         rows.append(
             {
                 "name": f"L{i}",
@@ -141,13 +141,13 @@ def _proteins(reference: str, table: pd.DataFrame, lineage: np.ndarray, private:
         for mutation in mutations:
             base[i, int(mutation[1:-1]) - 1] = ord(mutation[-1])
             taken[int(mutation[1:-1]) - 1] = True
-    free, letters = np.flatnonzero(~taken), np.frombuffer(LETTERS.encode(), np.uint8)
+    free, residues = np.flatnonzero(~taken), np.frombuffer(RESIDUES.encode(), np.uint8)
     out = []
     for number, extra in zip(lineage, rng.poisson(private, len(lineage)), strict=True):
         row = base[number]
         if extra:
             row = row.copy()
-            row[rng.choice(free, extra)] = rng.choice(letters, extra)
+            row[rng.choice(free, extra)] = rng.choice(residues, extra)
         out.append(row.tobytes().decode())
     return out
 

@@ -216,7 +216,7 @@ def test_texts_are_trained_on_as_proteins_are(tmp_path):
         writer.finish(groups, {"kind": "pubmed", "data": "simulated"})
     store = SetStore.open(tmp_path / "sets")
     assert set(text.decode(store.read(0))) <= set(texts)
-    encoder = {"kind": "text_lm", "then": {"kind": "mean"}, "hidden": 8, "layers": 1, "heads": 2, "places": 12}
+    encoder = {"kind": "text_lm", "then": {"kind": "mean"}, "hidden": 8, "layers": 1, "heads": 2, "positions": 12}
     config = of("pubmed", "documents", encoder)
     model, _ = train(config, store, tmp_path / "run", device=tiny.CPU)
     z, se = embed_store(model, store)

@@ -109,7 +109,7 @@ def test_one_rule_again(made, planned):
 @pytest.mark.parametrize(
     ("file", "old", "new", "jobs"),
     [
-        (EXPERIMENT, "kind: family\n", "kind: family\n  bootstrap: 99\n", {"evaluate": 1, "figure": 1}),
+        (EXPERIMENT, "kind: simulated\n", "kind: simulated\n  bootstrap: 99\n", {"evaluate": 1, "figure": 1}),
         (EXPERIMENT, "steps: 1500", "steps: 1501", MODEL),
         (EXPERIMENT, "sd_high: 2.0", "sd_high: 2.5", {"prepare": 1} | MODEL),
         ("config/config.yaml", "seed: 0", "seed: 1", {"prepare": 1} | MODEL),

@@ -22,7 +22,7 @@ from gde.runs.verify import canonical_digests, verify
 from gde.sets.store.layout import store_digest
 
 pytestmark = pytest.mark.workflow
-KINDS = {"gmm": "family", "pbmc68k": "samples"}
+KINDS = {"gmm": "simulated", "pbmc68k": "samples"}
 METRIC = {
     "value": float,
     "ci": (list, type(None)),

@@ -54,7 +54,7 @@ def test_every_metric_is_there_with_what_it_is_compared_with(made):
     assert set(metrics["sweeps/error"]["baselines"]) == {"all_months", "month_before"}
     assert set(metrics["extrapolation/distance"]["baselines"]) == {"persistence", "mean_of_past"}
     assert all(m["published"] is None for m in metrics.values())  # neither that data nor that model
-    # the letters at sites tell the months of a simulated epidemic, whatever so short a training learned
+    # the residues at sites tell the months of a simulated epidemic, whatever so short a training learned
     assert metrics["month/mae"]["baselines"]["sites"] < metrics["month/mae"]["baselines"]["median"]
 
 

@@ -10,7 +10,7 @@ import yaml
 from copies import SMOKE, copy_project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
-LETTERS = "ACDEFGHIKLMNPQRSTVWY"
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 TINY = (
     "{latent_dim: 4, training: {steps: 20, n_sets: 4, set_size: 8}, "
     "evaluation: {sets: 3, generated: 20, bootstrap: 20}}"
@@ -24,7 +24,7 @@ def write_families(path):
         for family in range(FAMILIES):
             share = rng.dirichlet(np.full(20, 0.3))
             for i in range(DOMAINS):
-                domain = "".join(rng.choice(list(LETTERS), int(rng.integers(10, 30)), p=share))
+                domain = "".join(rng.choice(list(RESIDUES), int(rng.integers(10, 30)), p=share))
                 f.write(f">P{family:02d}{i:03d}_X/1-{len(domain)} P{i}.1 PF{family:05d}.1;F{family};\n{domain}\n")
 
 

@@ -22,7 +22,7 @@ SMALL = (
     f"pubmed={{{TINY}, dataset: {{baseline: 2, length: 96, min_docs: 10}}, training: {{steps: 12}}, "
     "evaluation: {generated: 2, scored: 2}}",
 )
-KINDS = {"protein_motifs": "patterns", "pfam": "families", "pubmed": "documents"}
+KINDS = {"protein_motifs": "patterns", "pfam": "protein_families", "pubmed": "documents"}
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def test_every_metric_is_there_and_every_figure_is_drawn(results, name, tmp_path
 def test_motifs_have_their_exact_answer(results):
     metrics = read(results, "protein_motifs")
     assert metrics["geometry/simplex_pearson"]["n"] == 55 * 54 // 2
-    letter = metrics["likelihood/letter"]
-    assert letter["baselines"]["uniform"] < letter["baselines"]["markov"] < letter["ceiling"]
+    residue = metrics["likelihood/token"]
+    assert residue["baselines"]["uniform"] < residue["baselines"]["markov"] < residue["ceiling"]
     assert metrics["patterns/substitutions"]["ceiling"] == pytest.approx(0.1, abs=0.05)
 
 

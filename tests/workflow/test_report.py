@@ -16,7 +16,7 @@ from gde.config.figures import figures_of, known_figures
 from gde.fetch.sources import files_of
 
 pytestmark = pytest.mark.workflow
-KINDS = {"gmm": "family", "pbmc68k": "samples"}
+KINDS = {"gmm": "simulated", "pbmc68k": "samples"}
 
 # Goes through the report as a reader does: the start page, then each figure in the report's own viewer, whose share of
 # pixels that are not background is measured. The page is then replaced by what was seen.

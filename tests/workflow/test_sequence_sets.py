@@ -58,8 +58,8 @@ def test_patterns_have_every_metric_with_its_baselines(results):
     pearson = metrics["geometry/simplex_pearson"]
     assert pearson["n"] == 55 * 54 // 2 and set(pearson["baselines"]) == {"kmer_mean", "one_hot_mean"}
     assert pearson["protocol"] == "paper_protocol" and pearson["published"] is None  # fewer points than published
-    letter = metrics["likelihood/letter"]
-    assert letter["baselines"]["uniform"] < letter["baselines"]["markov"] < letter["ceiling"]
+    residue = metrics["likelihood/token"]
+    assert residue["baselines"]["uniform"] < residue["baselines"]["markov"] < residue["ceiling"]
     assert metrics["patterns/composition_error"]["ceiling"] < 0.3
 
 

@@ -60,7 +60,7 @@ class Simulated(DataSet):
     """A simulated family. The fields are held-out sets, the only part of a data set that a preset may change."""
 
     prepare: ClassVar[str] = "gde.prepare.simulate:prepare"
-    evaluation: ClassVar[str] = "family"
+    evaluation: ClassVar[str] = "simulated"
 
     test_sets: Count = Field(200, description="held-out sets that the metrics are computed on")
     validation_sets: Count = Field(64, description="held-out sets for the validation loss and early stopping")
@@ -73,8 +73,8 @@ class Simulated(DataSet):
 
     @classmethod
     def held_out(cls, dataset: Mapping[str, Any]) -> int:
-        """Held-out test sets: of its law, and of the published one where there is one."""
-        return dataset["test_sets"] * (2 if dataset.get("published_law") else 1)
+        """Held-out test sets: of its distribution, and of the published one where there is one."""
+        return dataset["test_sets"] * (2 if dataset.get("published_distribution") else 1)
 
     @classmethod
     def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
@@ -83,8 +83,8 @@ class Simulated(DataSet):
 
 
 class TokenSequences(DataSet):
-    """Sequences of letters. They cost by their letters, so the defaults of vectors would fill a machine's memory: what
-    they start from is small enough for a laptop."""
+    """Sequences of residues. They cost by their residues, so the defaults of vectors would fill a machine's memory:
+    what they start from is small enough for a laptop."""
 
     sample_type: ClassVar[str] = "dna"
     evaluation: ClassVar[str] = "sequences"

@@ -10,7 +10,7 @@ from gde.config.datasets.base import ADAMW, TokenSequences
 from gde.config.split import SequenceSplit
 from gde.files.input_files import virus_files
 
-LONGEST = 4096  # letters
+LONGEST = 4096  # residues
 
 
 class VirusSplit(SequenceSplit):
@@ -29,7 +29,7 @@ class Virus(TokenSequences):
     evaluation: ClassVar = "epidemic"
     # as config/experiments/virus.yaml, laptop
     start: ClassVar = {
-        "encoder": {"kind": "dna_conv", "hidden": 16, "layers": 1, "kernel": 5, "pool": 4, "readout": "places"},
+        "encoder": {"kind": "dna_conv", "hidden": 16, "layers": 1, "kernel": 5, "pool": 4, "readout": "positions"},
         "generator": {"kind": "gpt", "hidden": 64, "layers": 2, "conditioning": "adaln", "sites": 16, "subsample": 1},
         "latent_dim": 64,
         "mixer": {"kind": "dirichlet_k", "k": 2, "alpha": 1.0},
@@ -64,9 +64,9 @@ class Virus(TokenSequences):
         ["country", "month"], description="[country, month], or [month] where each country has too few sequences"
     )
     length: Annotated[int, Field(ge=1, le=LONGEST)] = Field(1280, description="longer proteins are left out")
-    min_letters: Count = Field(1200, description="shorter proteins are left out")
+    min_characters: Count = Field(1200, description="shorter proteins are left out")
     max_unknown: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.15, description="proteins with a larger share of unknown letters, X, are left out"
+        0.15, description="proteins with a larger share of unknown residues, X, are left out"
     )
     min_size: Count = Field(16, description="groups with fewer sequences are left out, and named")
     last_months: Whole = Field(
@@ -80,8 +80,8 @@ class Virus(TokenSequences):
             refuse("groupby", self.groupby, "[country, month] or [month]", "choose one of them")
         if self.source == "gisaid" and self.metadata is not None:
             refuse("metadata", self.metadata, "null with source: gisaid, whose headers tell all", "remove it")
-        if self.min_letters > self.length:
-            refuse("min_letters", self.min_letters, f"at most length = {self.length}", "lower it")
+        if self.min_characters > self.length:
+            refuse("min_characters", self.min_characters, f"at most length = {self.length}", "lower it")
         return self
 
     @classmethod

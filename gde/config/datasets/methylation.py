@@ -9,7 +9,7 @@ from gde.config.base import Count, Names, Section, Whole, refuse
 from gde.config.datasets.base import PatternFiles, TokenSequences
 from gde.files.input_files import expand
 
-MARGIN = 512  # letters upstream that are kept at a contig's edge (`gde.readers.genome`)
+MARGIN = 512  # residues upstream that are kept at a contig's edge (`gde.readers.genome`)
 
 
 class MethylationSplit(Section):
@@ -69,7 +69,7 @@ class Methylation(PatternFiles, TokenSequences):
         "GSM5652176_Blood-T-CD4-Z000000TT.hg38.pat.gz",
     )
     coarse: dict[str, str] = Field({}, description="tissue: coarse tissue; others' is the first word of the tissue")
-    context: Count = Field(100, description="letters of the genome before a read's first CpG")
+    context: Count = Field(100, description="residues of the genome before a read's first CpG")
     cpgs: Count = Field(28, description="CpGs of a read; one of more is cut into pieces of as many")
     bam: BamReads = Field(BamReads(), description="which alignments of BAM files are used")
     min_size: Count = Field(20, description="samples of fewer different reads are left out, and named")

@@ -12,10 +12,10 @@ from gde.config.split import Split
 class RepeatedWords(SimulatedSequences):
     """Simulated sequences that repeat a word."""
 
-    length: Annotated[int, Field(ge=8, le=100_000)] = Field(64, description="letters of a sequence")
-    unit: Annotated[int, Field(ge=2, le=8)] = Field(4, description="letters of a word, which a sequence repeats")
+    length: Annotated[int, Field(ge=8, le=100_000)] = Field(64, description="residues of a sequence")
+    unit: Annotated[int, Field(ge=2, le=8)] = Field(4, description="residues of a word, which a sequence repeats")
     substitutions: Annotated[float, Field(ge=0, lt=0.75)] = Field(
-        0.1, description="probability that a letter is replaced by another one"
+        0.1, description="probability that a residue is replaced by another one"
     )
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ class Gpra(TokenSequences):
     files: Annotated[dict[str, str], Field(min_length=1)] = Field(
         description="condition: file, plain or gzip; the quantiles are of each condition by itself"
     )
-    length: Annotated[int, Field(ge=1, le=4096)] = Field(128, description="letters that a promoter has at most")
+    length: Annotated[int, Field(ge=1, le=4096)] = Field(128, description="residues that a promoter has at most")
     too_long: Literal["refuse", "drop"] = Field(
         "refuse", description="longer promoters: an error, or left out and counted"
     )
@@ -67,7 +67,7 @@ class MpraBins(TokenSequences):
     )
     path: str = Field(min_length=1, description="CSV, TSV or Parquet with one row per element")
     columns: ElementColumns = Field(ElementColumns(), description="what the columns are called")
-    length: Annotated[int, Field(ge=1, le=4096)] = Field(230, description="letters that an element has at most")
+    length: Annotated[int, Field(ge=1, le=4096)] = Field(230, description="residues that an element has at most")
     bins: Annotated[int, Field(ge=3, le=256)] = Field(20, description="bins of activity, of equally many elements")
     orientations: list[str] = Field(
         ["_F", "_Reversed:"],

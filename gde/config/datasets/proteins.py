@@ -22,7 +22,7 @@ class Pfam(TokenSequences):
 
     prepare: ClassVar = "gde.prepare.pfam:prepare"
     sample_type: ClassVar = "protein"
-    evaluation: ClassVar = "families"
+    evaluation: ClassVar = "protein_families"
     # as config/experiments/pfam.yaml, laptop
     start: ClassVar = {
         "encoder": {"kind": "dna_conv", "hidden": 48, "layers": 2, "kernel": 7, "pool": 2},

@@ -20,8 +20,8 @@ class Sequences(TokenSequences):
     )
     alphabet: Literal["dna", "protein"] = Field(
         "dna",
-        description="letters, in either case: `dna`: A, C, G, T and N; `protein`: the twenty amino acids and X, a stop "
-        "(*) at the end is taken off",
+        description="residues, in either case: `dna`: A, C, G, T and N; `protein`: the twenty amino acids and X, a "
+        "stop (*) at the end is taken off",
     )
     fields: str | None = Field(
         None,
@@ -33,13 +33,13 @@ class Sequences(TokenSequences):
     groupby: Names = Field(description="columns or fields that together name a group: one embedding each")
     labels: list[str] = Field([], description="further columns or fields to keep; scored and coloured by the first")
     weight: str | None = Field(None, description="column or field: how many a sequence stands for; null = one")
-    length: Count | None = Field(None, description="letters of a sequence at most; null = those of the longest")
+    length: Count | None = Field(None, description="residues of a sequence at most; null = those of the longest")
     too_long: Literal["refuse", "cut", "drop"] = Field(
         "refuse", description="what becomes of longer sequences: an error, their beginning, or nothing; counted"
     )
-    other_letters: Literal["refuse", "N", "X"] = Field(
+    other_residues: Literal["refuse", "N", "X"] = Field(
         "refuse",
-        description="letters that stand for several, such as R and Y of DNA, B and Z of proteins (and the rare J, U, "
+        description="residues that stand for several, such as R and Y of DNA, B and Z of proteins (and the rare J, U, "
         "O): an error, or N of DNA, X of proteins; counted",
     )
     repeated_names: Literal["refuse", "keep"] = Field(
@@ -55,8 +55,8 @@ class Sequences(TokenSequences):
             if twice := [name for name in names if names.count(name) > 1 or not name]:
                 refuse(key, twice[0], "each column once, by its name", "take it out")
         unknown = {"dna": "N", "protein": "X"}[self.alphabet]
-        if self.other_letters not in ("refuse", unknown):
-            refuse("other_letters", self.other_letters, f"'refuse' or '{unknown}' of {self.alphabet}", "choose one")
+        if self.other_residues not in ("refuse", unknown):
+            refuse("other_residues", self.other_residues, f"'refuse' or '{unknown}' of {self.alphabet}", "choose one")
         if self.length is None and self.too_long != "refuse":
             refuse("too_long", self.too_long, "'refuse' without dataset.length", "set dataset.length too")
         if self.weight in (*self.groupby, *self.labels):

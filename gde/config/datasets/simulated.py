@@ -10,7 +10,7 @@ from gde.config.datasets.base import Simulated
 
 
 class NormalLaw(Section):
-    """Law of one-dimensional normal distributions."""
+    """Distribution of one-dimensional normal distributions."""
 
     mean_low: float = Field(description="means are uniform between mean_low ...")
     mean_high: float = Field(description="... and mean_high")
@@ -25,7 +25,7 @@ class NormalLaw(Section):
 
 
 class GaussianLaw(Section):
-    """Law of multivariate normal distributions (and of the components of a mixture)."""
+    """Distribution of multivariate normal distributions (and of the components of a mixture)."""
 
     mean_low: float = Field(description="coordinates of the means are uniform between mean_low ...")
     mean_high: float = Field(description="... and mean_high")
@@ -45,8 +45,8 @@ class Normal(Simulated):
     mean_high: float = Field(5.0, description="... and mean_high")
     sd_low: Positive = Field(0.2, description="standard deviations are uniform between sd_low ...")
     sd_high: Positive = Field(2.0, description="... and sd_high")
-    published_law: NormalLaw | None = Field(
-        None, description="second law of test sets, where a publication used another"
+    published_distribution: NormalLaw | None = Field(
+        None, description="second distribution of test sets, where a publication used another"
     )
 
     @model_validator(mode="after")
@@ -116,8 +116,8 @@ class Mvn(Simulated):
     df: Count = Field(
         10, description="covariances are the inverses of Wishart(df, I) matrices; above dim + 1, larger = more alike"
     )
-    published_law: GaussianLaw | None = Field(
-        None, description="second law of test sets, where a publication used another"
+    published_distribution: GaussianLaw | None = Field(
+        None, description="second distribution of test sets, where a publication used another"
     )
 
     @model_validator(mode="after")
@@ -158,8 +158,8 @@ class Gmm(Simulated):
     df: Count = Field(
         10, description="covariances are the inverses of Wishart(df, I) matrices; above dim + 1, larger = more alike"
     )
-    published_law: GaussianLaw | None = Field(
-        None, description="second law of test sets, where a publication used another"
+    published_distribution: GaussianLaw | None = Field(
+        None, description="second distribution of test sets, where a publication used another"
     )
 
     @model_validator(mode="after")
@@ -179,5 +179,10 @@ def check_gaussian(section: Mvn | Gmm) -> None:
     remedy = "raise df: below it the mean covariance is infinite"
     if section.df <= section.dim + 1:
         refuse("df", section.df, f"an integer > dim + 1 = {section.dim + 1}", remedy)
-    if section.published_law is not None and section.published_law.df <= section.dim + 1:
-        refuse("published_law.df", section.published_law.df, f"an integer > dim + 1 = {section.dim + 1}", remedy)
+    if section.published_distribution is not None and section.published_distribution.df <= section.dim + 1:
+        refuse(
+            "published_distribution.df",
+            section.published_distribution.df,
+            f"an integer > dim + 1 = {section.dim + 1}",
+            remedy,
+        )

@@ -15,7 +15,7 @@ class DnaConv(EncoderKind):
     layers: Count = Field(3, description="convolutions after the first")
     kernel: Count = Field(7, description="width of the convolutions; odd")
     pool: Count = Field(1, description="neighbouring places averaged after the first convolution; 4 is 3 times faster")
-    readout: Literal["mean", "places"] = Field(
+    readout: Literal["mean", "positions"] = Field(
         "mean", description="of the mean over places, or also of single places: for sequences that lie side by side"
     )
 

@@ -26,7 +26,7 @@ class Epidemic(OfSequences):
         "novelty/copies",
         "perplexity/markov",
         "perplexity/model",
-        "likelihood/letter",
+        "likelihood/token",
         "extrapolation/distance",
         "extrapolation/coverage",
     )
@@ -43,7 +43,7 @@ class Epidemic(OfSequences):
     sets: Annotated[int, Field(ge=10)] = Field(
         1000, description="such sets that are learned from, and that are tested, at most; at random"
     )
-    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="letters of the words of the baseline `kmers`")
+    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="tokens of the words of the baseline `kmers`")
     keys: Literal["held_out", "all"] = Field(
         "held_out", description="countries and months that sequences are generated for; `all` where few are held out"
     )
@@ -64,7 +64,7 @@ class Epidemic(OfSequences):
     )
     known: Count = Field(2000, description="training sequences, at most, that novelty is measured against")
     markov: Annotated[int, Field(ge=0, le=4)] = Field(
-        3, description="letters that the baseline's next one depends on, at most; the order that validates best is used"
+        3, description="tokens that the baseline's next one depends on, at most; the order that validates best is used"
     )
     scored: Annotated[int, Field(ge=2)] = Field(200, description="sequences whose likelihood is taken, at most")
 

@@ -34,7 +34,7 @@ class Expression(OfSequences):
         "kmers/distance",
         "motifs/pearson",
         "novelty/identity",
-        "letters/n_error",
+        "composition/n_error",
     )
     figures: ClassVar = ("expression_axis", "expression", "words", "loss", "metrics")
     files: ClassVar = ("motifs",)
@@ -47,7 +47,7 @@ class Expression(OfSequences):
     window: Count = Field(3, description="neighbouring groups that a set is made of; the sets do not overlap")
     most: Annotated[int, Field(ge=2)] = Field(2000, description="sequences of a set at most")
     generated: Annotated[int, Field(ge=10)] = Field(100, description="sequences generated for each held-out set")
-    kmer: Annotated[int, Field(ge=1, le=8)] = Field(6, description="letters of the words whose spectra are compared")
+    kmer: Annotated[int, Field(ge=1, le=8)] = Field(6, description="tokens of the words whose spectra are compared")
     known: Count = Field(20_000, description="training sequences, at most, that novelty is measured against")
     motifs: str | None = Field(None, description="file of motifs, MEME or JASPAR text, to be counted; null = none")
     oracle: Oracle = Field(Oracle(), description="the regressor")

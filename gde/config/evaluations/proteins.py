@@ -13,13 +13,13 @@ class Families(OfSequences):
     metrics: ClassVar = (
         *RETRIEVAL,
         "kmers/distance",
-        "letters/n_error",
+        "composition/n_error",
         "lengths/error",
         "novelty/identity",
-        "likelihood/letter",
+        "likelihood/token",
     )
     figures: ClassVar = ("embedding", "retrieval", "spectra", "loss", "metrics")
-    kind: Literal["families"] = Field(
+    kind: Literal["protein_families"] = Field(
         description="which family a few sequences are of, and what is generated for one; of sequences"
     )
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
@@ -29,8 +29,8 @@ class Families(OfSequences):
     most: Annotated[int, Field(ge=2)] = Field(500, description="sequences of a family that it is known by, at most")
     sets: Count = Field(50, description="held-out families, at most, that sequences are generated for; at random")
     generated: Annotated[int, Field(ge=10)] = Field(100, description="sequences generated for each of these")
-    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="letters of the words whose spectra are compared")
+    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="tokens of the words whose spectra are compared")
     markov: Annotated[int, Field(ge=0, le=4)] = Field(
-        3, description="letters that the baseline's next one depends on, at most; the order that validates best is used"
+        3, description="tokens that the baseline's next one depends on, at most; the order that validates best is used"
     )
     known: Count = Field(20_000, description="training sequences, at most, that novelty is measured against")

@@ -18,7 +18,7 @@ class Patterns(OfSequences):
         "geometry/transport_spearman",
         "patterns/composition_error",
         "patterns/substitutions",
-        "likelihood/letter",
+        "likelihood/token",
     )
     figures: ClassVar = ("embedding", "transport", "patterns", "loss", "metrics", "simplex")
     kind: Literal["patterns"] = Field(description="simulated sequences: mixtures of words, whose truth is known")
@@ -41,11 +41,11 @@ class Sequences(OfSequences):
         "labels/accuracy",
         "labels/macro_f1",
         "kmers/distance",
-        "letters/gc_error",
-        "letters/n_error",
+        "composition/gc_error",
+        "composition/n_error",
         "lengths/error",
         "novelty/identity",
-        "likelihood/letter",
+        "likelihood/token",
     )
     figures: ClassVar = ("embedding", "labels", "spectra", "loss", "metrics")
     kind: Literal["sequences"] = Field(description="sequences: labels, and generated ones against those held out")
@@ -56,10 +56,10 @@ class Sequences(OfSequences):
     sets: Count = Field(100, description="held-out groups, at most, that sequences are generated for; at random")
     generated: Annotated[int, Field(ge=10)] = Field(500, description="sequences generated for each held-out group")
     kmer: Annotated[int, Field(ge=1, le=8)] = Field(
-        4, description="letters of the words whose spectra are compared; of proteins at most 3, of bytes 2"
+        4, description="tokens of the words whose spectra are compared; of proteins at most 3, of bytes 2"
     )
     markov: Annotated[int, Field(ge=0, le=8)] = Field(
         5,
-        description="letters that the baseline's next one depends on, at most (proteins 4, bytes 2); the best is used",
+        description="tokens that the baseline's next one depends on, at most (proteins 4, bytes 2); the best is used",
     )
     known: Count = Field(20_000, description="training sequences, at most, that novelty is measured against")

@@ -48,7 +48,7 @@ class Family(EvaluationKind):
         "metrics",
     )
     of: ClassVar = Simulated
-    kind: Literal["family"] = Field(description="simulated families, whose truth is known")
+    kind: Literal["simulated"] = Field(description="simulated families, whose truth is known")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     generated: Count | None = Field(None, description="points generated per held-out set; null = as many as it has")
     geodesic_pairs: Whole = Field(20, description="pairs of held-out sets whose latent line is compared; 0 = none")

@@ -28,12 +28,12 @@ class Gpt2(GeneratorKind):
     sample_types: ClassVar = TOKENS
     published: ClassVar = "text"
     kind: Literal["gpt2"] = Field(
-        description="GPT-2, of published words or, from scratch, letter by letter; of sequences"
+        description="GPT-2, of published words or, from scratch, token by token; of sequences"
     )
     hidden: Count = Field(128, description=f"width{SCRATCH}")
     layers: Count = Field(6, description=f"attention blocks{SCRATCH}")
     heads: Count = Field(4, description=f"attention heads, a divisor of hidden{SCRATCH}")
-    most_words: Count = Field(
+    max_subwords: Count = Field(
         256, description="words of a text with published weights, the rest is cut; with prefix at most 1024"
     )
     conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
@@ -55,7 +55,7 @@ class Gpt2(GeneratorKind):
 class ProGen2(GeneratorKind):
     sample_types: ClassVar = TOKENS
     published: ClassVar = "protein"
-    kind: Literal["progen2"] = Field(description="letter by letter with attention: ProGen2; of sequences")
+    kind: Literal["progen2"] = Field(description="token by token with attention: ProGen2; of sequences")
     hidden: Count = Field(128, description=f"width{SCRATCH}")
     layers: Count = Field(6, description=f"blocks{SCRATCH}")
     heads: Count = Field(4, description=f"attention heads, a divisor of hidden{SCRATCH}")

@@ -7,17 +7,17 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Digest, NonNegative, Positive, Whole, check_kernel, refuse
 from gde.config.generators.base import GeneratorKind
 
-CONDITIONING = "how the embedding enters: vectors before the sequence, one added to every letter, or the norms' scales"
+CONDITIONING = "how the embedding enters: vectors before the sequence, one added to every token, or the norms' scales"
 PREFIX = "vectors before the sequence; more than 1 with conditioning: prefix"
-TEMPERATURE = "of drawing letters; below 1 the likely ones more often than the model's law has it"
-TOP_P = "letters are drawn from the likeliest that together have this probability; 1 = all"
+TEMPERATURE = "of drawing tokens; below 1 the likely ones more often than the model's distribution has it"
+TOP_P = "tokens are drawn from the likeliest that together have this probability; 1 = all"
 SUBSAMPLE = "sequences of each set that the loss of a training step is computed on; null = all. Lower it for speed"
-CONTEXT = "letters at the beginning that count with context_weight in the loss, the others with 1; 0 = none"
+CONTEXT = "tokens at the beginning that count with context_weight in the loss, the others with 1; 0 = none"
 CONTEXT_WEIGHT = "their weight; low where what comes behind them is in question, as in reads behind genomic context"
 SITES = (
-    "rank of a law of each place, linear in the embedding and in the letters before, that the network starts from; for "
-    "sequences that lie side by side, such as versions of one protein. The letter that stands for any (X, N) is then "
-    "missing, neither learned nor drawn; 0 = none"
+    "rank of a distribution of each position, linear in the embedding and in the tokens before, that the network "
+    "starts from; for sequences that lie side by side, such as versions of one protein. The token that stands for any "
+    "(X, N) is then missing, neither learned nor drawn; 0 = none"
 )
 TOKENS = ("dna", "protein", "text")
 TopP = Annotated[float, Field(gt=0, le=1)]
@@ -26,7 +26,7 @@ TopP = Annotated[float, Field(gt=0, le=1)]
 class HyenaDna(GeneratorKind):
     sample_types: ClassVar = TOKENS
     published: ClassVar = "dna"
-    kind: Literal["hyenadna"] = Field(description="letter by letter with long convolutions; of sequences")
+    kind: Literal["hyenadna"] = Field(description="token by token with long convolutions; of sequences")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(6, description="blocks of a Hyena operator and an MLP")
     conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
@@ -75,7 +75,7 @@ class DnaVae(GeneratorKind):
 
 class Gpt(GeneratorKind):
     sample_types: ClassVar = TOKENS
-    kind: Literal["gpt"] = Field(description="letter by letter with attention: GPT-2 from scratch; of sequences")
+    kind: Literal["gpt"] = Field(description="token by token with attention: GPT-2 from scratch; of sequences")
     hidden: Count = Field(128, description="width")
     layers: Count = Field(6, description="attention blocks")
     heads: Count = Field(4, description="attention heads; a divisor of hidden")

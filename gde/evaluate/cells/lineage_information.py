@@ -23,7 +23,7 @@ def compare(
 
     information/embedding      both sides as they are, tested clones
     information/pca            `dim` principal components of each side, fitted on the other clones
-    information/projection     the few directions of each side that foretell the other one, fitted on the other clones
+    information/projection     the few directions of each side that predict the other one, fitted on the other clones
     information/embedding_all  both sides as they are, all clones, also those trained on: the published protocol
     The first view is the value, the others, under the same treatment, baselines. Chance: the mean of shuffled pairings.
     Metrics for which there are too few clones are left out.

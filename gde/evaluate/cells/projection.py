@@ -1,4 +1,4 @@
-"""Directions of one side that foretell the other, fitted on training pairs: regularised canonical correlation.
+"""Directions of one side that predict the other, fitted on training pairs: regularised canonical correlation.
 
 A projection can only lose information, so that an estimate on held-out pairs after it is a lower bound of what both
 sides share, found in few dimensions, where nearest neighbours are near.

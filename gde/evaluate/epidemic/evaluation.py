@@ -59,7 +59,7 @@ def evaluate(ctx: Context) -> Results:
 
 
 def training_counts(store: Any, keys: Keys, frame: Frame, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Months (m,) and counts (m, R, letters + 1) of letters in about `most` training sequences, of each group by its
+    """Months (m,) and counts (m, R, tokens + 1) of tokens in about `most` training sequences, of each group by its
     size and at least one."""
     groups = store.select(split="train")
     months, of = np.unique(keys.month[groups], return_inverse=True)

@@ -1,4 +1,4 @@
-"""Versions of one protein in the numbering of a reference: which letter stands at each of its sites."""
+"""Versions of one protein in the numbering of a reference: which token stands at each of its sites."""
 
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,11 @@ class Frame:
         return len(self._known)
 
     def place(self, tokens: np.ndarray, *, whole: bool = False) -> np.ndarray:
-        """Tokens (n, L) uint8 of sequences -> (n, R) of the letters at the sites, GAP where one lacks the site. What it
+        """Tokens (n, L) uint8 of sequences -> (n, R) of the tokens at the sites, GAP where one lacks the site. What it
         has between two sites is left out.
 
         An entry that was cut tells nothing of what comes before its beginning and behind its end: there stands the
-        unknown letter. whole : GAP there, too, for sequences that were generated, which nobody cut.
+        unknown token. whole : GAP there, too, for sequences that were generated, which nobody cut.
         """
         sites, own = self.sites, lengths(tokens)
         out = np.zeros((len(tokens), sites), np.uint8)
@@ -53,16 +53,16 @@ class Frame:
                 out[i, there[-1] + 1 if len(there) else 0 :] = self.alphabet.size
         return out
 
-    def _align(self, letters: np.ndarray) -> np.ndarray:
-        key = letters.tobytes()
+    def _align(self, residues: np.ndarray) -> np.ndarray:
+        key = residues.tobytes()
         if key not in self._known:
-            self._known[key] = self._aligner(letters)
+            self._known[key] = self._aligner(residues)
         return self._known[key]
 
 
 def frame_of(store: Any, reference: str | None, month: np.ndarray) -> Frame:
     """The frame of a store: of the first sequence of the FASTA file `reference`, else of the consensus of the earliest
-    month's sequences of the length that most of them have. GdeError for a file that is none, or has other letters."""
+    month's sequences of the length that most of them have. GdeError for a file that is none, or has other tokens."""
     if reference is not None:
         return Frame(_first_record(Path(reference), store.alphabet), store.alphabet)
     first = np.flatnonzero(month == month.min())
@@ -90,28 +90,28 @@ def _first_record(path: Path, alphabet: Alphabet) -> np.ndarray:
             raise bad(path, "no sequence", "a FASTA file with one", remedy)
         return alphabet.encode(str(record.seq).rstrip("*"))
     except (OSError, UnicodeDecodeError, ValueError) as e:
-        raise bad(path, f"a file that cannot be read ({e})", f"a FASTA file of {alphabet.name} letters", remedy) from e
+        raise bad(path, f"a file that cannot be read ({e})", f"a FASTA file of {alphabet.name} tokens", remedy) from e
 
 
 def name_of(frame: Frame, site: int, token: int) -> str:
     """A mutation by its usual name, such as D614G; site from 0, and `-` for a deletion."""
-    letters = frame.alphabet.letters
-    new = "-" if token == GAP else letters[token - 1]
-    return f"{letters[frame.reference[site] - 1]}{site + 1}{new}"
+    residues = frame.alphabet.symbols
+    new = "-" if token == GAP else residues[token - 1]
+    return f"{residues[frame.reference[site] - 1]}{site + 1}{new}"
 
 
 def named(frame: Frame, name: str) -> tuple[int, int] | None:
-    """Site from 0 and token of a mutation such as D614G; None where the reference has not that letter there."""
+    """Site from 0 and token of a mutation such as D614G; None where the reference has not that token there."""
     old, site, new = name[0], int(name[1:-1]) - 1, name[-1]
-    letters = frame.alphabet.letters
-    if site >= frame.sites or old not in letters or new not in letters:
+    residues = frame.alphabet.symbols
+    if site >= frame.sites or old not in residues or new not in residues:
         return None
-    return (site, letters.index(new) + 1) if frame.reference[site] == letters.index(old) + 1 else None
+    return (site, residues.index(new) + 1) if frame.reference[site] == residues.index(old) + 1 else None
 
 
 def site_counts(frame: Frame, placed: np.ndarray) -> np.ndarray:
-    """How often each letter stands at each site of placed sequences (n, R): (R, letters + 1) int32, column GAP for
-    deletions; the unknown letter is not counted."""
+    """How often each token stands at each site of placed sequences (n, R): (R, tokens + 1) int32, column GAP for
+    deletions; the unknown token is not counted."""
     counts = np.zeros((frame.sites, frame.alphabet.known + 1), np.int32)
     for token in range(frame.alphabet.known + 1):
         counts[:, token] = (placed == token).sum(0)

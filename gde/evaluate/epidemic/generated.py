@@ -9,7 +9,7 @@ from gde.evaluate.epidemic.frame import Frame
 from gde.evaluate.epidemic.population import Population, protocol
 from gde.evaluate.epidemic.sets import Keys
 from gde.evaluate.shared.context import Context
-from gde.evaluate.shared.likelihood import Scored, letter_likelihood, letters_known, log_prob
+from gde.evaluate.shared.likelihood import Scored, log_prob, token_likelihood, tokens_known
 from gde.evaluate.shared.markov import Markov
 from gde.evaluate.shared.metrics import mean_interval_of_groups, record
 from gde.evaluate.shared.rows import drawn, read_split
@@ -20,8 +20,8 @@ COUNTED = 20_000  # sequences, at most about, that the Markov chain is of, and t
 
 def novelty(ctx: Context, found: Population, keys: Keys, frame: Frame) -> dict[str, dict]:
     """`novelty/identity`: share of sites at which a generated sequence agrees with the nearest of at most about `known`
-    that trained. `novelty/copies`: share of those that are, letter by letter, a training sequence, of the sequences
-    without a missing letter. To come close to: what real sequences have, as many of each group, of the groups that did
+    that trained. `novelty/copies`: share of those that are, token by token, a training sequence, of the sequences
+    without a missing token. To come close to: what real sequences have, as many of each group, of the groups that did
     not train: others are their own copies."""
     store, options, rng = ctx.store, ctx.options, ctx.rng
     known = frame.place(np.concatenate([x for x, _ in read_split(store, "train", options["known"])]))
@@ -48,10 +48,10 @@ def novelty(ctx: Context, found: Population, keys: Keys, frame: Frame) -> dict[s
         )
     }  # fmt: skip
     tokens = alike(found.tokens)
-    whole = {side: (x <= store.alphabet.known).all(1) for side, x in tokens.items()}  # a letter missing, and it is none
+    whole = {side: (x <= store.alphabet.known).all(1) for side, x in tokens.items()}  # a token missing, and it is none
     copied = copies({side: x[whole[side]] for side, x in tokens.items()}, store)
     if not all(map(len, copied.values())):
-        ctx.leave_out("novelty/copies", "no sequence without a missing letter among the real or the generated ones")
+        ctx.leave_out("novelty/copies", "no sequence without a missing token among the real or the generated ones")
         return metrics
     metrics["novelty/copies"] = record(
         copied["generated"].mean(), n=len(copied["generated"]), target=copied["real"].mean(),
@@ -69,7 +69,7 @@ def both_sides(found: Population, keys: Keys) -> np.ndarray:
 
 
 def mixed(placed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many sequences (n, R), each letter that of a random one at its site: as often there, but nothing together."""
+    """As many sequences (n, R), each token that of a random one at its site: as often there, but nothing together."""
     row = rng.integers(len(placed), size=placed.shape)
     return placed[row, np.arange(placed.shape[1])]
 
@@ -105,7 +105,7 @@ def digest(row: np.ndarray) -> bytes:
 
 
 def likelihoods(ctx: Context, found: Population, keys: Keys) -> dict[str, dict]:
-    """`likelihood/letter` of held-out sequences; `perplexity/*` of generated ones, to come close to that of real ones
+    """`likelihood/token` of held-out sequences; `perplexity/*` of generated ones, to come close to that of real ones
     of the same groups: under a Markov chain of the training sequences, `markov`, and under the generator itself.
 
     At most `scored` sequences of each side, as many real as generated ones of a group. With `keys: all` held-out sets
@@ -118,7 +118,7 @@ def likelihoods(ctx: Context, found: Population, keys: Keys) -> dict[str, dict]:
         ctx.leave_out("perplexity, likelihood, novelty", why)
         return {}
     each = max(1, options["scored"] // len(chosen))
-    known = letters_known(model)
+    known = tokens_known(model)
     sets: dict[str, list[Scored]] = {"real": [], "generated": []}
     for i in chosen:
         made, real = found.tokens["generated"][i][:each], found.tokens["real"][i]
@@ -129,29 +129,29 @@ def likelihoods(ctx: Context, found: Population, keys: Keys) -> dict[str, dict]:
     validation = np.concatenate([x for x, _ in read_split(store, "validation", COUNTED)])
     order = markov.best_order(validation, known)
     metrics = {}
-    metrics["likelihood/letter"], _ = letter_likelihood(ctx, sets["real"], markov, order)
+    metrics["likelihood/token"], _ = token_likelihood(ctx, sets["real"], markov, order)
     group = np.repeat(chosen, [len(s.tokens) for s in sets["generated"]])
     for name, log_probability in (
         ("markov", lambda s: s.under(markov, order)),
         ("model", lambda s: log_prob(model, s.z, s.tokens)),
     ):
-        nats = {side: per_letter(some, log_probability) for side, some in sets.items()}
+        nats = {side: per_token(some, log_probability) for side, some in sets.items()}
         metrics[f"perplexity/{name}"] = perplexity(nats, group, options["bootstrap"], rng, known or store.alphabet.size)
     return {name: metric | {"protocol": protocol(options)} for name, metric in metrics.items()}
 
 
-def per_letter(sets: list[Scored], log_probability: Any) -> np.ndarray:
-    """Nats per letter (n,) of all sequences of the sets."""
+def per_token(sets: list[Scored], log_probability: Any) -> np.ndarray:
+    """Nats per token (n,) of all sequences of the sets."""
     return np.concatenate([-log_probability(s) / np.maximum(s.symbols, 1) for s in sets])
 
 
 def perplexity(
-    nats: dict[str, np.ndarray], group: np.ndarray, repeats: int, rng: np.random.Generator, letters: int
+    nats: dict[str, np.ndarray], group: np.ndarray, repeats: int, rng: np.random.Generator, residues: int
 ) -> dict[str, Any]:
-    """exp of the mean of nats per letter, of generated sequences of groups (n,) beside real ones; uniform letters are
+    """exp of the mean of nats per token, of generated sequences of groups (n,) beside real ones; uniform tokens are
     the baseline."""
     ends = mean_interval_of_groups(nats["generated"], group, rng, repeats=repeats)
     return record(
         np.exp(nats["generated"].mean()), n=len(group), target=np.exp(nats["real"].mean()),
-        ci=None if ends is None else tuple(np.exp(ends)), chance=float(letters + 1),
+        ci=None if ends is None else tuple(np.exp(ends)), chance=float(residues + 1),
     )  # fmt: skip

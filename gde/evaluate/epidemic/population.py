@@ -17,7 +17,7 @@ from gde.evaluate.shared.rows import drawn, rows_of, tokens_of
 class Population:
     """Of each of k groups: its number in the store, its month, whether that is held out whole, and the embedding (k, l)
     that sequences are generated from. Of the sides `real` and `generated`: tokens (n, L), the same placed at the
-    reference's sites (n, R), and counts of the letters there (k, R, letters + 1). The side `embedded` are the real
+    reference's sites (n, R), and counts of the tokens there (k, R, tokens + 1). The side `embedded` are the real
     sequences that z is of: others of the group than `real`, or the same ones."""
 
     group: np.ndarray

@@ -16,7 +16,7 @@ from gde.evaluate.shared.rows import tokens_of
 from gde.sets.store.columns import column, numbers
 
 PAST, FUTURE = "past", "future"
-PLACES = 4096  # letters at sites, at most, whose shares are the baseline `sites`: those that vary most
+PLACES = 4096  # tokens at sites, at most, whose shares are the baseline `sites`: those that vary most
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def cut_sets(store: Any, keys: Keys, size: int, repeats: int, most: int, rng: np
 def views_of(model: Any, store: Any, sets: Sets, keys: Keys, frame: Frame, k: int) -> dict[str, np.ndarray]:
     """What describes every set, as rows (s, p) float64.
 
-    gde : the embedding.   single_sequence : that of one of its sequences.   kmers : frequencies of words of k letters.
-    sites : shares of the letters at the sites of the reference.   lm_mean : where the encoder reads sequences with a
+    gde : the embedding.   single_sequence : that of one of its sequences.   kmers : frequencies of words of k tokens.
+    sites : shares of the tokens at the sites of the reference.   lm_mean : where the encoder reads sequences with a
     language model, the mean of what that makes of them.
     """
     at_once = default_rows(model)
@@ -125,12 +125,12 @@ def language_model(model: Any) -> Callable[[np.ndarray], np.ndarray] | None:
 
 
 def _shares(store: Any, sets: Sets, keys: Keys, frame: Frame) -> np.ndarray:
-    """Shares of the letters at the sites, of those that vary most among the sets that train."""
-    letters = np.arange(store.alphabet.known + 1)
-    shares = np.empty((len(sets.rows), frame.sites * len(letters)), np.float32)
+    """Shares of the tokens at the sites, of those that vary most among the sets that train."""
+    residues = np.arange(store.alphabet.known + 1)
+    shares = np.empty((len(sets.rows), frame.sites * len(residues)), np.float32)
     for i, rows in enumerate(sets.rows):
         placed = frame.place(tokens_of(store, rows))
-        shares[i] = (placed[:, :, None] == letters).mean(0, dtype=np.float32).ravel()
+        shares[i] = (placed[:, :, None] == residues).mean(0, dtype=np.float32).ravel()
     varies = shares[keys.part[sets.group] == "train"].var(0)
     chosen = np.sort(np.argsort(-varies, kind="stable")[:PLACES])
     return shares[:, chosen].astype(float)

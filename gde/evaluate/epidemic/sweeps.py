@@ -27,8 +27,8 @@ class Shares:
         self.made = np.array([len(x) for x in found.tokens["generated"]])
 
     def by_month(self, side: str, index: Any = slice(None)) -> np.ndarray:
-        """Share (months, m) of the groups `index`, NaN in months without a known letter; 0 where there are generated
-        sequences, but none with a known letter."""
+        """Share (months, m) of the groups `index`, NaN in months without a known token; 0 where there are generated
+        sequences, but none with a known token."""
         month = self.month[index]
         a, b = (np.stack([x[side][index][month == m].sum(0) for m in self.months]) for x in (self.with_it, self.known))
         share = np.divide(a, b, out=np.full_like(a, np.nan), where=b > 0)
@@ -67,7 +67,7 @@ def chosen_mutations(ctx: Context, found: Population, frame: Frame) -> tuple[lis
 
 
 def sweeps(ctx: Context, found: Population, frame: Frame, trained: np.ndarray) -> Results:
-    """`sweeps/*` and the table of shares.   trained (R, letters + 1) : counts in the training sequences.
+    """`sweeps/*` and the table of shares.   trained (R, tokens + 1) : counts in the training sequences.
 
     Baselines: the share in all training sequences, `all_months`; the real share in the month before, `month_before`,
     and where that is not known the former. Ceiling: as many of the sequences that were embedded. Intervals draw the
@@ -150,7 +150,7 @@ def pearson(made: np.ndarray, real: np.ndarray) -> float:
 
 
 def share_table(shares: Shares, names: list[str], real: np.ndarray, made: np.ndarray) -> pd.DataFrame:
-    """A row for each mutation, month and side, with the number of sequences in which the letter is known."""
+    """A row for each mutation, month and side, with the number of sequences in which the token is known."""
     rows = []
     for side, share in (("real", real), ("generated", made)):
         n = np.stack([shares.known[side][shares.month == m].sum(0) for m in shares.months])
@@ -169,7 +169,7 @@ def sites(ctx: Context, found: Population, frame: Frame, trained: np.ndarray, mo
     over months. Of the sites that vary among training or real sequences: chosen by the generated ones they would have a
     negative correlation by themselves.
 
-    trained (m, R, letters + 1) : counts in the training sequences of `months` (m,), which are the baseline. Ceiling: as
+    trained (m, R, tokens + 1) : counts in the training sequences of `months` (m,), which are the baseline. Ceiling: as
     many of the embedded sequences, drawn again.
     """
     mutated = {side: changed(frame, x) for side, x in found.counts.items()}
@@ -183,7 +183,7 @@ def sites(ctx: Context, found: Population, frame: Frame, trained: np.ndarray, mo
     varies = (usual + real) > 0
     table = pd.DataFrame(
         {
-            "label": [f"{frame.alphabet.letters[frame.reference[s] - 1]}{s + 1}" for s in np.flatnonzero(varies)],
+            "label": [f"{frame.alphabet.symbols[frame.reference[s] - 1]}{s + 1}" for s in np.flatnonzero(varies)],
             "site [1]": np.flatnonzero(varies) + 1,
             "real [share of sequences]": real[varies],
             "generated [share of sequences]": made[varies],
@@ -209,7 +209,7 @@ def sites(ctx: Context, found: Population, frame: Frame, trained: np.ndarray, mo
 
 
 def changed(frame: Frame, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of counts (k, R, letters + 1): sequences that differ from the reference, and those known, at each site (k, R)."""
+    """Of counts (k, R, tokens + 1): sequences that differ from the reference, and those known, at each site (k, R)."""
     known = counts.sum(2)
     as_reference = counts[:, np.arange(frame.sites), frame.reference.clip(max=counts.shape[2] - 1)]
     unknown = frame.reference > frame.alphabet.known
@@ -227,7 +227,7 @@ def mean_share(differ: np.ndarray, known: np.ndarray, month: np.ndarray) -> np.n
 
 
 def drawn_again(found: Population, frame: Frame, rng: np.random.Generator) -> np.ndarray:
-    """Counts (k, R, letters + 1) of embedded sequences drawn with replacement, of each group as many as generated."""
+    """Counts (k, R, tokens + 1) of embedded sequences drawn with replacement, of each group as many as generated."""
     out = np.zeros_like(found.counts["real"])
     for i, (seen, made) in enumerate(zip(found.placed["embedded"], found.placed["generated"], strict=True)):
         if len(seen):

@@ -76,7 +76,7 @@ def evaluate(ctx: Context) -> Results:
         ctx.leave_out("replicates", "no tissue with a held-out sample and another one")
     own, more = generated(ctx, samples, whole)
     if "sites" not in more:
-        ctx.leave_out("sites", "the generator cannot begin with given letters")
+        ctx.leave_out("sites", "the generator cannot begin with given tokens")
     for name in ("methylation", "sites"):
         if name in more and more[name].empty:
             del more[name]
@@ -101,7 +101,7 @@ def generated(ctx: Context, samples: Samples, z: np.ndarray) -> Results:
     A read is generated from the embedding of all reads of the sample; where reads are held out, of those that trained.
     What does not have the form of a read says nothing of methylation: it counts in `valid`, and in no score.
     `methylation/*` : whole reads, genomic context and all.   `sites/*` : CpGs behind the contexts of the sample's own
-    reads, drawn by their weights; of generators that draw letter by letter.
+    reads, drawn by their weights; of generators that draw token by token.
     """
     store, rng, draw = ctx.store, ctx.rng, ctx.generator("methylation/generated")
     groups, names, unit, split = samples.groups, samples.tissue, samples.unit, samples.split
@@ -115,7 +115,7 @@ def generated(ctx: Context, samples: Samples, z: np.ndarray) -> Results:
         real.setdefault(names[i], []).append(group_patterns(store, groups[i]))
         for source in sources:
             begin = None
-            if source == "sites":  # the letters before the CpGs of the sample's own reads
+            if source == "sites":  # the tokens before the CpGs of the sample's own reads
                 begin = draw_weighted(store, rows_of(store, groups[i]), n, rng)[:, :context]
             made[source].setdefault(names[i], []).append(read_patterns(ctx, embedding, draw, begin))
     tissues = sorted(real)

@@ -64,7 +64,7 @@ class Patterns:
 
 
 def patterns(tokens: np.ndarray, context: int, weight: np.ndarray | None = None) -> Patterns:
-    """Of reads as tokens (n, L), whose CpGs stand behind `context` letters; weight (n,), 1 where there is none."""
+    """Of reads as tokens (n, L), whose CpGs stand behind `context` tokens; weight (n,), 1 where there is none."""
     cpgs = tokens[:, context:]
     methylated, known = cpgs == C, (cpgs == C) | (cpgs == T)
     rank = known.cumsum(1, dtype=np.int16)

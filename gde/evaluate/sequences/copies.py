@@ -9,7 +9,7 @@ ROWS = 256  # documents whose runs are hashed together
 
 
 def run_hashes(tokens: np.ndarray, width: int) -> np.ndarray:
-    """A 64-bit hash of every run of `width` letters of tokens (n, L): (n, L - width + 1) uint64; 0 where it is not
+    """A 64-bit hash of every run of `width` characters of tokens (n, L): (n, L - width + 1) uint64; 0 where it is not
     whole. Wrong for one pair of runs in about 2^64 over their number."""
     length = tokens.shape[1]
     if length < width:
@@ -24,7 +24,7 @@ def run_hashes(tokens: np.ndarray, width: int) -> np.ndarray:
 
 
 def copied_shares(texts: Sequence[np.ndarray], known: Iterable[np.ndarray], width: int) -> list[np.ndarray]:
-    """Share of the runs of `width` letters of each text that a known one has, too; 0 of one without any: for each of
+    """Share of the runs of `width` characters of each text that a known one has, too; 0 of one without any: for each of
     `texts`, tokens (n, L), shares (n,).   known : chunks of tokens, all read once; memory follows `texts` alone."""
     asked = [run_hashes(x, width) for x in texts]
     wanted = np.unique(np.concatenate([x.ravel() for x in asked] + [np.zeros(1, np.uint64)]))  # 0: of no whole run

@@ -17,7 +17,7 @@ from gde.evaluate.shared.embedding import embed_sets
 from gde.evaluate.shared.generation import generate
 from gde.evaluate.shared.held_sets import Held, held_sets
 from gde.evaluate.shared.kmers import kmer_profile
-from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.likelihood import Scored, another, token_likelihood
 from gde.evaluate.shared.markov import Markov
 from gde.evaluate.shared.metrics import mean_interval, record
 from gde.evaluate.shared.rows import draw_tokens, read_split, tokens_of
@@ -43,7 +43,7 @@ def evaluate(ctx: Context) -> Results:
     training = draw_tokens(store, "train", options["known"], rng)
     search, plain = searches(store, options, rng), TextViews(training)
     views = {"gde": (embed_sets(model, store, search.asked), embed_sets(model, store, search.known))}
-    for name in ("tf_idf", "letter_trigrams"):
+    for name in ("tf_idf", "character_trigrams"):
         view = getattr(plain, name)
         views[name] = seen_by(view, store, search.asked), seen_by(view, store, search.known)
     metrics, tables = retrieval(ctx, views, search.of)
@@ -82,7 +82,7 @@ def generated(ctx: Context, held: list[Held], training: np.ndarray) -> Results:
     markov = Markov(options["markov"], store.alphabet.size).fit([(training, None)])
     order = markov.best_order(draw_tokens(store, "validation", VALIDATED, rng))
     sets = [Scored(one, x[: options["scored"]]) for one, x in zip(z, truth, strict=True)]
-    metrics["likelihood/byte"], likely = letter_likelihood(ctx, sets, markov, order)
+    metrics["likelihood/byte"], likely = token_likelihood(ctx, sets, markov, order)
     scores = pd.DataFrame(
         {
             "label": own,
@@ -105,8 +105,8 @@ def spectrum_errors(
     table = pd.DataFrame(
         {
             "label": [shown(code, width) for code in there],
-            "real [share of words]": np.mean(real, 0)[there],
-            "generated [share of words]": np.mean(ours, 0)[there],
+            "real [share of k-mers]": np.mean(real, 0)[there],
+            "generated [share of k-mers]": np.mean(ours, 0)[there],
         }
     )
     return errors_by(variation, ours, real, same, usual, other), table
@@ -143,5 +143,5 @@ def variation(a: np.ndarray, b: np.ndarray) -> float:
 
 def shown(code: int, width: int) -> str:
     """An n-gram of bytes for a table: what is no visible ASCII character as \\x and its number."""
-    letters = [code // 255**j % 255 + 1 for j in reversed(range(width))]
-    return "".join(chr(b) if 33 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in letters)
+    residues = [code // 255**j % 255 + 1 for j in reversed(range(width))]
+    return "".join(chr(b) if 33 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in residues)

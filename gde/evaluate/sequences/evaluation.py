@@ -13,8 +13,8 @@ from gde.evaluate.shared.embedding import embed_sets
 from gde.evaluate.shared.generation import generate
 from gde.evaluate.shared.held_out_labels import label_metrics
 from gde.evaluate.shared.held_sets import Held, held_sets
-from gde.evaluate.shared.kmers import kmer_profile, longest_words, nearest_identity
-from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.kmers import kmer_profile, longest_kmers, nearest_identity
+from gde.evaluate.shared.likelihood import Scored, another, token_likelihood
 from gde.evaluate.shared.markov import Markov
 from gde.evaluate.shared.metrics import interval_of_several, record
 from gde.evaluate.shared.pieces import cut, embed_pieces
@@ -22,8 +22,8 @@ from gde.evaluate.shared.rows import draw_weighted, drawn_rows, read_groups, rea
 from gde.evaluate.shared.tables import embedding_table, left_out_table
 from gde.sets.types.alphabet import Alphabet
 
-SCORES = ("kmers/distance", "letters/gc_error", "letters/n_error", "lengths/error")
-CONTEXTS = 1 << 21  # whose next letter the Markov baseline counts: all of eight letters of DNA, four of proteins
+SCORES = ("kmers/distance", "composition/gc_error", "composition/n_error", "lengths/error")
+CONTEXTS = 1 << 21  # whose next token the Markov baseline counts: all of eight tokens of DNA, four of proteins
 VALIDATED = 20_000  # sequences that the order of the Markov baseline is chosen with
 NOVEL = 2000  # sequences, generated and held out, whose novelty is taken
 
@@ -38,7 +38,7 @@ def evaluate(ctx: Context) -> Results:
     ctx, store, options = ctx.drawing("sequences"), ctx.store, ctx.options
     names = column_of(store, options["label"] or first_label(store) or "group", "evaluation.label")
     labels = Labelled(names, group_names(store), tested_groups(store))
-    k = longest_words(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
+    k = longest_kmers(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
     whole = embed_store(ctx.model, store, se=False)[0].astype(float)
     metrics, tables = labels_of(ctx, whole, k, labels)
 
@@ -77,9 +77,9 @@ def labels_of(ctx: Context, whole: np.ndarray, k: int, labels: Labelled) -> Resu
 
 
 def scores_of(alphabet: Alphabet) -> list[str]:
-    """The scores that sequences of this alphabet have: G and C are DNA's, and texts have no letter for any."""
-    without = {"letters/gc_error"} if alphabet.name != "dna" else set()
-    without |= {"letters/n_error"} if not alphabet.unknown else set()
+    """The scores that sequences of this alphabet have: G and C are DNA's, and texts have no residue for any."""
+    without = {"composition/gc_error"} if alphabet.name != "dna" else set()
+    without |= {"composition/n_error"} if not alphabet.unknown else set()
     return [score for score in SCORES if score not in without]
 
 
@@ -116,24 +116,24 @@ def generated(ctx: Context, held: list[Held], k: int) -> Results:
             ceiling=means["ceiling"][score].mean(),
         )
     metrics["novelty/identity"] = novelty(ctx, truth, made)
-    order = longest_words(options["markov"], alphabet.size + 1, CONTEXTS) if options["markov"] else 0
+    order = longest_kmers(options["markov"], alphabet.size + 1, CONTEXTS) if options["markov"] else 0
     markov = Markov(order, alphabet.size).fit(read_split(store, "train"))
     validation = np.concatenate([x for x, _ in read_split(store, "validation", VALIDATED)])
     sets = [Scored(one, *both) for one, both in zip(z, truth, strict=True)]
-    metrics["likelihood/letter"], likely = letter_likelihood(ctx, sets, markov, markov.best_order(validation))
+    metrics["likelihood/token"], likely = token_likelihood(ctx, sets, markov, markov.best_order(validation))
     names = group_names(store)[[h.group for h in held]]
-    tables = {"words": word_table(real, ours, k, alphabet), "lengths": length_table(real, ours)}
+    tables = {"words": kmer_table(real, ours, k, alphabet), "lengths": length_table(real, ours)}
     tables["sequence_scores"] = pd.DataFrame(
         {
             "group": names,
             "kmers_distance [total variation]": means["own"]["kmers/distance"],
             **{
-                f"{score.removeprefix('letters/')} [share of letters]": means["own"][score]
+                f"{score.removeprefix('composition/')} [share of tokens]": means["own"][score]
                 for score in scores_of(alphabet)
-                if score.startswith("letters/")
+                if score.startswith("composition/")
             },
-            "lengths_error [letters]": means["own"]["lengths/error"],
-            "likelihood [nats per letter]": likely,
+            "lengths_error [tokens]": means["own"]["lengths/error"],
+            "likelihood [nats per token]": likely,
         }
     )
     return metrics, tables
@@ -142,7 +142,7 @@ def generated(ctx: Context, held: list[Held], k: int) -> Results:
 def novelty(ctx: Context, truth: list, made: list[np.ndarray]) -> dict[str, Any]:
     """Mean share of places at which a sequence agrees with the closest of at most about evaluation.known training ones.
 
-    To come close to: that of held-out sequences. Baseline: held-out ones with their letters shuffled. 1 = copies.
+    To come close to: that of held-out sequences. Baseline: held-out ones with their tokens shuffled. 1 = copies.
     """
     size, rng = ctx.store.alphabet.size, ctx.rng
     training = [x for x, _ in read_split(ctx.store, "train", ctx.options["known"])]
@@ -160,20 +160,20 @@ def novelty(ctx: Context, truth: list, made: list[np.ndarray]) -> dict[str, Any]
 
 
 def shuffled(tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every sequence of tokens (n, L) with its own letters in random order."""
+    """Every sequence of tokens (n, L) with its own tokens in random order."""
     key = rng.random(tokens.shape)
     key[tokens == 0] = 2.0  # ends stay behind
     return np.take_along_axis(tokens, key.argsort(1), 1)
 
 
-def word_table(real: list[Summary], ours: list[Summary], k: int, alphabet: Any) -> pd.DataFrame:
+def kmer_table(real: list[Summary], ours: list[Summary], k: int, alphabet: Any) -> pd.DataFrame:
     """Frequency of every k-mer, mean over sets."""
     size = alphabet.known
     truth, made = (np.mean([s.kmers / max(s.kmers.sum(), 1e-300) for s in side], axis=0) for side in (real, ours))
     codes = np.arange(size**k)
     tokens = np.stack([codes // size**j % size + 1 for j in reversed(range(k))], axis=1)
-    words = alphabet.decode(tokens)
-    return pd.DataFrame({"label": words, "real [share of words]": truth, "generated [share of words]": made})
+    kmers = alphabet.decode(tokens)
+    return pd.DataFrame({"label": kmers, "real [share of k-mers]": truth, "generated [share of k-mers]": made})
 
 
 def length_table(real: list[Summary], ours: list[Summary]) -> pd.DataFrame:
@@ -181,6 +181,6 @@ def length_table(real: list[Summary], ours: list[Summary]) -> pd.DataFrame:
     truth, made = (np.mean([s.lengths / s.lengths.sum() for s in side], axis=0) for side in (real, ours))
     there = np.flatnonzero(truth + made)
     return pd.DataFrame(
-        {"length [letters]": there, "real [share of sequences]": truth[there],
+        {"length [tokens]": there, "real [share of sequences]": truth[there],
          "generated [share of sequences]": made[there]}
     )  # fmt: skip

@@ -25,8 +25,8 @@ from gde.evaluate.shared.rows import drawn, rows_in, tokens_of
 from gde.evaluate.shared.tables import left_out_table
 
 EXPRESSION = "expression"
-NUCLEOTIDES = 4  # letters of which k-mers are made: not N
-KMER = 4  # letters of the words that the oracle's plain rival counts
+NUCLEOTIDES = 4  # tokens of which k-mers are made: not N
+KMER = 4  # tokens of the words that the oracle's plain rival counts
 SHOWN = 2000  # held-out sequences in the picture of the oracle
 
 

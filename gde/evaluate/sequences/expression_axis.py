@@ -25,7 +25,7 @@ def axis_metrics(ctx: Context, sets: WindowSets) -> Results:
     views = {
         "gde": z,
         "kmer_mean": {p: profiles(tokens[p], lambda x: kmer_profile(x, KMER, NUCLEOTIDES)) for p in tokens},
-        "letters_by_place": {p: profiles(tokens[p], by_place) for p in tokens},
+        "letters_by_place": {p: profiles(tokens[p], by_position) for p in tokens},
     }
     own = {name: along(view, condition, value, top) for name, view in views.items()}
     all_sets = {name: along(view, np.zeros_like(condition), value, top) for name, view in views.items()}
@@ -65,8 +65,8 @@ def profiles(sets: list[np.ndarray], profile: Any) -> np.ndarray:
     return np.array([np.full(size, np.nan) if p is None else p for p in found])
 
 
-def by_place(tokens: np.ndarray) -> np.ndarray:
-    """Share of each letter at each place of tokens (n, L): (L 5,), the mean of one-hot letters."""
+def by_position(tokens: np.ndarray) -> np.ndarray:
+    """Share of each token at each place of tokens (n, L): (L 5,), the mean of one-hot tokens."""
     return (tokens[:, :, None] == np.arange(1, 6)).mean(0).ravel()
 
 

@@ -14,7 +14,7 @@ from gde.evaluate.shared.generation import generate
 from gde.evaluate.shared.metrics import bootstrap, mean_interval, record
 
 AT_ONCE = 256  # sequences generated together
-SOURCES = ("generated", "real", "independent_letters")
+SOURCES = ("generated", "real", "independent_tokens")
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Achieved:
 
 def achieved(ctx: Context, oracle: Oracle, sets: WindowSets) -> Achieved:
     """Generate from the embeddings of held-out sets, and score it, the real sequences of these sets, and
-    `independent_letters`: as many sequences whose letters are drawn one by one as often as the set has them there."""
+    `independent_tokens`: as many sequences whose tokens are drawn one by one as often as the set has them there."""
     rng, draw, n = ctx.random("expression/independent"), ctx.generator("expression/generated"), ctx.options["generated"]
     made = {
         "generated": [generate(ctx.model, one, n, draw, at_once=AT_ONCE) for one in sets.z["test"]],
         "real": sets.tokens["test"],
-        "independent_letters": [independent(x, n, rng) for x in sets.tokens["test"]],
+        "independent_tokens": [independent(x, n, rng) for x in sets.tokens["test"]],
     }
     score = {
         source: [oracle.predict(x, w.condition) for x, w in zip(parts, sets.windows, strict=True)]
@@ -47,7 +47,7 @@ def achieved(ctx: Context, oracle: Oracle, sets: WindowSets) -> Achieved:
 
 
 def independent(tokens: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Tokens (n, L) of which each letter, or the end, is that of a random sequence of `tokens` (m, L) at its place."""
+    """Tokens (n, L) of which each token, or the end, is that of a random sequence of `tokens` (m, L) at its place."""
     row = rng.integers(len(tokens), size=(n, tokens.shape[1]))
     out = tokens[row, np.arange(tokens.shape[1])]
     return np.where(np.logical_or.accumulate(out == 0, axis=1), 0, out).astype(np.uint8)
@@ -67,12 +67,12 @@ def generated_metrics(ctx: Context, made: Achieved, sets: WindowSets) -> tuple[d
         "expression/spearman": record(
             within(mean["generated"], made.truth, condition), n=n, higher_is_better=True, chance=0.0,
             ci=interval(within, mean["generated"]), ceiling=within(mean["real"], made.truth, condition),
-            baselines={"independent_letters": within(mean["independent_letters"], made.truth, condition)},
+            baselines={"independent_tokens": within(mean["independent_tokens"], made.truth, condition)},
         ),
         "expression/slope": record(
             slope(mean["generated"], made.truth, condition), n=n, target=slope(mean["real"], made.truth, condition),
             ci=interval(slope, mean["generated"]), chance=0.0,
-            baselines={"independent_letters": slope(mean["independent_letters"], made.truth, condition)},
+            baselines={"independent_tokens": slope(mean["independent_tokens"], made.truth, condition)},
         ),
     }  # fmt: skip
     gap = {source: np.abs(mean[source] - mean["real"]) for source in SOURCES}
@@ -82,7 +82,7 @@ def generated_metrics(ctx: Context, made: Achieved, sets: WindowSets) -> tuple[d
         gap["generated"].mean(), n=n, higher_is_better=False, ceiling=float(np.mean(again)),
         ci=mean_interval(gap["generated"], rng, repeats=repeats),
         baselines={
-            "independent_letters": gap["independent_letters"].mean(),
+            "independent_tokens": gap["independent_tokens"].mean(),
             "mean_of_condition": np.abs(mean["real"] - typical).mean(),
         },
     )  # fmt: skip
@@ -122,5 +122,5 @@ def shift(ctx: Context, mean: dict[str, np.ndarray], sets: WindowSets) -> dict[s
     return record(
         step["generated"].mean(), n=len(chosen), target=step["real"].mean(), chance=0.0,
         ci=mean_interval(step["generated"], ctx.rng, repeats=ctx.repeats),
-        baselines={"independent_letters": step["independent_letters"].mean()},
+        baselines={"independent_tokens": step["independent_tokens"].mean()},
     )  # fmt: skip

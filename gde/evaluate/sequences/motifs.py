@@ -10,16 +10,16 @@ import numpy as np
 from gde.errors import bad
 from gde.files.sniffing import read_text
 
-PSEUDOCOUNT = 0.01  # in shares: a letter that was never seen is rare, not impossible
+PSEUDOCOUNT = 0.01  # in shares: a token that was never seen is rare, not impossible
 BACKGROUND = 0.25
-BITS = 0.7  # share of a motif's greatest score from which a place counts as a hit
-BEFORE = "Background letter frequencies"  # in MEME's format, with the frequencies in the line below
-AT_ONCE = 1 << 22  # places scored together
+BITS = 0.7  # share of a motif's greatest score from which a position counts as a hit
+BEFORE = "Background token frequencies"  # in MEME's format, with the frequencies in the line below
+AT_ONCE = 1 << 22  # positions scored together
 
 
 @dataclass(frozen=True)
 class Motif:
-    """Log-odds (w, 4) of A, C, G, T at each place, in bits, and the score from which a place is a hit."""
+    """Log-odds (w, 4) of A, C, G, T at each position, in bits, and the score from which a position is a hit."""
 
     name: str
     score: np.ndarray
@@ -44,11 +44,11 @@ def read_motifs(path: str | Path) -> list[Motif]:
     for number, motif in enumerate(found, 1):
         name = " ".join(str(part) for part in (getattr(motif, "matrix_id", None), motif.name) if part) or f"{number}"
         try:
-            counts = np.array([motif.counts[letter] for letter in "ACGT"], float).T
+            counts = np.array([motif.counts[residue] for residue in "ACGT"], float).T
         except KeyError as e:
-            raise bad(f"{path}: motif {name}", f"no letter {e}", "A, C, G and T", "give motifs of DNA") from e
+            raise bad(f"{path}: motif {name}", f"no residue {e}", "A, C, G and T", "give motifs of DNA") from e
         if not (np.isfinite(counts).all() and (counts >= 0).all() and (counts.sum(1) > 0).all()):
-            raise bad(f"{path}: motif {name}", "a place without letters", "counts or shares", "correct the motif")
+            raise bad(f"{path}: motif {name}", "a position without tokens", "counts or shares", "correct the motif")
         share = (counts / counts.sum(1, keepdims=True) + PSEUDOCOUNT) / (1 + 4 * PSEUDOCOUNT)
         score = np.log2(share / BACKGROUND)
         out.append(Motif(name, score, BITS * float(score.max(1).sum())))
@@ -58,7 +58,7 @@ def read_motifs(path: str | Path) -> list[Motif]:
 
 
 def motif_hits(motif: Motif, tokens: np.ndarray) -> int:
-    """Places of tokens (n, L), on either strand, that score the motif's threshold or more; N and ends never do."""
+    """Positions of tokens (n, L), on either strand, that score the motif's threshold or more; N and ends never do."""
     width = len(motif.score)
     if width > tokens.shape[1]:
         return 0
@@ -68,7 +68,7 @@ def motif_hits(motif: Motif, tokens: np.ndarray) -> int:
         table[:, 1:5] = score
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
-            places = part.shape[1] - width + 1
-            found = sum(table[j][part[:, j : j + places]] for j in range(width))
+            positions = part.shape[1] - width + 1
+            found = sum(table[j][part[:, j : j + positions]] for j in range(width))
             total += int((found >= motif.threshold).sum())
     return total

@@ -18,12 +18,13 @@ KERNEL = 9
 
 
 class Regressor(nn.Module):
-    """Convolutions over letters, halving the places, then mean and maximum over them: expression in each condition."""
+    """Convolutions over tokens, halving the positions, then mean and maximum over them: expression in each
+    condition."""
 
-    def __init__(self, letters: int, conditions: int, hidden: int, layers: int):
+    def __init__(self, residues: int, conditions: int, hidden: int, layers: int):
         super().__init__()
-        self.letters = letters
-        sizes = [letters, *[hidden] * layers]
+        self.residues = residues
+        sizes = [residues, *[hidden] * layers]
         self.convolutions = nn.ModuleList(nn.Conv1d(a, b, KERNEL, padding=KERNEL // 2) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(nn.GroupNorm(1, hidden) for _ in range(layers))
         self.read = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(0.2))
@@ -31,7 +32,7 @@ class Regressor(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens (b, L) uint8 -> (b, conditions), in standard deviations of the training sequences."""
-        h = F.one_hot(tokens.long(), self.letters + 1)[..., 1:].float().mT  # (b, letters, L): nothing behind the end
+        h = F.one_hot(tokens.long(), self.residues + 1)[..., 1:].float().mT  # (b, tokens, L): nothing behind the end
         for i, (convolve, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             new = F.gelu(norm(convolve(h)))
             h = F.avg_pool1d(new if i == 0 else new + h, 2, ceil_mode=True)
@@ -73,7 +74,7 @@ class Oracle:
 
 
 def fit_oracle(
-    train: Measured, validation: Measured, letters: int, options: dict[str, Any], seed: int, device: torch.device
+    train: Measured, validation: Measured, residues: int, options: dict[str, Any], seed: int, device: torch.device
 ) -> Oracle:
     """Train on `train`; of each copy the weights of the pass that validates best are kept.
 
@@ -91,7 +92,7 @@ def fit_oracle(
     with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
         for i in range(options["copies"]):
             torch.manual_seed(seed_of(seed, "oracle", str(i)) % 2**63)
-            model = Regressor(letters, count, options["hidden"], options["layers"]).to(device)
+            model = Regressor(residues, count, options["hidden"], options["layers"]).to(device)
             longest = max(longest, fit(model, told, held, options))
             copies.append(model.eval())
     return Oracle(copies, mean, scale, longest)
@@ -147,16 +148,16 @@ def copy_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def kmer_regression(train: Measured, validation: Measured, test: Measured, k: int, letters: int) -> np.ndarray:
+def kmer_regression(train: Measured, validation: Measured, test: Measured, k: int, residues: int) -> np.ndarray:
     """Expression (m,) of `test` by ridge regression on k-mer counts, a model for each condition; the penalty that
     validates best. The plain rival of the oracle."""
     from gde.evaluate.shared.kmers import kmer_codes
 
     def counts(part: Measured) -> np.ndarray:
-        code = kmer_codes(part.tokens, k, letters)
-        row, place = np.nonzero(code >= 0)
-        size = letters**k
-        flat = np.bincount(row * size + code[row, place], minlength=len(part) * size)
+        code = kmer_codes(part.tokens, k, residues)
+        row, position = np.nonzero(code >= 0)
+        size = residues**k
+        flat = np.bincount(row * size + code[row, position], minlength=len(part) * size)
         return flat.reshape(len(part), size).astype(float)
 
     out = np.zeros(len(test))

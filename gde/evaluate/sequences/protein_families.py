@@ -8,7 +8,7 @@ from gde.evaluate.shared.columns import group_names
 from gde.evaluate.shared.context import Context, Results
 from gde.evaluate.shared.embedding import embed_sets
 from gde.evaluate.shared.held_sets import held_sets
-from gde.evaluate.shared.kmers import kmer_profile, longest_words
+from gde.evaluate.shared.kmers import kmer_profile, longest_kmers
 from gde.evaluate.shared.tables import left_out_table
 from gde.sets.types.alphabet import Alphabet
 
@@ -23,7 +23,7 @@ def evaluate(ctx: Context) -> Results:
     ctx = ctx.drawing("families")
     model, store, options = ctx.model, ctx.store, ctx.options
     search = searches(store, options, ctx.rng)
-    k = longest_words(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
+    k = longest_kmers(min(options["kmer"], store.meta["dim"]), store.alphabet.known)
     views = {"gde": (embed_sets(model, store, search.asked), embed_sets(model, store, search.known))}
     for name, view in baselines(store.alphabet, k).items():
         views[name] = seen_by(view, store, search.asked), seen_by(view, store, search.known)
@@ -40,7 +40,7 @@ def evaluate(ctx: Context) -> Results:
 
 
 def baselines(alphabet: Alphabet, k: int) -> dict[str, View]:
-    """Plain views of sets of sequences: frequencies of words of k letters, and of letters."""
+    """Plain views of sets of sequences: frequencies of k-mers of k tokens, and of tokens."""
 
     def profile(width: int) -> View:
         def view(sets: Sets) -> np.ndarray:

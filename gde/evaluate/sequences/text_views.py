@@ -7,19 +7,19 @@ import numpy as np
 from gde.sets.types.alphabet import ALPHABETS
 
 WORDS = 20_000  # different ones at most, the commonest
-BUCKETS = 4096  # that n-grams of letters are hashed into
+BUCKETS = 4096  # that n-grams of characters are hashed into
 TEXT = ALPHABETS["text"]
 
 
 class TextViews:
-    """Views fitted on training documents, tokens (n, L): `tf_idf`, of words; `letter_trigrams`, hashed."""
+    """Views fitted on training documents, tokens (n, L): `tf_idf`, of words; `character_trigrams`, hashed."""
 
     def __init__(self, training: np.ndarray):
         self._training = TEXT.decode(training)
 
     @cached_property
     def words(self):
-        """The fitted weights of words; a word of one letter is none."""
+        """The fitted weights of words; a word of one character is none."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         return TfidfVectorizer(max_features=WORDS, sublinear_tf=True).fit(self._training)
@@ -34,7 +34,7 @@ class TextViews:
         """Mean weights (sets, words) of the documents of each set."""
         return self._mean(self.words, sets)
 
-    def letter_trigrams(self, sets: list[np.ndarray]) -> np.ndarray:
+    def character_trigrams(self, sets: list[np.ndarray]) -> np.ndarray:
         """Mean frequencies (sets, BUCKETS), each document of length 1."""
         return self._mean(self.trigrams, sets)
 

@@ -11,16 +11,16 @@ from gde.evaluate.shared.likelihood import another
 from gde.evaluate.shared.metrics import mean_interval, record
 from gde.sets.types.alphabet import ALPHABETS
 
-FEATURES = 30_000  # n-grams of letters at most
+FEATURES = 30_000  # n-grams of characters at most
 TEXT = ALPHABETS["text"]
 
 
 @dataclass
 class TopicClassifier:
-    """Logistic regression on weighted n-grams of 2 to 4 letters inside words: also of words that do not exist."""
+    """Logistic regression on weighted n-grams of 2 to 4 characters inside words: also of words that do not exist."""
 
     vectors: Any
-    law: Any
+    distribution: Any
 
     @classmethod
     def fit(cls, topics: list[np.ndarray]) -> "TopicClassifier":
@@ -31,12 +31,12 @@ class TopicClassifier:
         texts = [text for x in topics for text in TEXT.decode(x)]
         label = np.repeat(np.arange(len(topics)), [len(x) for x in topics])
         vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=FEATURES, sublinear_tf=True)
-        law = LogisticRegression(C=10.0, max_iter=300, class_weight="balanced")
-        return cls(vectors, law.fit(vectors.fit_transform(texts), label))
+        distribution = LogisticRegression(C=10.0, max_iter=300, class_weight="balanced")
+        return cls(vectors, distribution.fit(vectors.fit_transform(texts), label))
 
     def predict(self, tokens: np.ndarray) -> np.ndarray:
         """The topic (n,) that each document of tokens (n, L) is about most likely."""
-        return self.law.predict(self.vectors.transform(TEXT.decode(tokens)))
+        return self.distribution.predict(self.vectors.transform(TEXT.decode(tokens)))
 
 
 def topic_metrics(ctx: Context, made: list[np.ndarray], truth: list[np.ndarray], names: np.ndarray) -> Results:

@@ -17,7 +17,7 @@ def generate(
 ) -> np.ndarray:
     """n samples (n, ...) generated from one embedding z (l,), all at once or `at_once` at a time.
 
-    given : (n, k) letters that each sequence begins with, of models that can begin.
+    given : (n, k) tokens that each sequence begins with, of models that can begin.
     """
     one = torch.from_numpy(z).float()[None].to(model.device)
     step, parts = at_once or n, []

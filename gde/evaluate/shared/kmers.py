@@ -6,41 +6,42 @@ import numpy as np
 
 from gde.sets.types.alphabet import END, lengths
 
-MOST_WORDS = 1 << 16  # different ones that are counted: all of eight known letters of DNA
+MOST_WORDS = 1 << 16  # different ones that are counted: all of eight known tokens of DNA
 ROWS = 1 << 16  # sequences whose k-mers are numbered together
 COMPARED = 1 << 22  # tokens of known sequences that are compared together
 
 
 def kmer_codes(tokens: np.ndarray, k: int, alphabet_size: int) -> np.ndarray:
-    """The number 0..alphabet_size^k - 1 of the k-mer at every place of tokens (n, L): (n, L - k + 1) int32; -1 where it
-    has a token that is no letter 1..alphabet_size (4 leaves N out of DNA), as at the end. ValueError for impossible k.
+    """The number 0..alphabet_size^k - 1 of the k-mer at every position of tokens (n, L): (n, L - k + 1) int32; -1 where
+    it has a token that is no residue 1..alphabet_size (4 leaves N out of DNA), as at the end. ValueError for impossible
+    k.
     """
     tokens = np.asarray(tokens)
     if not 1 <= k <= tokens.shape[1] or alphabet_size**k >= 1 << 31:
         raise ValueError(
-            f"k = {k}: expected 1..{tokens.shape[1]}, and fewer than 2^31 k-mers of {alphabet_size} letters"
+            f"k = {k}: expected 1..{tokens.shape[1]}, and fewer than 2^31 k-mers of {alphabet_size} tokens"
         )
-    places = tokens.shape[1] - k + 1
-    code = np.zeros((len(tokens), places), np.int32)
-    fine = np.ones((len(tokens), places), bool)
-    letter = (tokens > END) & (tokens <= alphabet_size)
+    positions = tokens.shape[1] - k + 1
+    code = np.zeros((len(tokens), positions), np.int32)
+    fine = np.ones((len(tokens), positions), bool)
+    residue = (tokens > END) & (tokens <= alphabet_size)
     for j in range(k):
         code *= alphabet_size
-        code += np.where(letter, tokens, 1)[:, j : j + places] - np.int32(1)
-        fine &= letter[:, j : j + places]
+        code += np.where(residue, tokens, 1)[:, j : j + positions] - np.int32(1)
+        fine &= residue[:, j : j + positions]
     code[~fine] = -1
     return code
 
 
-def longest_words(k: int, alphabet_size: int, most: int = MOST_WORDS) -> int:
-    """The greatest length up to k of which there are at most `most` words: 8 of 4 letters, 3 of 20, 1 or 2 of 255."""
+def longest_kmers(k: int, alphabet_size: int, most: int = MOST_WORDS) -> int:
+    """The greatest length up to k of which there are at most `most` kmers: 8 of 4 tokens, 3 of 20, 1 or 2 of 255."""
     return max([1, *(n for n in range(1, k + 1) if alphabet_size**n <= most)])
 
 
 def kmer_counts(tokens: np.ndarray, k: int, alphabet_size: int, weight: np.ndarray | None = None) -> np.ndarray:
-    """How often each k-mer stands in tokens (n, L), in the order of the letters: (alphabet_size^k,) float64.
+    """How often each k-mer stands in tokens (n, L), in the order of the tokens: (alphabet_size^k,) float64.
 
-    Overlapping ones count each; those with a token that is no letter 1..alphabet_size do not.
+    Overlapping ones count each; those with a token that is no residue 1..alphabet_size do not.
     weight : (n,) multiplicity of each sequence.
     """
     counts = np.zeros(alphabet_size**k)
@@ -78,24 +79,24 @@ def kmer_distance(a: np.ndarray, b: np.ndarray, kind: str = "tv") -> float:
     return float(sum((p[p > 0] * np.log2(p[p > 0] / middle[p > 0])).sum() for p in (a, b)) / 2)
 
 
-def letter_fractions(tokens: np.ndarray, alphabet_size: int, weight: np.ndarray | None = None) -> np.ndarray:
-    """Share of each letter among all letters of tokens (n, L): (alphabet_size,) float64."""
+def token_fractions(tokens: np.ndarray, alphabet_size: int, weight: np.ndarray | None = None) -> np.ndarray:
+    """Share of each token among all tokens of tokens (n, L): (alphabet_size,) float64."""
     return kmer_profile(tokens, 1, alphabet_size, weight)
 
 
 def gc_content(tokens: np.ndarray) -> np.ndarray:
-    """Share of G and C among the letters A, C, G and T of each DNA sequence of tokens (n, L): (n,) float64; 0 where
+    """Share of G and C among the tokens A, C, G and T of each DNA sequence of tokens (n, L): (n,) float64; 0 where
     there is none of them."""
     known = ((tokens >= 1) & (tokens <= 4)).sum(1)
     return ((tokens == 2) | (tokens == 3)).sum(1) / np.maximum(known, 1)
 
 
 def nearest_identity(generated: np.ndarray, known: np.ndarray | Iterator[np.ndarray], alphabet_size: int) -> np.ndarray:
-    """Share of the places at which each sequence of `generated` (g, L) agrees with the closest of `known`: (g,) in
+    """Share of the positions at which each sequence of `generated` (g, L) agrees with the closest of `known`: (g,) in
     [0, 1]; 1 is a copy, at random it is about 1 / alphabet_size.
 
     known : tokens (m, L), or chunks of them.   Sequences are laid side by side from their beginnings, without gaps;
-    places are those of the longer of the two. One product of matrices: 10^3 against 10^5 of 80 letters take seconds.
+    positions are those of the longer of the two. One product of matrices: 10^3 against 10^5 of 80 tokens take seconds.
     """
     chunks = [known] if isinstance(known, np.ndarray) else known
     own, own_length = _letters(generated, alphabet_size), lengths(generated)
@@ -104,13 +105,13 @@ def nearest_identity(generated: np.ndarray, known: np.ndarray | Iterator[np.ndar
     for chunk in chunks:
         for start in range(0, len(chunk), step):
             part = chunk[start : start + step]
-            places = np.maximum(own_length[:, None], lengths(part)[None])
+            positions = np.maximum(own_length[:, None], lengths(part)[None])
             same = own @ _letters(part, alphabet_size).T
-            np.maximum(best, (same / np.maximum(places, 1)).max(1), out=best)
+            np.maximum(best, (same / np.maximum(positions, 1)).max(1), out=best)
     return best
 
 
 def _letters(tokens: np.ndarray, alphabet_size: int) -> np.ndarray:
-    """One-hot letters (n, L alphabet_size) float32; nothing at an end."""
+    """One-hot tokens (n, L alphabet_size) float32; nothing at an end."""
     flags = np.asarray(tokens)[:, :, None] == np.arange(1, alphabet_size + 1)
     return flags.reshape(len(tokens), -1).astype(np.float32)

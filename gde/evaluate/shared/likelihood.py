@@ -17,7 +17,7 @@ class Scored:
     (m,) or None.
 
     covered (m, L), ended (m,) : the part of each sequence that likelihoods are of, and whether of its end, too; None =
-    of all. known : letters above it are missing, and not scored; None = there are none.
+    of all. known : tokens above it are missing, and not scored; None = there are none.
     """
 
     z: np.ndarray
@@ -34,7 +34,7 @@ class Scored:
 
     @property
     def symbols(self) -> np.ndarray:
-        """How many letters and ends of each sequence are scored (m,)."""
+        """How many tokens and ends of each sequence are scored (m,)."""
         return symbols(self.part, self.ended, self.known)
 
     def under(self, markov: Markov, order: int) -> np.ndarray:
@@ -42,7 +42,7 @@ class Scored:
         return markov.log_prob(self.part, order, ended=self.ended, known=self.known)
 
     def per_symbol(self, log_prob: np.ndarray) -> float:
-        """Nats per letter, ends counted as letters, from those of each sequence (m,)."""
+        """Nats per token, ends counted as tokens, from those of each sequence (m,)."""
         weight = np.ones(len(self.tokens)) if self.weight is None else self.weight
         return float((weight * log_prob).sum() / (weight * self.symbols).sum())
 
@@ -55,14 +55,14 @@ def log_prob(model: Any, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         return model.generator.log_prob(x, one)[0].double().cpu().numpy()
 
 
-def letters_known(model: Any) -> int | None:
-    """The letters that a generator has a law of, where those above it are missing to it; None = all."""
+def tokens_known(model: Any) -> int | None:
+    """The tokens that a generator has a distribution of, where those above it are missing to it; None = all."""
     return getattr(model.generator, "known", None)
 
 
 def beginnings(model: Any, one: Scored) -> Scored:
-    """The same, with the part of the sequences, and the letters, that `log_prob` is of."""
-    one = replace(one, known=letters_known(model))
+    """The same, with the part of the sequences, and the tokens, that `log_prob` is of."""
+    one = replace(one, known=tokens_known(model))
     if not hasattr(model.generator, "covered"):  # of kinds that see them whole
         return one
     x = torch.from_numpy(np.ascontiguousarray(one.tokens))
@@ -70,14 +70,14 @@ def beginnings(model: Any, one: Scored) -> Scored:
     return replace(one, covered=covered.cpu().numpy(), ended=ended.cpu().numpy())
 
 
-def letter_likelihood(
+def token_likelihood(
     ctx: Context, sets: list[Scored], markov: Markov, order: int, *, ceiling: float | None = None
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Record of the log-likelihood of held-out letters in nats per letter, mean over sets; and each set's (s,).
+    """Record of the log-likelihood of held-out tokens in nats per token, mean over sets; and each set's (s,).
 
     Baselines: `other_set`, the same generator with the embedding of another set, at random; `markov`, of `order`;
-    `uniform`, all letters and the end alike.   ceiling : that of the true law, where it is known. Of sequences with
-    more units than a generator has places, the beginnings are scored, without an end, also by the baselines.
+    `uniform`, all tokens and the end alike.   ceiling : that of the true distribution, where it is known. Of sequences
+    with more units than a generator has positions, the beginnings are scored, without an end, also by the baselines.
     """
     model, rng = ctx.model, ctx.rng
     sets = [beginnings(model, one) for one in sets]
@@ -88,7 +88,7 @@ def letter_likelihood(
         baselines["other_set"] = np.mean(
             [s.per_symbol(log_prob(model, sets[o].z, s.tokens)) for s, o in zip(sets, other, strict=True)]
         )
-    known = letters_known(model)
+    known = tokens_known(model)
     baselines["uniform"] = -np.log(markov.base if known is None else known + 1)
     ci = interval_of_several(own, rng, repeats=ctx.repeats)
     found = record(own.mean(), n=len(own), higher_is_better=True, ci=ci, baselines=baselines, ceiling=ceiling)

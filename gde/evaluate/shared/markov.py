@@ -1,4 +1,4 @@
-"""What a sequence model has to beat: the next letter from the last few, counted in the training sequences."""
+"""What a sequence model has to beat: the next token from the last few, counted in the training sequences."""
 
 from collections.abc import Iterable
 
@@ -10,19 +10,19 @@ ROWS = 1 << 15  # sequences that are counted or scored together
 
 
 def symbols(tokens: np.ndarray, ended: np.ndarray | None = None, known: int | None = None) -> np.ndarray:
-    """How much a model predicts of each sequence of tokens (n, L): its letters, but for those above `known`, and its
+    """How much a model predicts of each sequence of tokens (n, L): its tokens, but for those above `known`, and its
     end where it is shorter than L, or of these only where `ended` (n,) says so."""
-    letters = lengths(tokens)
-    there = letters < tokens.shape[1]
-    count = letters + (there if ended is None else there & ended)
+    residues = lengths(tokens)
+    there = residues < tokens.shape[1]
+    count = residues + (there if ended is None else there & ended)
     return count if known is None else count - (tokens > known).sum(1)
 
 
 class Markov:
-    """Law of a letter, or of the end (0), given up to `order` letters before it.
+    """Distribution of a token, or of the end (0), given up to `order` tokens before it.
 
     Counts of short contexts smooth those of long ones: p(x | context) = (count + s p(x | context without its first
-    letter)) / (total + s), s the number of symbols; below no letter at all every symbol is as likely.
+    token)) / (total + s), s the number of symbols; below no residue at all every symbol is as likely.
     """
 
     def __init__(self, order: int, vocabulary: int):
@@ -49,9 +49,9 @@ class Markov:
         ended: np.ndarray | None = None,
         known: int | None = None,
     ) -> np.ndarray:
-        """Log-probability (n,) in nats of each sequence of tokens (n, L), from at most `order` letters before.
+        """Log-probability (n,) in nats of each sequence of tokens (n, L), from at most `order` tokens before.
 
-        ended : as of `symbols`. known : letters above it are not predicted, and no other symbol is taken for them; None
+        ended : as of `symbols`. known : tokens above it are not predicted, and no other symbol is taken for them; None
         = there are none.
         """
         table = self._log_table(self.order if order is None else order)
@@ -77,7 +77,7 @@ class Markov:
         return np.log(p)
 
     def _places(self, tokens: np.ndarray, ended: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of every symbol: the number of the letters before it, the last one as its lowest digit, 0 before the
+        """Of every symbol: the number of the tokens before it, the last one as its lowest digit, 0 before the
         beginning; the symbol; and the sequence that it is in."""
         n, length = tokens.shape
         context = np.zeros((n, length), np.int64)

@@ -20,7 +20,7 @@ from gde.evaluate.simulated.reconstruction import moments
 from gde.sets.random import ShardRandom
 
 ANCHORS = ("sample_mean_distance", "gaussian_w2_of_moments", "kernel_mean", "pca_of_moments", "lot")
-FITTED_SETS = 512  # distributions of the training law behind the principal components
+FITTED_SETS = 512  # distributions of the training distribution behind the principal components
 FREQUENCIES = 256  # random Fourier features: a cosine and a sine each
 REFERENCE = 256  # points of the cloud that linearised transport starts from
 TRANSPORTED = 1000  # points of a set it goes to: its time grows with their number
@@ -36,8 +36,8 @@ def distances(points: np.ndarray) -> np.ndarray:
 
 
 class Anchors:
-    """Trivial embeddings fitted on draws of a law, as a model is trained on them. All distances are Euclidean, but for
-    `gaussian_w2_of_moments`.
+    """Trivial embeddings fitted on draws of a distribution, as a model is trained on them. All distances are Euclidean,
+    but for `gaussian_w2_of_moments`.
 
     sample_mean_distance    mean of the set
     gaussian_w2_of_moments  Gaussian W2 between the sets' means and covariances

@@ -26,22 +26,22 @@ SHOWN_POINTS = 400
 def evaluate(ctx: Context) -> Results:
     """Metrics and figure tables of a model trained on a parametric family, on the store's test sets.
 
-    `paper_metric` follows the published protocol on sets of the published law where the store has some, else on
-    strict ones; every other metric is on sets of the training law. What is known of the family decides which metrics
-    there are: see `form`.
+    `paper_metric` follows the published protocol on sets of the published distribution where the store has some, else
+    on strict ones; every other metric is on sets of the training distribution. What is known of the family decides
+    which metrics there are: see `form`.
     """
     ctx = ctx.drawing("bootstrap")
     model, store, options, seed, repeats = ctx.model, ctx.store, ctx.options, ctx.seed, ctx.repeats
     kind = store.meta["family"]["kind"]
     family = build(kind, **store.meta["family"]["params"])
     strict = load_sets(model, store, "strict")
-    law = form(strict.params)
+    distribution = form(strict.params)
 
     metrics, tables = reconstruction(ctx, family, strict)
-    exact_sets = options["exact_sets"] if law == "mixture" else 0
+    exact_sets = options["exact_sets"] if distribution == "mixture" else 0
     found, some = evaluate_geometry(ctx, family, strict, exact_sets=exact_sets)
     metrics, tables = metrics | found, tables | some
-    if law != "counts":  # counts of equal means are equal distributions, or no family
+    if distribution != "counts":  # counts of equal means are equal distributions, or no family
         metrics["geometry/w2_spearman_equal_means"], tables["geometry_equal_means"] = evaluate_equal_means(
             ctx, family, strict
         )
@@ -78,7 +78,7 @@ def reconstruction(ctx: Context, family: Any, strict: Sets) -> Results:
     if "paper_metric" in table:
         own = summarise(table, "paper_metric", rng, bootstrap=repeats, protocol="strict")
         metrics["reconstruction/paper_metric"] = own
-        if len(store.select(split="test", law="paper")):
+        if len(store.select(split="test", distribution="paper")):
             paper = load_sets(model, store, "paper")
             published = errors(model, family, paper, n, seed=seed, paper_only=True)
             metrics["reconstruction/paper_metric"] = summarise(

@@ -137,7 +137,7 @@ def exact_matrix(x: torch.Tensor) -> np.ndarray:
 
 
 def centred(family: Any, params: Params) -> Params:
-    """The same shapes (covariances, components, weights) with every overall mean at the centre of the law."""
+    """The same shapes (covariances, components, weights) with every overall mean at the centre of the distribution."""
     centre = (family.mean_low + family.mean_high) / 2
     overall = family.moments(params)[0]  # (s, d)
     shift = (centre - overall).reshape(len(overall), *[1] * (params["mean"].ndim - 2), -1)

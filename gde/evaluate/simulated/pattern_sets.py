@@ -1,4 +1,4 @@
-"""Mixtures of held-out sequences of known words: their shares, what is drawn of them, and embeddings."""
+"""Mixtures of held-out sequences of known kmers: their shares, what is drawn of them, and embeddings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,32 +15,32 @@ from gde.evaluate.simulated.simplex import STEPS, simplex_grid
 from gde.sets.motifs import Motifs
 from gde.sets.patterns import Patterns
 
-MIXED = 3  # words of a random mixture
-LAWS = {law.alphabet: law for law in (Patterns, Motifs)}
-Law = Patterns | Motifs
+MIXED = 3  # k-mers of a random mixture
+DISTRIBUTIONS = {distribution.alphabet: distribution for distribution in (Patterns, Motifs)}
+Distribution = Patterns | Motifs
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Mixtures: share (c, k) of each word; rows of the store's groups that hold the words' test sequences (k,), -1 for
-    words that have none."""
+    """Mixtures: share (c, k) of each k-mer; rows of the store's groups that hold the k-mers' test sequences (k,), -1
+    for k-mers that have none."""
 
     share: np.ndarray
     group: np.ndarray
 
 
-def law_of(store: Any) -> Law:
-    """The law of the simulated sequences of a store. GdeError for a store of others."""
-    if "patterns" not in store.meta or store.alphabet is None or store.alphabet.name not in LAWS:
+def distribution_of(store: Any) -> Distribution:
+    """The distribution of the simulated sequences of a store. GdeError for a store of others."""
+    if "patterns" not in store.meta or store.alphabet is None or store.alphabet.name not in DISTRIBUTIONS:
         found = f"a set store of kind {store.meta.get('kind')!r}"
         raise bad(store.path, found, "one of simulated patterns", "choose another evaluation.kind")
     about = store.meta["patterns"]
-    words = np.stack([store.alphabet.encode(word) for word in about["words"]])
-    return LAWS[store.alphabet.name](words, about["length"], about["substitutions"])
+    kmers = np.stack([store.alphabet.encode(kmer) for kmer in about["words"]])
+    return DISTRIBUTIONS[store.alphabet.name](kmers, about["length"], about["substitutions"])
 
 
-def cases_of(store: Any, patterns: Law, mixtures: int, rng: np.random.Generator) -> Cases:
-    """The simplex's grid with three words, else every held-out word alone and random mixtures of MIXED of them."""
+def cases_of(store: Any, patterns: Distribution, mixtures: int, rng: np.random.Generator) -> Cases:
+    """The simplex's grid with three kmers, else every held-out k-mer alone and random mixtures of MIXED of them."""
     row = {name: g for g, name in enumerate(store.groups["group"]) if store.groups["split"][g] == "test"}
     group = np.array([row.get(name, -1) for name in store.meta["patterns"]["words"]])
     if len(patterns) == 3 and (group >= 0).all():
@@ -53,18 +53,20 @@ def cases_of(store: Any, patterns: Law, mixtures: int, rng: np.random.Generator)
         mixed[chosen] = rng.dirichlet(np.ones(len(chosen)))
         share.append(mixed)
     if len(share) < 3:
-        raise bad(store.path, f"{len(share)} mixtures of held-out words", "three or more", "raise evaluation.mixtures")
+        raise bad(store.path, f"{len(share)} mixtures of held-out k-mers", "three or more", "raise evaluation.mixtures")
     return Cases(np.stack(share), group)
 
 
-def sets_of(ctx: Context, patterns: Law, cases: Cases) -> tuple[np.ndarray, dict[str, np.ndarray], list[np.ndarray]]:
+def sets_of(
+    ctx: Context, patterns: Distribution, cases: Cases
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[np.ndarray]]:
     """Embeddings (c, l) of evaluation.points sequences of each mixture, trivial embeddings (c, ·) of the same, and
     evaluation.scored further sequences of each.
 
-    No sequence is twice in a mixture. GdeError where a word has too few.
+    No sequence is twice in a mixture. GdeError where a k-mer has too few.
     """
     store, rng, points, scored = ctx.store, ctx.rng, ctx.options["points"], ctx.options["scored"]
-    z, kmers, letters, rest = [], [], [], []
+    z, kmers, residues, rest = [], [], [], []
     for share in cases.share:
         drawn = np.zeros(len(share), np.int64)
         drawn[share > 0] = rng.multinomial(points, share[share > 0])
@@ -83,10 +85,10 @@ def sets_of(ctx: Context, patterns: Law, cases: Cases) -> tuple[np.ndarray, dict
         chosen = np.concatenate(own)
         x = tokens_of(store, chosen)
         z.append(embed_rows(ctx.model, store, chosen))
-        kmers.append(kmer_profile(x, patterns.kmer, patterns.letters))
-        letters.append((x[:, :, None] == np.arange(1, patterns.letters + 1)).mean(0).ravel())
+        kmers.append(kmer_profile(x, patterns.kmer, patterns.residues))
+        residues.append((x[:, :, None] == np.arange(1, patterns.residues + 1)).mean(0).ravel())
         rest.append(tokens_of(store, np.concatenate(others)))
-    return np.stack(z), {"kmer_mean": np.stack(kmers), "one_hot_mean": np.stack(letters)}, rest
+    return np.stack(z), {"kmer_mean": np.stack(kmers), "one_hot_mean": np.stack(residues)}, rest
 
 
 def transport(share: np.ndarray, cost: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Evaluation on simulated patterns: the geometry of mixtures of words, and what is generated for each."""
+"""Evaluation on simulated patterns: the geometry of mixtures of kmers, and what is generated for each."""
 
 from typing import Any
 
@@ -7,36 +7,36 @@ import pandas as pd
 import torch
 
 from gde.evaluate.shared.context import Context, Results
-from gde.evaluate.shared.likelihood import Scored, another, letter_likelihood
+from gde.evaluate.shared.likelihood import Scored, another, token_likelihood
 from gde.evaluate.shared.markov import Markov
 from gde.evaluate.shared.metrics import mean_interval, record
 from gde.evaluate.shared.rows import draw_tokens
 from gde.evaluate.shared.tables import LATENT, embedding_table
 from gde.evaluate.simulated.baselines import distances
 from gde.evaluate.simulated.geometry import correlation, pair_table, pearson, spearman
-from gde.evaluate.simulated.pattern_sets import Cases, Law, cases_of, law_of, sets_of, transport
+from gde.evaluate.simulated.pattern_sets import Cases, Distribution, cases_of, distribution_of, sets_of, transport
 from gde.evaluate.simulated.simplex import CENTRE, STEPS
 from gde.sets.families.multinomial import Multinomial
 
-ORDER = 7  # letters that the Markov baseline depends on, at most
+ORDER = 7  # tokens that the Markov baseline depends on, at most
 COUNTS = 1 << 22  # numbers that it counts, at most
 TRAINED = 20_000  # sequences of each split that it is fitted on or chosen with
 STATISTICS = {"pearson": pearson, "spearman": spearman}
 
 
 def evaluate(ctx: Context) -> Results:
-    """Records and tables of mixtures of held-out sequences: with three words the 55 points of a grid of the simplex,
-    else each held-out word and random mixtures of three of them.
+    """Records and tables of mixtures of held-out sequences: with three k-mers the 55 points of a grid of the simplex,
+    else each held-out k-mer and random mixtures of three of them.
 
     geometry/simplex_* : latent distances against W2 in normal approximation between multinomial distributions of one
     trial, the published protocol.   geometry/transport_* : against exact optimal transport between the mixtures, cost
     the Hamming distance.
 
-    Baselines, of the same sets: mean frequencies of words (4-mers of DNA, 2-mers of peptides), and of letters by place.
+    Baselines, of the same sets: mean frequencies of k-mers (4-mers of DNA, 2-mers of peptides), and of tokens by place.
     """
     ctx = ctx.drawing("patterns")
     store, options, repeats, rng = ctx.store, ctx.options, ctx.repeats, ctx.rng
-    patterns = law_of(store)
+    patterns = distribution_of(store)
     cases = cases_of(store, patterns, options["mixtures"], rng)
     z, anchors, scored = sets_of(ctx, patterns, cases)
     matrices = {"latent_distance": distances(z), **{name: distances(x) for name, x in anchors.items()}}
@@ -59,11 +59,11 @@ def evaluate(ctx: Context) -> Results:
     order = markov.best_order(draw_tokens(store, "validation", TRAINED, rng))
     ceiling = np.mean([patterns.best_likelihood(p, x) for p, x in zip(cases.share, scored, strict=True)])
     sets = [Scored(one, tokens) for one, tokens in zip(z, scored, strict=True)]
-    metrics["likelihood/letter"], _ = letter_likelihood(ctx, sets, markov, order, ceiling=ceiling)
+    metrics["likelihood/token"], _ = token_likelihood(ctx, sets, markov, order, ceiling=ceiling)
     tables["embedding"] = embedding_table(
         z,
         group=[f"mixture {i + 1}" for i in range(len(z))],
-        label=[patterns.names[w] for w in cases.share.argmax(1)],  # the commonest word
+        label=[patterns.names[w] for w in cases.share.argmax(1)],  # the commonest k-mer
         part="target",
         sizes=options["points"],
     )
@@ -96,21 +96,21 @@ def generated(ctx: Context, z: np.ndarray) -> list[np.ndarray]:
 
 
 def composition(
-    patterns: Law, store: Any, cases: Cases, made: list[np.ndarray], rng, repeats: int
+    patterns: Distribution, store: Any, cases: Cases, made: list[np.ndarray], rng, repeats: int
 ) -> tuple[dict[str, dict], pd.DataFrame]:
-    """Which words generated sequences are nearest to, against the truth, and how far from it: records and table.
+    """Which k-mers generated sequences are nearest to, against the truth, and how far from it: records and table.
 
-    Baselines of the composition's error, a total variation: sequences of the training words in equal shares; those
-    generated for another mixture. Ceiling: as many sequences of the mixture's true law.
+    Baselines of the composition's error, a total variation: sequences of the training kmers in equal shares; those
+    generated for another mixture. Ceiling: as many sequences of the mixture's true distribution.
     """
     k, n = len(patterns), len(made[0])
     found, differ = zip(*(patterns.nearest(x) for x in made), strict=True)
-    share = np.stack([np.bincount(word, minlength=k) / n for word in found])
+    share = np.stack([np.bincount(kmer, minlength=k) / n for kmer in found])
     drawn = [rng.choice(k, n, p=p) for p in cases.share]
-    real = [patterns.nearest(patterns.sample(word, rng)) for word in drawn]
-    again = np.stack([np.bincount(word, minlength=k) / n for word, _ in real])
-    words = list(store.meta["patterns"]["words"])
-    trained = np.isin(words, store.groups["group"][store.groups["split"] == "train"])
+    real = [patterns.nearest(patterns.sample(kmer, rng)) for kmer in drawn]
+    again = np.stack([np.bincount(kmer, minlength=k) / n for kmer, _ in real])
+    kmers = list(store.meta["patterns"]["words"])
+    trained = np.isin(kmers, store.groups["group"][store.groups["split"] == "train"])
     other = another(len(cases.share), rng)
     error = _variation(share, cases.share)
     rate = np.array([d.mean() / patterns.compared for d in differ])
@@ -132,14 +132,14 @@ def composition(
             target=patterns.substitutions,
             ci=mean_interval(rate, rng, repeats=repeats),
             ceiling=np.mean([d.mean() / patterns.compared for _, d in real]),
-            chance=patterns.nearest(random_letters(patterns, rng))[1].mean() / patterns.compared,
+            chance=patterns.nearest(random_tokens(patterns, rng))[1].mean() / patterns.compared,
         ),
     }
     shown = [(c, w) for c in range(len(share)) for w in range(k) if max(share[c, w], cases.share[c, w]) > 0]
     table = pd.DataFrame(
         {
             "set": [c for c, _ in shown],
-            "label": [words[w] for _, w in shown],
+            "label": [kmers[w] for _, w in shown],
             "truth [share of sequences]": [cases.share[c, w] for c, w in shown],
             "generated [share of sequences]": [share[c, w] for c, w in shown],
         }
@@ -152,11 +152,11 @@ def _variation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.abs(a - b).sum(-1) / 2
 
 
-def random_letters(patterns: Law, rng: np.random.Generator) -> np.ndarray:
-    """Sequences (1000, length) of letters that are all equally likely."""
-    return rng.integers(1, patterns.letters + 1, (1000, patterns.length), dtype=np.uint8)
+def random_tokens(patterns: Distribution, rng: np.random.Generator) -> np.ndarray:
+    """Sequences (1000, length) of tokens that are all equally likely."""
+    return rng.integers(1, patterns.residues + 1, (1000, patterns.length), dtype=np.uint8)
 
 
-def longest_order(letters: int) -> int:
-    """Letters that the Markov baseline depends on at most: ORDER, or what its counts leave of it."""
-    return max(0, min(ORDER, int(np.log(COUNTS) / np.log(letters + 1)) - 1))
+def longest_order(residues: int) -> int:
+    """Tokens that the Markov baseline depends on at most: ORDER, or what its counts leave of it."""
+    return max(0, min(ORDER, int(np.log(COUNTS) / np.log(residues + 1)) - 1))

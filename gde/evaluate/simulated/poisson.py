@@ -1,4 +1,5 @@
-"""How well is P(X = 0) of a Poisson law known from n samples? Generated counts beside the classical estimators."""
+"""How well is P(X = 0) of a Poisson distribution known from n samples? Generated counts beside the classical
+estimators."""
 
 from typing import Any
 
@@ -73,8 +74,8 @@ def evaluate_poisson(ctx: Context, family: Any, rate: Tensor) -> tuple[dict[str,
     hardest to count.   evaluation.poisson_replicates : sets of each size and rate.
     Counting adds p (1 - p) / draws to the squared error, whose unbiased estimate is taken off: the value is that of an
     endless draw, from far fewer points. Baselines on the same sets: `naive`, `rao_blackwell` and `bayes`, the posterior
-    mean under the training law. No estimator has a lower expected error under that law than the last: it is the
-    ceiling. Intervals resample rates.
+    mean under the training distribution. No estimator has a lower expected error under that distribution than the last:
+    it is the ceiling. Intervals resample rates.
     """
     model, seed, repeats = ctx.model, ctx.seed, ctx.repeats
     draws, replicates = ctx.options["poisson_draws"], ctx.options["poisson_replicates"]

@@ -30,8 +30,8 @@ def errors(model: Any, family: Any, sets: Sets, n: int, *, seed: int, paper_only
 
     n points are generated per set. Controls draw as many: `resample_truth` from the true distribution
     (what a perfect model scores), `average_covariance` from a normal with the true mean and the average covariance of
-    the training law, `other_set` from another held-out distribution; `point_mass` sits at the true mean, exactly.
-    `paper_only` leaves METRICS out. Counts have no paper_metric: none was published for them.
+    the training distribution, `other_set` from another held-out distribution; `point_mass` sits at the true mean,
+    exactly. `paper_only` leaves METRICS out. Counts have no paper_metric: none was published for them.
     """
     device = sets.z.device
     draw = torch.Generator(device).manual_seed(seed_of(seed, "evaluate/generate") % 2**63)
@@ -69,17 +69,19 @@ def errors(model: Any, family: Any, sets: Sets, n: int, *, seed: int, paper_only
     return pd.concat(tables, ignore_index=True)
 
 
-def _errors(source, points, law, mixture, mean, cov, reference, bandwidth, least) -> dict[str, Tensor]:
+def _errors(source, points, distribution, mixture, mean, cov, reference, bandwidth, least) -> dict[str, Tensor]:
     """points, reference (b, n, d); true mean (b, d), cov (b, d, d); mixture (b,) MW2² or None; each value (b,)."""
     found_mean, found_cov = moments(points)
     mean, cov = mean.double(), cov.double()
     w2_mean = (found_mean - mean).norm(dim=-1)
     cov_squared = bures2(found_cov, cov)
-    out = {"normal": {"paper_metric": w2_mean + cov_squared}, "mixture": {"paper_metric": mixture}}.get(law, {})
+    out = {"normal": {"paper_metric": w2_mean + cov_squared}, "mixture": {"paper_metric": mixture}}.get(
+        distribution, {}
+    )
     if reference is None:
         return out
     compared = points.shape[1] if points.shape[2] == 1 else COMPARED  # on the line exact OT only sorts
-    if law == "normal":
+    if distribution == "normal":
         w2 = (w2_mean**2 + cov_squared).sqrt()
     elif source == "point_mass":  # the only coupling sends every point to the mass
         w2 = (reference[:, :compared] - points[:, :1]).square().sum(-1).mean(-1).sqrt()
@@ -97,7 +99,7 @@ def _errors(source, points, law, mixture, mean, cov, reference, bandwidth, least
 def _mixture_error(source: str, points: Tensor, params: dict[str, Tensor], other: dict[str, Tensor]) -> Tensor | None:
     """MW2² between the truth and the mixture that EM, started at the truth, fits to the points; (b,), or None.
 
-    None for other laws. Exact, without EM: `point_mass`, which has a single coupling, and `other_set`, whose
+    None for other distributions. Exact, without EM: `point_mass`, which has a single coupling, and `other_set`, whose
     points lie far from where EM would start.
     """
     if form(params) != "mixture":
@@ -120,7 +122,7 @@ def moments(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def average_covariance(family: Any, seed: int, device: torch.device) -> Tensor:
-    """Mean covariance (d, d) of the training law, from a seeded draw."""
+    """Mean covariance (d, d) of the training distribution, from a seeded draw."""
     params = family.draw(AVERAGE_SETS, ShardRandom(seed, 0, stream="evaluate/average", device=device))
     return family.moments(params)[1].mean(0, dtype=torch.float64).float()
 

@@ -17,7 +17,8 @@ CHUNK = 200_000  # points held at once per source
 
 @dataclass(frozen=True)
 class Sets:
-    """Held-out sets of one law: rows in the store, embeddings (s, l), true parameters (leading axis s), points each."""
+    """Held-out sets of one distribution: rows in the store, embeddings (s, l), true parameters (leading axis s), points
+    each."""
 
     rows: np.ndarray
     z: Tensor
@@ -45,12 +46,13 @@ def chunks(n_sets: int, size: int) -> Iterator[slice]:
         yield slice(start, min(n_sets, start + step))
 
 
-def load_sets(model: Any, store: Any, law: str) -> Sets:
-    """The test sets of one law with their embeddings; GdeError when there are fewer than three or sizes differ."""
-    rows = store.select(split="test", law=law)
+def load_sets(model: Any, store: Any, distribution: str) -> Sets:
+    """The test sets of one distribution with their embeddings; GdeError when there are fewer than three or sizes
+    differ."""
+    rows = store.select(split="test", distribution=distribution)
     sizes = np.unique(store.sizes[rows])
     if len(rows) < 3 or len(sizes) != 1:
-        found = f"{len(rows)} test sets of law {law!r} with sizes {sizes.tolist()}"
+        found = f"{len(rows)} test sets of distribution {distribution!r} with sizes {sizes.tolist()}"
         raise bad(store.path, found, "three or more of one size", "raise dataset.test_sets and prepare again")
     size = int(sizes[0])
     z = [encode_pieces(model, read_sets(store, rows[part]).to(model.device)) for part in chunks(len(rows), size)]

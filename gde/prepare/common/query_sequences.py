@@ -11,7 +11,7 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.prepare.common.groups import RESERVED, as_text, name_groups
-from gde.prepare.common.sequence_letters import Encoder, weights
+from gde.prepare.common.sequence_tokens import Encoder, weights
 from gde.readers.header_fields import KEY_VALUE
 from gde.readers.sequence_files import TABLE, SequenceFile, ending_of
 from gde.sets.store.set_store import SetStore
@@ -25,7 +25,7 @@ DEFAULTS = {
     "fields": KEY_VALUE,
     "weight": None,
     "too_long": "refuse",
-    "other_letters": "refuse",
+    "other_residues": "refuse",
 }
 
 
@@ -38,7 +38,7 @@ def sequence_store(
     groupby : columns of a table or fields of headers; None makes all sequences one set.   options : `sequence` and
     those of DEFAULTS, see `sequences` in config/README.md; by default what the model was trained with, headers' fields
     else `key=value`.
-    GdeError for columns that are not there, letters and lengths that the model does not know, and what makes a file
+    GdeError for columns that are not there, residues and lengths that the model does not know, and what makes a file
     unreadable.
     """
     path, columns = Path(data), [groupby] if isinstance(groupby, str) else list(groupby or [])
@@ -48,7 +48,7 @@ def sequence_store(
     weight = chosen["weight"]
     wanted = [*columns, *([weight] if weight else [])]
     file = SequenceFile(path, wanted, fields=chosen["fields"], sequence=chosen["sequence"])
-    encoder = Encoder(model.alphabet, model.dim, chosen["too_long"], chosen["other_letters"])
+    encoder = Encoder(model.alphabet, model.dim, chosen["too_long"], chosen["other_residues"])
     known: dict[tuple[str, ...], int] = {}  # values of a group: its number, in the order of the file
     with TemporaryDirectory() as scratch:
         kinds = {"weight": "float32"} if weight else {}
@@ -64,7 +64,7 @@ def sequence_store(
                 writer.write(tokens, code, **numbers)
             if not known:
                 remedy = "give a model of longer sequences, or cut them (too_long)"
-                raise bad(path, f"sequences of more than {model.dim} letters only", "shorter ones", remedy)
+                raise bad(path, f"sequences of more than {model.dim} residues only", "shorter ones", remedy)
             writer.finish(named(known, columns, str(path)), {"kind": "query", "data": "user"})
         yield SetStore.open(Path(scratch) / "sets", verify=False)  # written a moment ago, by this process
 

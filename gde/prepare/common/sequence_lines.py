@@ -19,22 +19,22 @@ SHOWN = 40  # characters of a line in a message
 
 @dataclass
 class Lines:
-    """Sequences of a block: tokens (m, length) uint8 with zeros behind the end; numbers (m,) float64; letters (m,), of
+    """Sequences of a block: tokens (m, length) uint8 with zeros behind the end; numbers (m,) float64; residues (m,), of
     each as it stands in the file (more than `length` for those that were cut); the number of the first line."""
 
     tokens: np.ndarray
     numbers: np.ndarray
-    letters: np.ndarray
+    residues: np.ndarray
     first: int
 
 
 def read_lines(path: Path, alphabet: Alphabet, length: int, *, too_long: str = "refuse") -> Iterator[Lines]:
     """All lines of a file, plain or gzip, in order.
 
-    too_long : `refuse` a sequence of more than `length` letters, or `cut` it, `Lines.letters` telling.
+    too_long : `refuse` a sequence of more than `length` residues, or `cut` it, `Lines.residues` telling.
     Raises GdeError naming file, line, what was found and what to do: a damaged or cut gzip file, an empty file, a
-    header, blank lines, line ends of Windows, commas for tabs, more or fewer columns, illegal letters, numbers that are
-    none or not finite.
+    header, blank lines, line ends of Windows, commas for tabs, more or fewer columns, illegal residues, numbers that
+    are none or not finite.
     """
     check_file(path, EXPECTED, AGAIN)
     if path.suffix == ".gz" and kind_of(path) != "a gzip file":
@@ -50,19 +50,19 @@ def read_lines(path: Path, alphabet: Alphabet, length: int, *, too_long: str = "
             raise _ill_formed(path, block, starts, stops, tabs, first)
         if RETURN in block:
             raise _windows(path, block, first)
-        letters = tabs - starts
-        if too_long == "refuse" and (long := letters > length).any():
+        residues = tabs - starts
+        if too_long == "refuse" and (long := residues > length).any():
             row = int(long.argmax())
             expected = f"at most {length}"
-            raise bad(f"{path}: line {first + row}", f"a sequence of {letters[row]} letters", expected, LONGER)
+            raise bad(f"{path}: line {first + row}", f"a sequence of {residues[row]} residues", expected, LONGER)
         numbers = _numbers(block, len(stops))
         if numbers is None or not np.isfinite(numbers).all():
             raise _no_number(path, block, starts, tabs, stops, alphabet, first)
-        letter_tokens = np.frombuffer(block.translate(table), np.uint8)
-        tokens = padded(letter_tokens, starts, np.minimum(tabs, starts + length), length)
+        residue_tokens = np.frombuffer(block.translate(table), np.uint8)
+        tokens = padded(residue_tokens, starts, np.minimum(tabs, starts + length), length)
         if tokens.max() == ILLEGAL:
             raise _illegal(path, block, tokens, starts, alphabet, first)
-        yield Lines(tokens, numbers, letters, first)
+        yield Lines(tokens, numbers, residues, first)
         first += len(stops)
 
 
@@ -142,7 +142,7 @@ def _no_number(path: Path, block: bytes, starts, tabs, stops, alphabet: Alphabet
 
 def _illegal(path: Path, block: bytes, tokens, starts, alphabet: Alphabet, first: int) -> GdeError:
     row, place = np.argwhere(tokens == ILLEGAL)[0]
-    letter = block[starts[row] + place : starts[row] + place + 1].decode("latin-1")
-    found = f"{letter!r} at position {place + 1} of a sequence"
-    expected = f"the letters {', '.join(alphabet.letters)}"
+    residue = block[starts[row] + place : starts[row] + place + 1].decode("latin-1")
+    found = f"{residue!r} at position {place + 1} of a sequence"
+    expected = f"the residues {', '.join(alphabet.symbols)}"
     return bad(f"{path}: line {first + row}", found, expected, "correct it, or take the line out")

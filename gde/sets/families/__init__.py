@@ -16,7 +16,7 @@ REGISTRY = {
 
 
 def build(kind: str, **params: Any):
-    """The family `kind` with the parameters of its law, e.g. ``build("mvn", dim=5, df=40)``.
+    """The family `kind` with the parameters of its distribution, e.g. ``build("mvn", dim=5, df=40)``.
 
     Raises GdeError for an unknown kind and for impossible parameters, TypeError for unknown ones.
     """

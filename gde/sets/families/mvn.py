@@ -18,7 +18,7 @@ def check_mean_range(low: float, high: float) -> None:
 
 
 def check_wishart(dim: int, df: int) -> None:
-    """GdeError unless the inverse Wishart law of `dim` dimensions and `df` degrees of freedom has a mean."""
+    """GdeError unless the inverse Wishart distribution of `dim` dimensions and `df` degrees of freedom has a mean."""
     if not (isinstance(dim, Integral) and dim >= 1):
         raise bad("dataset.dim", repr(dim), "an integer >= 1", "set the dimension of a sample")
     if not (isinstance(df, Integral) and df > dim + 1):
@@ -34,7 +34,7 @@ def inverse_wishart(b: int, k: int, dim: int, df: int, rng: ShardRandom) -> Tens
     """Covariances (b, k, dim, dim), the inverses of Wishart(df, I) matrices; their mean is I / (df - dim - 1).
 
     Bartlett: Wishart(df, I) = A A' with A lower triangular, A_ii² ~ chi²(df - i), A_ij ~ N(0, 1) below the diagonal.
-    The same law as the sum of df outer products of normal vectors, from d² numbers instead of df·d.
+    The same distribution as the sum of df outer products of normal vectors, from d² numbers instead of df·d.
     """
     chi2 = 2 * rng.gamma((df - torch.arange(dim, dtype=torch.float32, device=rng.device)) / 2, b, k, dim)
     a = rng.randn(b, k, dim, dim).tril(-1) + torch.diag_embed(chi2.sqrt())

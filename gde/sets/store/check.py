@@ -84,26 +84,26 @@ def check_fields(path: Path, fields: Mapping[str, np.ndarray], rows: int, length
 
 
 def check_tokens(path: Path, x: np.ndarray, offsets: np.ndarray, meta: Mapping[str, Any]) -> None:
-    """GdeError unless the letters and offsets of the store at `path` are those of sequences of the alphabet."""
+    """GdeError unless the tokens and offsets of the store at `path` are those of sequences of the alphabet."""
     alphabet, length = ALPHABETS[meta["alphabet"]], meta["dim"]
     if x.ndim != 1 or x.dtype != np.uint8:
-        raise bad(path / "x.npy", f"an array {x.shape} of type {x.dtype}", "letters of type uint8, one by one", REMEDY)
+        raise bad(path / "x.npy", f"an array {x.shape} of type {x.dtype}", "tokens of type uint8, one by one", REMEDY)
     where = path / f"{OFFSETS}.npy"
     if offsets.ndim != 1 or offsets.dtype != np.int64:
         raise bad(where, f"an array {offsets.shape} of type {offsets.dtype}", "numbers of type int64", REMEDY)
     if offsets[0] != 0 or offsets[-1] != len(x):
-        raise bad(where, f"from {offsets[0]} to {offsets[-1]}", f"from 0 to {len(x)}, the letters of x.npy", REMEDY)
+        raise bad(where, f"from {offsets[0]} to {offsets[-1]}", f"from 0 to {len(x)}, the tokens of x.npy", REMEDY)
     for i in range(0, len(offsets) - 1, PIECE):
         n = np.diff(offsets[i : i + PIECE + 1])
         if (n < 1).any() or (n > length).any():
             row = int(((n < 1) | (n > length)).argmax())
-            found = f"{n[row]} letters in sequence {i + row + 1}"
+            found = f"{n[row]} tokens in sequence {i + row + 1}"
             raise bad(where, found, f"1 to {length}, the length in meta.json", REMEDY)
     for i in range(0, len(x), PIECE):
         part = x[i : i + PIECE]
         if part.min() < 1 or part.max() > alphabet.size:
             found = f"token {part.max() if part.max() > alphabet.size else 0}"
-            raise bad(path / "x.npy", found, f"1 to {alphabet.size}: {alphabet.letters}", REMEDY)
+            raise bad(path / "x.npy", found, f"1 to {alphabet.size}: {alphabet.symbols}", REMEDY)
 
 
 def check_samples(path: Path, x: np.ndarray, meta: Mapping[str, Any]) -> None:

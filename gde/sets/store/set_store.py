@@ -1,6 +1,6 @@
 """Set store: the samples of many groups on disk, sorted by group and read through memory maps.
 
-Samples are vectors or images in one array, or sequences: letters in one flat array, with the offsets of each sequence.
+Samples are vectors or images in one array, or sequences: tokens in one flat array, with the offsets of each sequence.
 """
 
 import difflib
@@ -33,7 +33,7 @@ class SetStore:
     groups : group (name), start, stop, split, then labels and covariates; index 0..G-1
     meta   : kind, dim, sample_shape, data, feature_names, mean, scale, ... (meta.json)
     fields : field name -> memory map (rows, ...); the numeric vectors are `x` (rows, *sample_shape). Of sequences `x`
-        is (letters,) uint8 and `offsets` (rows + 1,) int64; as samples they are tokens (..., length) uint8, zeros
+        is (tokens,) uint8 and `offsets` (rows + 1,) int64; as samples they are tokens (..., length) uint8, zeros
         behind the end.
     sample_type : what a sample is (`gde.sets.types`)
     digest : the identity of its content (`gde.sets.store.layout.store_digest`)
@@ -83,7 +83,7 @@ class SetStore:
 
     @property
     def x(self) -> np.memmap:
-        """All samples (rows, *sample_shape), read-only; of sequences all letters (see `fields`)."""
+        """All samples (rows, *sample_shape), read-only; of sequences all tokens (see `fields`)."""
         return self.fields["x"]
 
     @property

@@ -29,7 +29,7 @@ class TokenStoreWriter:
     a few tens of megabytes and that of one `write`; the disk holds the sequences twice, padded, while it runs. Inside
     a group sequences lie in a seeded random order, so every contiguous piece is a fair sample.
 
-    length : letters that a sequence has at most.   fields : name -> dtype of the numbers that each sequence has;
+    length : tokens that a sequence has at most.   fields : name -> dtype of the numbers that each sequence has;
     `weight`, its multiplicity, is one that training and embedding know.
     """
 
@@ -50,7 +50,7 @@ class TokenStoreWriter:
         for name, dtype in self.fields.items():
             if name in RESERVED or not name.isidentifier() or dtype.kind not in "fiu":
                 raise bad(self.path, f"field {name!r} of type {dtype}", "a name of its own, and numbers", "rename it")
-        self.rows = self.letters = 0
+        self.rows = self.residues = 0
         self._finished = False
 
     def __enter__(self) -> "TokenStoreWriter":
@@ -70,7 +70,7 @@ class TokenStoreWriter:
         group, and (m,) of each field.
 
         Raises GdeError naming the first sequence, counted over all calls, that is empty, goes on behind its end, has
-        a token that is no letter, or a number that is not finite (a weight: not above 0).
+        a token that is no residue, or a number that is not finite (a weight: not above 0).
         """
         tokens = np.asarray(tokens)
         code = np.broadcast_to(np.asarray(code, np.int64), (len(tokens),))
@@ -93,18 +93,18 @@ class TokenStoreWriter:
         largest = tokens.max()
         if largest > self.alphabet.size:
             row, place = np.argwhere(tokens > self.alphabet.size)[0]
-            where, letters = f"{self.path}: sequence {before + row + 1}", self.alphabet.letters
+            where, residues = f"{self.path}: sequence {before + row + 1}", self.alphabet.symbols
             found = f"token {tokens[row, place]} at position {place + 1}"
-            raise bad(where, found, f"0..{self.alphabet.size} for {letters}", "encode it with the alphabet")
+            raise bad(where, found, f"0..{self.alphabet.size} for {residues}", "encode it with the alphabet")
         real = tokens != 0
-        self.letters += int(np.count_nonzero(real))
+        self.residues += int(np.count_nonzero(real))
         if not real[:, 0].all():
             row = int((~real[:, 0]).argmax())
-            raise bad(f"{self.path}: sequence {before + row + 1}", "no letters", "one or more", "leave it out")
+            raise bad(f"{self.path}: sequence {before + row + 1}", "no tokens", "one or more", "leave it out")
         resumed = real[:, 1:] > real[:, :-1]
         if resumed.any():
             row, place = np.argwhere(resumed)[0]
-            found = f"a letter at position {place + 2}, behind the end"
+            found = f"a token at position {place + 2}, behind the end"
             raise bad(f"{self.path}: sequence {before + row + 1}", found, "zeros", "pad behind the end only")
 
     def _cast(self, name: str, values: np.ndarray, n: int) -> np.ndarray:
@@ -150,9 +150,9 @@ class TokenStoreWriter:
         self._finished = True
 
     def _write_sorted(self) -> None:
-        """Letters, offsets and fields, from begin to end."""
+        """Tokens, offsets and fields, from begin to end."""
         names = {"x": np.dtype(np.uint8), OFFSETS: np.dtype(np.int64), **self.fields}
-        sizes = {"x": self.letters, OFFSETS: self.rows + 1}
+        sizes = {"x": self.residues, OFFSETS: self.rows + 1}
         files = {
             name: _npy(self._tmp / f"{name}.npy", dtype, sizes.get(name, self.rows)) for name, dtype in names.items()
         }

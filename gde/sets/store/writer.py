@@ -101,8 +101,8 @@ class StoreWriter:
             raise bad(self.path, f"{filled[g]} rows for group {name!r}", f"its size {size}", "count the rows again")
         first = self._starts + self._filled - (np.cumsum(count) - count)
         place = self._place[np.repeat(first, count) + np.arange(len(rows))]
-        by_place = np.argsort(place)
-        self._x[place[by_place]] = cast[order[by_place]]
+        by_position = np.argsort(place)
+        self._x[place[by_position]] = cast[order[by_position]]
         self._filled = filled
         written = np.empty(len(rows), np.int64)
         written[order] = place

@@ -1,4 +1,4 @@
-"""Letters as numbers: the tokens that sequences and texts are stored, read and generated as."""
+"""Symbols as numbers: the tokens that sequences and texts are stored, read and generated as."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,67 +6,67 @@ from functools import cached_property
 
 import numpy as np
 
-END = 0  # the token of no letter: behind the end of a sequence
-ILLEGAL = 255  # what `Alphabet.table` says of a byte that is no letter; no byte of UTF-8 has this value
+END = 0  # the token of no residue: behind the end of a sequence
+ILLEGAL = 255  # what `Alphabet.table` says of a byte that is no residue; no byte of UTF-8 has this value
 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """The letters of a kind of sequences; token i + 1 is letters[i], and 0 stands behind the end.
+    """The symbols of a kind of sequences; token i + 1 is symbols[i], and 0 stands behind the end.
 
-    unknown : the letter, the last one, that stands for any other; "" where there is none.
+    unknown : the symbol, the last one, that stands for any other; "" where there is none.
     """
 
     name: str
-    letters: str
+    symbols: str
     unknown: str = ""
 
     @property
     def size(self) -> int:
-        """Number of letters; tokens are 0..size."""
-        return len(self.letters)
+        """Number of symbols; tokens are 0..size."""
+        return len(self.symbols)
 
     @property
     def known(self) -> int:
-        """Number of letters without the one that stands for any: those of tokens 1..known."""
+        """Number of symbols without the one that stands for any: those of tokens 1..known."""
         return self.size - len(self.unknown)
 
     @property
     def described(self) -> str:
-        """The letters, for messages."""
-        return f"one of {', '.join(self.letters)}"
+        """The symbols, for messages."""
+        return f"one of {', '.join(self.symbols)}"
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Token of each byte (256,) uint8, letters in either case; ILLEGAL for those that are no letter."""
+        """Token of each byte (256,) uint8, symbols in either case; ILLEGAL for those that are no residue."""
         table = np.full(256, ILLEGAL, np.uint8)
-        for token, letter in enumerate(self.letters, 1):
-            table[[ord(letter.upper()), ord(letter.lower())]] = token
+        for token, symbol in enumerate(self.symbols, 1):
+            table[[ord(symbol.upper()), ord(symbol.lower())]] = token
         return table
 
     @cached_property
     def characters(self) -> np.ndarray:
         """Byte of each token (size + 1,) uint8; that of token 0 is 0."""
-        return np.frombuffer(b"\0" + self.letters.encode("latin-1"), np.uint8)
+        return np.frombuffer(b"\0" + self.symbols.encode("latin-1"), np.uint8)
 
     def encode(self, text: str | bytes) -> np.ndarray:
-        """Tokens (n,) uint8 of a sequence. ValueError naming the first character that is no letter, and its place."""
+        """Tokens (n,) uint8 of a sequence. ValueError naming the first character that is no residue, and its place."""
         given = text.encode("utf-8", "replace") if isinstance(text, str) else text
         tokens = self.table[np.frombuffer(given, np.uint8)]
         wrong = tokens == ILLEGAL
         if wrong.any():
             place = int(wrong.argmax())
-            letter = given[place : place + 1].decode("latin-1")
-            raise ValueError(f"found {letter!r} at position {place + 1}, expected {self.described}")
+            symbol = given[place : place + 1].decode("latin-1")
+            raise ValueError(f"found {symbol!r} at position {place + 1}, expected {self.described}")
         return tokens
 
     def pad(self, texts: Iterable[str | bytes], length: int) -> np.ndarray:
-        """Tokens (m, length) uint8 of sequences of at most `length` letters, zeros behind. ValueError as `encode`."""
+        """Tokens (m, length) uint8 of sequences of at most `length` symbols, zeros behind. ValueError as `encode`."""
         rows = [self.encode(text) for text in texts]
         out = np.zeros((len(rows), length), np.uint8)
         for i, (row, tokens) in enumerate(zip(out, rows, strict=True)):
             if len(tokens) > length:
-                raise ValueError(f"sequence {i + 1}: found {len(tokens)} letters, expected at most {length}")
+                raise ValueError(f"sequence {i + 1}: found {len(tokens)} symbols, expected at most {length}")
             row[: len(tokens)] = tokens
         return out
 
@@ -80,9 +80,9 @@ class Alphabet:
 
 
 class Utf8(Alphabet):
-    """Text as the bytes of its UTF-8: a token is the value of a byte, every letter counts as many as it takes.
+    """Text as the bytes of its UTF-8: a token is the value of a byte, every symbol counts as many as it takes.
 
-    Decoding replaces what is no UTF-8, as where a text was cut inside a letter or a model drew bytes, with U+FFFD.
+    Decoding replaces what is no UTF-8, as where a text was cut inside a symbol or a model drew bytes, with U+FFFD.
     """
 
     @property
@@ -108,6 +108,6 @@ ALPHABETS = {
 
 
 def lengths(tokens: np.ndarray) -> np.ndarray:
-    """Letters of each sequence of tokens (m, L): (m,) int64, the place of the first 0."""
+    """Symbols of each sequence of tokens (m, L): (m,) int64, the place of the first 0."""
     ended = tokens == END
     return np.where(ended.any(-1), ended.argmax(-1), tokens.shape[-1])

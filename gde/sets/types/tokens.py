@@ -22,7 +22,7 @@ class Tokens(SampleType):
     FIELDS = ("x", "offsets")  # all tokens one behind the other, and where each sequence starts
     SUFFIX, WRITER = ".fasta.gz", "gde.export.samples_fasta:write_sequences"
     READER = "gde.prepare.common.query_sequences:sequence_store"
-    OPTIONS = ("fields", "sequence", "weight", "too_long", "other_letters")
+    OPTIONS = ("fields", "sequence", "weight", "too_long", "other_residues")
     COLUMN = "sequence"  # of a table, that holds the samples where nothing else is said
 
     @property

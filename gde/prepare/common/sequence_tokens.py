@@ -1,4 +1,4 @@
-"""From the text of records to tokens: letters checked, long sequences refused, cut or left out, and counted."""
+"""From the text of records to tokens: residues checked, long sequences refused, cut or left out, and counted."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from gde.readers.sequence_files import Records, SequenceFile, first_fault
 from gde.sets.store.ragged import padded
 from gde.sets.types.alphabet import ILLEGAL, Alphabet
 
-# Letters that stand for several, or are too rare for the alphabet (U, O of proteins)
+# Residues that stand for several, or are too rare for the alphabet (U, O of proteins)
 SEVERAL = {"dna": b"RYSWKMBDHV", "protein": b"BZJUO", "text": b""}
 PROTEIN_ONLY = set("EFILPQ")
 STOP = "*"  # that proteins may end with
@@ -20,16 +20,16 @@ WEIGHT_LIMIT = float(np.finfo(np.float32).max)
 class Encoder:
     """Records as tokens.
 
-    length : letters at most, None for any number, as a first pass has to know.   too_long : refuse, cut or drop.
-    other_letters : refuse, or the alphabet's unknown letter for those of SEVERAL.   counted : what was cut, dropped or
-    replaced so far, and stops at the end of proteins that were taken off.
+    length : residues at most, None for any number, as a first pass has to know.   too_long : refuse, cut or drop.
+    other_residues : refuse, or the alphabet's unknown residue for those of SEVERAL.   counted : what was cut, dropped
+    or replaced so far, and stops at the end of proteins that were taken off.
     """
 
     alphabet: Alphabet
     length: int | None
     too_long: str = "refuse"
-    other_letters: str = "refuse"
-    counted: dict[str, int] = field(default_factory=lambda: {"cut": 0, "too_long": 0, "with_other_letters": 0})
+    other_residues: str = "refuse"
+    counted: dict[str, int] = field(default_factory=lambda: {"cut": 0, "too_long": 0, "with_other_residues": 0})
 
     def __post_init__(self):
         self.table = self.alphabet.table
@@ -37,7 +37,7 @@ class Encoder:
         if self.alphabet.name == "protein":
             self.counted["end_stops"] = 0
         self.several = np.zeros(256, bool)
-        if self.other_letters != "refuse":
+        if self.other_residues != "refuse":
             several = np.frombuffer(SEVERAL[self.alphabet.name], np.uint8)
             self.several[np.r_[several, several | 32]] = True
             self.table = np.where(self.several, self.alphabet.encode(self.alphabet.unknown), self.table)
@@ -45,24 +45,24 @@ class Encoder:
     def encode(self, records: Records, file: SequenceFile) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (m, length) uint8 of the records that are kept, and which those are (n,) bool.
 
-        GdeError naming the first record with an illegal letter, or too long.
+        GdeError naming the first record with an illegal residue, or too long.
         """
         flat, starts, stops = self._flat(records, file)
-        letters = stops - starts
-        length = int(letters.max()) if self.length is None else self.length
-        long = letters > length
+        residues = stops - starts
+        length = int(residues.max()) if self.length is None else self.length
+        long = residues > length
         if long.any() and self.too_long == "refuse":
             row = int(long.argmax())
             remedy = "raise dataset.length, or set dataset.too_long: cut or drop"
             raise first_fault(
-                records, file, row, f"{letters[row]} letters", f"at most dataset.length = {length}", remedy
+                records, file, row, f"{residues[row]} residues", f"at most dataset.length = {length}", remedy
             )
-        kept = ~long if self.too_long == "drop" else np.ones(len(letters), bool)
+        kept = ~long if self.too_long == "drop" else np.ones(len(residues), bool)
         self.counted["too_long" if self.too_long == "drop" else "cut"] += int(long.sum())
         return padded(flat, starts[kept], np.minimum(stops, starts + length)[kept], length), kept
 
     def _flat(self, records: Records, file: SequenceFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All letters one behind the other, begin and end of each record's."""
+        """All residues one behind the other, begin and end of each record's."""
         texts = [text.encode(self.encoding, "replace") for text in records.texts]
         if "end_stops" in self.counted:
             whole = [text.removesuffix(STOP.encode()) for text in texts]
@@ -77,24 +77,24 @@ class Encoder:
             place = int(wrong.argmax())
             row = int(np.searchsorted(stops, place, side="right"))
             place -= int(stops[row] - lengths[row])
-            letter = (
+            residue = (
                 records.texts[row][place] if self.encoding == "ascii" else chr(text[stops[row] - lengths[row] + place])
             )
-            several = letter.upper().encode("ascii", "replace") in SEVERAL[self.alphabet.name]
-            allowed = f"set dataset.other_letters: {self.alphabet.unknown}, or correct it"
+            several = residue.upper().encode("ascii", "replace") in SEVERAL[self.alphabet.name]
+            allowed = f"set dataset.other_residues: {self.alphabet.unknown}, or correct it"
             remedy = allowed if several else "correct it, or take the record out"
             if self.alphabet.name == "dna" and PROTEIN_ONLY & set(records.texts[row].upper()):
                 remedy = "set dataset.alphabet: protein, if these are proteins, or correct it"
-            elif letter in "Uu" and self.alphabet.name == "dna":
+            elif residue in "Uu" and self.alphabet.name == "dna":
                 remedy = "write T for U: RNA as DNA"
             expected = self.alphabet.described
-            raise first_fault(records, file, row, f"{letter!r} at position {place + 1}", expected, remedy)
+            raise first_fault(records, file, row, f"{residue!r} at position {place + 1}", expected, remedy)
         if not lengths.all():
             row = int((lengths == 0).argmax())
             raise first_fault(records, file, row, "a stop alone", "a sequence", "take the record out")
         if self.several.any() and (other := self.several[text]).any():
             rows = np.searchsorted(stops, np.flatnonzero(other), side="right")
-            self.counted["with_other_letters"] += len(np.unique(rows))
+            self.counted["with_other_residues"] += len(np.unique(rows))
         return flat, stops - lengths, stops
 
 

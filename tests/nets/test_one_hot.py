@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gde.nets.letters import choose_samples, cleaned, cut_at_end, letters_nll, one_hot_letters, possible
+from gde.nets.tokens import choose_samples, cleaned, cut_at_end, one_hot, possible, tokens_nll
 
 X = torch.tensor([[3, 1, 2, 2], [1, 2, 0, 0], [2, 0, 0, 0], [1, 1, 1, 0]])
 
@@ -15,7 +15,7 @@ def logits(seed=0):
 
 
 def test_likelihood_is_the_sum_over_letters_and_the_end():
-    for row, values, found in zip(X.tolist(), logits().double(), letters_nll(logits(), X), strict=True):
+    for row, values, found in zip(X.tolist(), logits().double(), tokens_nll(logits(), X), strict=True):
         expected = 0.0
         for t, token in enumerate(row):
             shares = values[t].exp()
@@ -27,18 +27,18 @@ def test_likelihood_is_the_sum_over_letters_and_the_end():
 
 
 def test_a_full_row_has_no_end_mark_and_the_laws_sum_to_one():
-    """All sequences of 2 letters in 3 places: 2 + 4 + 8, each place's logits the same for all."""
+    """All sequences of 2 tokens in 3 positions: 2 + 4 + 8, each position's logits the same for all."""
     rows = [[a, b, c] for a in (1, 2) for b in (0, 1, 2) for c in (0, 1, 2) if b or not c]
     assert len(rows) == 14
     x = torch.tensor(rows)
-    nll = letters_nll(torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).expand(14, 3, 3), x)
+    nll = tokens_nll(torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).expand(14, 3, 3), x)
     assert float((-nll).exp().sum()) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_letter_that_stands_for_any_is_missing():
     """What it has is shared out among the others; the row goes on behind it."""
     known = 2
-    for row, values, found in zip(X.tolist(), logits().double(), letters_nll(logits(), X, known=known), strict=True):
+    for row, values, found in zip(X.tolist(), logits().double(), tokens_nll(logits(), X, known=known), strict=True):
         expected = 0.0
         for t, token in enumerate(row):
             shares = values[t, : known + 1].exp()
@@ -48,13 +48,13 @@ def test_a_letter_that_stands_for_any_is_missing():
                 break
         assert float(found) == pytest.approx(expected, rel=1e-5)
     values = logits().requires_grad_()
-    (gradient,) = torch.autograd.grad(letters_nll(values, X, known=known).sum(), values)
+    (gradient,) = torch.autograd.grad(tokens_nll(values, X, known=known).sum(), values)
     assert gradient.isfinite().all() and not gradient[..., 3].any() and not gradient[0, 0].any()
 
 
 def test_a_row_without_letters_costs_nothing():
     values = logits()[:1].requires_grad_()
-    nll = letters_nll(values, torch.zeros(1, 4, dtype=torch.long))
+    nll = tokens_nll(values, torch.zeros(1, 4, dtype=torch.long))
     assert nll.tolist() == [0.0]
     assert (torch.autograd.grad(nll.sum(), values)[0] == 0).all()
 
@@ -75,7 +75,7 @@ def test_only_the_first_place_cannot_end():
 
 
 def test_one_hot_letters():
-    found = one_hot_letters(torch.tensor([[2, 1, 0]], dtype=torch.uint8), 3)
+    found = one_hot(torch.tensor([[2, 1, 0]], dtype=torch.uint8), 3)
     assert found.tolist() == [[[0, 1, 0], [1, 0, 0], [0, 0, 0]]]
 
 

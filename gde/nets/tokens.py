@@ -1,7 +1,7 @@
-"""Sequences of letters as networks see them: tokens 1..v for letters, 0 from the end on.
+"""Sequences of tokens as networks see them: tokens 1..v for tokens, 0 from the end on.
 
-A sequence shorter than its row ends with an end mark, token 0 at its first empty place; one that fills the row has
-none. Logits are (..., L, v + 1), class 0 the end mark, impossible in the first place because no sequence is empty.
+A sequence shorter than its row ends with an end mark, token 0 at its first empty position; one that fills the row has
+none. Logits are (..., L, v + 1), class 0 the end mark, impossible in the first position because no sequence is empty.
 """
 
 import math
@@ -19,7 +19,7 @@ def cleaned(x: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.where(kept, x, 0).long()
 
 
-def letters_nll(
+def tokens_nll(
     logits: Tensor,
     x: Tensor,
     *,
@@ -27,12 +27,12 @@ def letters_nll(
     ended: Tensor | None = None,
     known: int | None = None,
 ) -> Tensor:
-    """Negative log-likelihood of the letters and the end mark of each sequence, in nats.
+    """Negative log-likelihood of the tokens and the end mark of each sequence, in nats.
 
     logits : (..., L, v + 1); x : (..., L) int64 as `cleaned` gives.   returns (...,) float32; 0 for a row without
-    letters. What stands after the end has no part in it. weight (L,) : of every place; None = 1.
+    tokens. What stands after the end has no part in it. weight (L,) : of every position; None = 1.
     ended (...,) bool : rows whose end mark counts; None = all.
-    known : letters above it stand for any: they are missing, as if nobody had looked; None = there are none.
+    known : tokens above it stand for any: they are missing, as if nobody had looked; None = there are none.
     """
     told = x if known is None else torch.where(x > known, 0, x)
     nll = cross_entropy(possible(logits.float(), known).flatten(0, -2), told.flatten(), reduction="none").view(x.shape)
@@ -41,7 +41,7 @@ def letters_nll(
 
 
 def scored(x: Tensor, *, ended: Tensor | None = None, known: int | None = None) -> Tensor:
-    """Which places of sequences (..., L) a likelihood is of: (..., L) bool; `ended`, `known` as in `letters_nll`."""
+    """Which positions of sequences (..., L) a likelihood is of: (..., L) bool; `ended`, `known` as in `tokens_nll`."""
     there = (pad(x[..., :-1], (1, 0), value=1) != 0) & (x[..., :1] != 0)
     if ended is not None:
         there = there & ((x != 0) | ended[..., None])
@@ -49,7 +49,7 @@ def scored(x: Tensor, *, ended: Tensor | None = None, known: int | None = None) 
 
 
 def possible(logits: Tensor, known: int | None = None) -> Tensor:
-    """The logits (..., L, v + 1) with the end mark in the first place, and letters above `known`, made impossible."""
+    """The logits (..., L, v + 1) with the end mark in the first position, and tokens above `known`, made impossible."""
     closed = torch.zeros(logits.shape[-2:], dtype=torch.bool, device=logits.device)
     closed[0, 0] = True
     if known is not None:
@@ -57,13 +57,13 @@ def possible(logits: Tensor, known: int | None = None) -> Tensor:
     return logits.masked_fill(closed, -math.inf)
 
 
-def one_hot_letters(x: Tensor, vocabulary: int) -> Tensor:
-    """Tokens (..., L) of any dtype -> (..., v, L) float32 with a one for each letter, zeros where nothing stands."""
+def one_hot(x: Tensor, vocabulary: int) -> Tensor:
+    """Tokens (..., L) of any dtype -> (..., v, L) float32 with a one for each token, zeros where nothing stands."""
     return (x[..., None, :] == torch.arange(1, vocabulary + 1, device=x.device)[:, None]).float()
 
 
 def cut_at_end(x: Tensor) -> Tensor:
-    """Tokens drawn place by place (..., L) -> sequences: zeros from the first 0 on."""
+    """Tokens drawn position by position (..., L) -> sequences: zeros from the first 0 on."""
     return torch.where((x == 0).cumsum(-1) == 0, x, 0)
 
 

@@ -1,4 +1,4 @@
-"""Words and motifs of generated sequences against those of real ones."""
+"""K-mers and motifs of generated sequences against those of real ones."""
 
 from pathlib import Path
 
@@ -9,19 +9,19 @@ from matplotlib.figure import Figure
 from gde.figures.read import read_table
 from gde.figures.style import GREY, MODEL, new
 
-NAMED = 5  # words that differ most
+NAMED = 5  # k-mers that differ most
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """Left: share of each word; right, where motifs were counted: hits of each. Named are those that differ most."""
+    """Left: share of each k-mer; right, where motifs were counted: hits of each. Named are those that differ most."""
     motifs = (tables / "motifs.tsv").is_file()
     figure, axes = new(1, 1 + motifs, height=3.5, width=7.2 if motifs else 4.2)
-    words, _ = read_table(tables, "words")
-    panel(axes[0, 0], words, "share of all words")
+    kmers, _ = read_table(tables, "words")
+    panel(axes[0, 0], kmers, "share of all k-mers")
     metric = result["metrics"]["kmers/distance"]
-    length, chance = len(words["label"].iloc[0]), metric["ceiling"]
-    axes[0, 0].set_title(f"Words of {length}: distance {metric['value']:.2f}", y=1.05)
-    note = f"training sequences {chance:.2f}, independent letters {metric['baselines']['independent_letters']:.2f}"
+    length, chance = len(kmers["label"].iloc[0]), metric["ceiling"]
+    axes[0, 0].set_title(f"K-mers of {length}: distance {metric['value']:.2f}", y=1.05)
+    note = f"training sequences {chance:.2f}, independent tokens {metric['baselines']['independent_tokens']:.2f}"
     axes[0, 0].annotate(note, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=7,
                         color=GREY)  # fmt: skip
     if motifs:
