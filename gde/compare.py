@@ -1,4 +1,5 @@
-"""Are two groups' distributions different? A permutation test of the distance between their embeddings."""
+"""Comparison of groups: are two groups' distributions different? A permutation test of the distance between their
+embeddings."""
 
 import difflib
 from dataclasses import dataclass

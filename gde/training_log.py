@@ -1,4 +1,5 @@
-"""What a run says while it trains: log.jsonl, TensorBoard (and W&B on request), a progress bar or a line a minute."""
+"""Training log: what a run says while it trains: log.jsonl, TensorBoard (and W&B on request), a progress bar or a line
+a minute."""
 
 import json
 import logging

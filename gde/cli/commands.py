@@ -1,4 +1,5 @@
-"""What the subcommands of `gde` do with their parsed arguments. Imports are lazy: `gde list` needs no torch."""
+"""Commands: what the subcommands of `gde` do with their parsed arguments. Imports are lazy: `gde list` needs no
+torch."""
 
 import argparse
 import os

@@ -1,4 +1,5 @@
-"""What every workflow script shares: a log file, and one line instead of a stack trace for a user's mistake."""
+"""Job scripts: what every workflow script shares: a log file, and one line instead of a stack trace for a user's
+mistake."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""Which device a job computes on, and in which precision."""
+"""Device: which device a job computes on, and in which precision."""
 
 import logging
 import os

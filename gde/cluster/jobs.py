@@ -1,4 +1,4 @@
-"""One Snakemake on one results directory, and the jobs that it leaves behind when it is killed.
+"""Jobs: one Snakemake on one results directory, and the jobs that it leaves behind when it is killed.
 
 Those go on writing. A second Snakemake therefore starts only when none of them is alive; `gde jobs cancel` ends them.
 """

@@ -1,4 +1,4 @@
-"""Train with several processes: on this machine, or through srun on several nodes of a Slurm job.
+"""Launcher: train with several processes: on this machine, or through srun on several nodes of a Slurm job.
 
 Not with torchrun's launcher, which ends with status 1 and a traceback on SIGTERM, kills what has not ended 30 s later
 though it may be writing a checkpoint, does not hand on what its processes say of a mistake, and leaves them behind when

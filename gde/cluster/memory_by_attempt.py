@@ -1,4 +1,5 @@
-"""What the attempts of a Slurm job ended in, so that only a job that was out of memory asks for more."""
+"""Memory by attempt: what the attempts of a Slurm job ended in, so that only a job that was out of memory asks for
+more."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -1,4 +1,5 @@
-"""Which of the processes that train one model together this one is, as torchrun, srun or gde.cluster.launch tell it."""
+"""Rank: which of the processes that train one model together this one is, as torchrun, srun or gde.cluster.launch tell
+it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What Slurm knows: the live jobs that Snakemake submitted from a directory, and whether a job has ended."""
+"""Slurm: what Slurm knows: the live jobs that Snakemake submitted from a directory, and whether a job has ended."""
 
 import re
 import shutil

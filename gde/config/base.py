@@ -1,4 +1,5 @@
-"""What every section of a configuration shares: no unknown key, no silent conversion, no change after reading."""
+"""Base of the sections: what every section of a configuration shares: no unknown key, no silent conversion, no change
+after reading."""
 
 import math
 from typing import Annotated, Any, NoReturn

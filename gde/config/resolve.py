@@ -1,4 +1,4 @@
-"""From files, preset and command line to one plain dict per experiment, with every key explicit.
+"""Resolved settings: from files, preset and command line to one plain dict per experiment, with every key explicit.
 
 Order, later wins: the experiment's file, its preset, config/config.yaml, --config.
 """

@@ -1,4 +1,5 @@
-"""What is generated from the models: JSON Schemas for editors, and the tables of kinds and keys in the READMEs.
+"""Generated files: what is generated from the models: JSON Schemas for editors, and the tables of kinds and keys in the
+READMEs.
 
 ``python -m gde.config.schema`` writes them; a test fails when they are stale.
 """

@@ -1,4 +1,4 @@
-"""What is held out, in data sets whose samples come in groups."""
+"""Split: what is held out, in data sets whose samples come in groups."""
 
 from typing import Annotated
 

@@ -1,4 +1,5 @@
-"""What every distance needs: shape checks, weights from masks, a root with a finite gradient, memory-sized pieces."""
+"""Checks: what every distance needs: shape checks, weights from masks, a root with a finite gradient, memory-sized
+pieces."""
 
 from collections.abc import Iterator
 

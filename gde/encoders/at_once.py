@@ -1,4 +1,5 @@
-"""How much goes through a language model together: as many sequences as there is memory for their states."""
+"""Sequences at once: how much goes through a language model together: as many sequences as there is memory for their
+states."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""What every set encoder is: per-sample stages with pooled statistics between them, then a read-out.
+"""Encoder: what every set encoder is: per-sample stages with pooled statistics between them, then a read-out.
 
 Written this way the encoder can be evaluated on a set of any size exactly, chunk by chunk: stage k of every sample
 needs only that sample and the pooled statistics of the stages before (`gde.embed`). The statistic is the set mean

@@ -1,4 +1,4 @@
-"""From a model and a set store to metrics.json and the source tables of the figures."""
+"""Evaluation: from a model and a set store to metrics.json and the source tables of the figures."""
 
 import json
 import os

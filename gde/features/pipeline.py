@@ -1,4 +1,5 @@
-"""What turns raw rows (counts, expression values, table columns) into sample vectors; stored with the model."""
+"""Feature pipeline: what turns raw rows (counts, expression values, table columns) into sample vectors; stored with the
+model."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

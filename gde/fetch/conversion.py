@@ -1,4 +1,5 @@
-"""From a publisher's pickle to tensors: read in a process of its own, by a reader that knows nothing but tensors.
+"""Conversion: from a publisher's pickle to tensors: read in a process of its own, by a reader that knows nothing but
+tensors.
 
 A pickle is a program. Here it is run by an unpickler that has no functions to call but those that rebuild tensors
 (`torch.load(weights_only=True)`) or arrays of numbers. Should that ever fail, it is in a child without our environment,

@@ -1,4 +1,5 @@
-"""One address into FILE.part: resumed where that is safe, and given up when it stalls, lies or sends something else."""
+"""Download: one address into FILE.part: resumed where that is safe, and given up when it stalls, lies or sends
+something else."""
 
 import email.utils
 import re

@@ -1,4 +1,4 @@
-"""What can be downloaded: resources/sources.yaml, checked, and which of its files an experiment reads."""
+"""Sources: what can be downloaded: resources/sources.yaml, checked, and which of its files an experiment reads."""
 
 import importlib.util
 import os

@@ -1,4 +1,5 @@
-"""Are the standard errors of embeddings right? Nominal against actual coverage of the intervals built from them."""
+"""Coverage: are the standard errors of embeddings right? Nominal against actual coverage of the intervals built from
+them."""
 
 from pathlib import Path
 

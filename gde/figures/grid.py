@@ -1,4 +1,5 @@
-"""One metric of a grid: a heat map of means over seeds with their intervals, or a curve over a numeric axis."""
+"""Grid figure: one metric of a grid: a heat map of means over seeds with their intervals, or a curve over a numeric
+axis."""
 
 from collections.abc import Callable
 from itertools import product

@@ -1,4 +1,5 @@
-"""What early cells tell about late ones: by treatment beside its null, by dimension and by the number of clones."""
+"""Information: what early cells tell about late ones: by treatment beside its null, by dimension and by the number of
+clones."""
 
 from pathlib import Path
 

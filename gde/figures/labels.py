@@ -1,4 +1,4 @@
-"""Which labels are taken for which: the confusion matrix of held-out sub-sets."""
+"""Labels: which labels are taken for which: the confusion matrix of held-out sub-sets."""
 
 from pathlib import Path
 

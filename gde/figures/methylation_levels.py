@@ -1,4 +1,4 @@
-"""How much of a read is methylated: real and generated reads of some tissues."""
+"""Methylation levels: how much of a read is methylated: real and generated reads of some tissues."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which k-mers generated sequences repeat, against the mixture that they were generated for."""
+"""Patterns: which k-mers generated sequences repeat, against the mixture that they were generated for."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Is a perturbation's own true shift the one most like its prediction? Ranks among the held-out ones."""
+"""Ranks: is a perturbation's own true shift the one most like its prediction? Ranks among the held-out ones."""
 
 from pathlib import Path
 

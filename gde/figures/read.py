@@ -1,4 +1,4 @@
-"""Read a table that evaluation wrote: columns by bare name, units apart."""
+"""Tables of an evaluation: read a table that evaluation wrote: columns by bare name, units apart."""
 
 from pathlib import Path
 

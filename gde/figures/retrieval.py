@@ -1,4 +1,5 @@
-"""How often a held-out set's group is among the first that are found for it, against plain views and chance."""
+"""Retrieval: how often a held-out set's group is among the first that are found for it, against plain views and
+chance."""
 
 from pathlib import Path
 

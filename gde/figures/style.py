@@ -1,4 +1,4 @@
-"""One look for all figures: Okabe-Ito colours, plain axes, and files whose bytes depend on the input only."""
+"""Style: one look for all figures: Okabe-Ito colours, plain axes, and files whose bytes depend on the input only."""
 
 import hashlib
 import re

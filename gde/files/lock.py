@@ -1,4 +1,4 @@
-"""One writer: a file that names who writes, and that another takes over only when that process is gone.
+"""Lock: one writer: a file that names who writes, and that another takes over only when that process is gone.
 
 `flock` does not do: on many cluster file systems it holds on one node, or is refused. A hard link to a complete file
 is exclusive on all of them. The owner is gone when its process on this machine is, or when it has shown no sign of life

@@ -1,4 +1,4 @@
-"""Does a file look like what its name says? The only evidence there is where no digest is published."""
+"""Signatures: does a file look like what its name says? The only evidence there is where no digest is published."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What a file that somebody gave us is, found out without running or loading any of it."""
+"""Sniffing: what a file that somebody gave us is, found out without running or loading any of it."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What generators share that draw a sequence token by token."""
+"""Autoregressive generators: what generators share that draw a sequence token by token."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""What variational autoencoders share: the divergence of their codes, and its weight while training warms up."""
+"""Evidence lower bound: what variational autoencoders share: the divergence of their codes, and its weight while
+training warms up."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What stands at each position of sequences that lie side by side, such as versions of one protein."""
+"""Positions: what stands at each position of sequences that lie side by side, such as versions of one protein."""
 
 import torch
 from torch import Tensor, nn

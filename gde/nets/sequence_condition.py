@@ -1,4 +1,4 @@
-"""How an embedding conditions a network over sequences."""
+"""Conditioning of sequences: how an embedding conditions a network over sequences."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,5 @@
-"""Which tokens vary together in sequences that lie side by side, such as versions of one protein."""
+"""Components of sites: which tokens vary together in sequences that lie side by side, such as versions of one
+protein."""
 
 import torch
 from torch import Tensor

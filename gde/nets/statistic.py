@@ -1,4 +1,4 @@
-"""What the samples of a set are pooled into between the stages of an encoder, in memory and streamed.
+"""Pooled statistic: what the samples of a set are pooled into between the stages of an encoder, in memory and streamed.
 
 A statistic is called with (h, mask, weight) like a pooler (`gde.nets.poolers`) and returns a tensor, or a tuple of
 tensors, whose leading axis is the set. Its `streamed(visit, sizes)` gives the same for sets too large for memory, one

@@ -1,4 +1,4 @@
-"""How encoder and generator are trained together."""
+"""Objectives: how encoder and generator are trained together."""
 
 REGISTRY = {
     "reconstruction": "gde.objectives.reconstruction:reconstruction",

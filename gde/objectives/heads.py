@@ -1,4 +1,5 @@
-"""What is read off an embedding besides samples: a label, the next embedding, the mean, the effect of a condition.
+"""Prediction heads: what is read off an embedding besides samples: a label, the next embedding, the mean, the effect of
+a condition.
 
 Constructed with `dim` and `latent_dim` and the sizes that were found in the training data (`gde.sets.companions`).
 """

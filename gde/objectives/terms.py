@@ -1,4 +1,5 @@
-"""What the objectives share: reconstruction and isometry, the sum of their terms, and the mean over sets."""
+"""Terms of the loss: what the objectives share: reconstruction and isometry, the sum of their terms, and the mean over
+sets."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,5 @@
-"""Before it costs anything: what a run of the workflow would download, train and ask for, and what would stop it."""
+"""Check: before it costs anything: what a run of the workflow would download, train and ask for, and what would stop
+it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a run of the workflow will ask for: disk, and hours on GPUs. Estimates from the sizes that are known."""
+"""Costs: what a run of the workflow will ask for: disk, and hours on GPUs. Estimates from the sizes that are known."""
 
 import math
 import re

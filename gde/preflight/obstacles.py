@@ -1,4 +1,5 @@
-"""What would stop a run of the workflow on this machine: files, disk, device, permissions, profile and its tools."""
+"""Obstacles: what would stop a run of the workflow on this machine: files, disk, device, permissions, profile and its
+tools."""
 
 import importlib.util
 import os

@@ -1,5 +1,5 @@
-"""One module per source of data: prepare(cfg, out, *, name, seed, provenance) writes a set store, or raises and leaves
-nothing."""
+"""Preparation: one module per source of data: prepare(cfg, out, *, name, seed, provenance) writes a set store, or
+raises and leaves nothing."""
 
 from collections.abc import Callable
 from importlib import import_module

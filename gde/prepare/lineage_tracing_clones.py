@@ -1,4 +1,4 @@
-"""Which clone a cell belongs to, from a matrix of cells by clones."""
+"""Clones: which clone a cell belongs to, from a matrix of cells by clones."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Which perturbations are held out, and how: of one cell line while others train on the gene, or of all of them."""
+"""Held-out perturbations: which perturbations are held out, and how: of one cell line while others train on the gene,
+or of all of them."""
 
 import numpy as np
 

@@ -1,4 +1,5 @@
-"""What a Perturb-seq file calls its columns: perturbed gene, control, batch, gene symbols; and what they hold."""
+"""Columns of a screen: what a Perturb-seq file calls its columns: perturbed gene, control, batch, gene symbols; and
+what they hold."""
 
 from dataclasses import dataclass
 from pathlib import Path

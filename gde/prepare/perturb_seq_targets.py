@@ -1,4 +1,5 @@
-"""What is learned from all genes while a screen's cells pass: knock-down of the targets, co-expression in controls."""
+"""Targets of a screen: what is learned from all genes while a screen's cells pass: knock-down of the targets,
+co-expression in controls."""
 
 from typing import Any
 

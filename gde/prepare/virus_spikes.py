@@ -1,4 +1,5 @@
-"""Which translated or given proteins are whole spikes, as tokens: stops, residues, length and unknown ones checked."""
+"""Whole spikes: which translated or given proteins are whole spikes, as tokens: stops, residues, length and unknown
+ones checked."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Where keys are found: sorted arrays, 40 bytes a key."""
+"""Index of vectors: where keys are found: sorted arrays, 40 bytes a key."""
 
 import numpy as np
 

@@ -1,4 +1,5 @@
-"""What an alignment of bisulfite reads says of the CpGs that it covers: methylated (C), not (T), unknown ('.')."""
+"""Methylation calls: what an alignment of bisulfite reads says of the CpGs that it covers: methylated (C), not (T),
+unknown ('.')."""
 
 import re
 from pathlib import Path

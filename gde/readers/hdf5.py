@@ -1,4 +1,4 @@
-"""Reading names and columns of anndata's HDF5 layouts without loading the rest; faults become one line each.
+"""HDF5: reading names and columns of anndata's HDF5 layouts without loading the rest; faults become one line each.
 
 Not with `anndata.io`, whose `read_elem` reads tables written before anndata 0.8 only whole, those of 0.6 without their
 categories, and gives codes for values where a table of 0.7 has no encoding; `sparse_dataset` does not mind columns

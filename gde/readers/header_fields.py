@@ -1,4 +1,4 @@
-"""What the headers of FASTA and FASTQ records say: fields by a pattern, or as key=value."""
+"""Header fields: what the headers of FASTA and FASTQ records say: fields by a pattern, or as key=value."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Where a result came from: settings, code, seeds and inputs that it follows from, and the machine that made it."""
+"""Provenance: where a result came from: settings, code, seeds and inputs that it follows from, and the machine that
+made it."""
 
 import hashlib
 import importlib.metadata

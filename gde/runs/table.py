@@ -1,4 +1,4 @@
-"""Looking at runs: find them by name or hash, list them, show one, compare several."""
+"""Table of runs: looking at runs: find them by name or hash, list them, show one, compare several."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress

@@ -1,5 +1,6 @@
-"""Are results what they were when they were made? Files against their digests, and every link of the chain from a
-user's file over set store and run to metrics, embeddings and samples; or two directories against each other."""
+"""Verification: are results what they were when they were made? Files against their digests, and every link of the
+chain from a user's file over set store and run to metrics, embeddings and samples; or two directories against each
+other."""
 
 from collections.abc import Iterator
 from pathlib import Path

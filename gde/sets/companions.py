@@ -1,4 +1,4 @@
-"""What an objective needs beside a group's set: its label, the set that follows it, its control."""
+"""Companions: what an objective needs beside a group's set: its label, the set that follows it, its control."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""From a prepared store to training batches: sets of its rows, or of the family it describes."""
+"""Source of batches: from a prepared store to training batches: sets of its rows, or of the family it describes."""
 
 import inspect
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""Half way between the embeddings of two days: are the cells generated there like those of the day between?"""
+"""Days between: half way between the embeddings of two days: are the cells generated there like those of the day
+between?"""
 
 from collections.abc import Sequence
 from typing import Any

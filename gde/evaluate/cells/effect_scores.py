@@ -1,4 +1,4 @@
-"""How well predicted shifts agree with true ones: one number per perturbation."""
+"""Scores of effects: how well predicted shifts agree with true ones: one number per perturbation."""
 
 import numpy as np
 

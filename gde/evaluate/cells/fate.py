@@ -1,4 +1,4 @@
-"""What becomes of a clone: the composition of its late cells, predicted from its early ones."""
+"""Fate: what becomes of a clone: the composition of its late cells, predicted from its early ones."""
 
 from collections.abc import Mapping
 

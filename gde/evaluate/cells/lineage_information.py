@@ -1,4 +1,5 @@
-"""How much a clone's early cells tell about its late ones: mutual information, clones held out."""
+"""Information between early and late cells: how much a clone's early cells tell about its late ones: mutual
+information, clones held out."""
 
 from collections.abc import Mapping
 from typing import Any

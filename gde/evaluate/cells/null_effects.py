@@ -1,4 +1,5 @@
-"""Are perturbations that do something told from those that do nothing, by how far they move the embedding?"""
+"""Null effects: are perturbations that do something told from those that do nothing, by how far they move the
+embedding?"""
 
 from typing import Any
 

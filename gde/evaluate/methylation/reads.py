@@ -1,4 +1,5 @@
-"""What methylation reads say: how much is methylated, how alike the CpGs of one read are, which patterns they show."""
+"""Statistics of methylation reads: what methylation reads say: how much is methylated, how alike the CpGs of one read
+are, which patterns they show."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

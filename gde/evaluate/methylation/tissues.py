@@ -1,4 +1,4 @@
-"""How near samples of one tissue lie, and what the classifier says that was trained beside the generator."""
+"""Tissues: how near samples of one tissue lie, and what the classifier says that was trained beside the generator."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How much of a text stands, word for word, in others: runs of bytes that are found there."""
+"""Copies: how much of a text stands, word for word, in others: runs of bytes that are found there."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,5 @@
-"""Is expression an axis of the embedding? The first principal component of each condition's sets, against the order."""
+"""Expression axis: is expression an axis of the embedding? The first principal component of each condition's sets,
+against the order."""
 
 from typing import Any
 

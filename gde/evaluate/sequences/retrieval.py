@@ -1,4 +1,5 @@
-"""Is a held-out set nearest to what its own group is known by? Search with sets of a few samples, by similarity."""
+"""Retrieval: is a held-out set nearest to what its own group is known by? Search with sets of a few samples, by
+similarity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

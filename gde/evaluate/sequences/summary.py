@@ -1,4 +1,4 @@
-"""What can be compared of two sets of sequences without an alignment."""
+"""Scores of sequences: what can be compared of two sets of sequences without an alignment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Are generated documents about what they were generated for? A classifier says, that never saw the model."""
+"""Topics: are generated documents about what they were generated for? A classifier says, that never saw the model."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""How likely held-out sequences are under a generator that is given their set's embedding."""
+"""Likelihood: how likely held-out sequences are under a generator that is given their set's embedding."""
 
 from dataclasses import dataclass, replace
 from typing import Any

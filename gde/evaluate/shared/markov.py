@@ -1,4 +1,5 @@
-"""What a sequence model has to beat: the next token from the last few, counted in the training sequences."""
+"""Markov chain: what a sequence model has to beat: the next token from the last few, counted in the training
+sequences."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""One metric's record, as it stands in metrics.json, and bootstrap intervals over sets."""
+"""Metric record: one metric's record, as it stands in metrics.json, and bootstrap intervals over sets."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Does the distance between embeddings follow the distance between distributions?"""
+"""Geometry: does the distance between embeddings follow the distance between distributions?"""
 
 from collections.abc import Callable
 from typing import Any

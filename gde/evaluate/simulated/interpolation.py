@@ -1,4 +1,5 @@
-"""What lies on the line between two embeddings, beside the optimal transport path between two normals."""
+"""Interpolation: what lies on the line between two embeddings, beside the optimal transport path between two
+normals."""
 
 from typing import Any
 

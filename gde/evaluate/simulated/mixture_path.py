@@ -1,4 +1,5 @@
-"""What lies on the line between the embeddings of two mixtures, beside the MW2 path between them.
+"""Path between mixtures: what lies on the line between the embeddings of two mixtures, beside the MW2 path between
+them.
 
 The MW2 path moves mass pi_kl along the normal path from component k to l (Delon & Desolneux 2020).
 """

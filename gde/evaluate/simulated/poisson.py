@@ -1,5 +1,5 @@
-"""How well is P(X = 0) of a Poisson distribution known from n samples? Generated counts beside the classical
-estimators."""
+"""Poisson counts: how well is P(X = 0) of a Poisson distribution known from n samples? Generated counts beside the
+classical estimators."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How well generated samples follow a known truth, beside controls measured by the same estimators."""
+"""Reconstruction: how well generated samples follow a known truth, beside controls measured by the same estimators."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Is the probability simplex found again in the embedding of multinomial distributions of three categories?"""
+"""Simplex: is the probability simplex found again in the embedding of multinomial distributions of three categories?"""
 
 from typing import Any
 

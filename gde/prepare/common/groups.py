@@ -1,4 +1,4 @@
-"""From the columns of a table to the rows of a set store: groups named, small ones dropped, splits assigned."""
+"""Groups: from the columns of a table to the rows of a set store: groups named, small ones dropped, splits assigned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

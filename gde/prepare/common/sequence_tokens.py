@@ -1,4 +1,5 @@
-"""From the text of records to tokens: residues checked, long sequences refused, cut or left out, and counted."""
+"""Tokens of records: from the text of records to tokens: residues checked, long sequences refused, cut or left out, and
+counted."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Which part of the data trains, which validates, which tests: decided once, from names and a seed."""
+"""Split: which part of the data trains, which validates, which tests: decided once, from names and a seed."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
-"""From chunks of raw rows to a set store: transform, write, and record what standardises the features."""
+"""Store of features: from chunks of raw rows to a set store: transform, write, and record what standardises the
+features."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a set store says about single samples: the type, batch, well or place of each cell."""
+"""Annotations: what a set store says about single samples: the type, batch, well or place of each cell."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,5 @@
-"""Whether the files of a set store fit each other: its digests only say that they are what somebody wrote."""
+"""Check of a store: whether the files of a set store fit each other: its digests only say that they are what somebody
+wrote."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What writer and reader of a set store must agree on."""
+"""Layout of a store: what writer and reader of a set store must agree on."""
 
 import hashlib
 from pathlib import Path

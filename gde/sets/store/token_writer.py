@@ -1,4 +1,4 @@
-"""Write a set store of sequences in one pass over rows that arrive in any order, in constant memory."""
+"""Token writer: write a set store of sequences in one pass over rows that arrive in any order, in constant memory."""
 
 import shutil
 import sys

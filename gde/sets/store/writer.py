@@ -1,4 +1,4 @@
-"""Write a set store in one pass over rows that arrive in any order."""
+"""Store writer: write a set store in one pass over rows that arrive in any order."""
 
 import os
 import sys
