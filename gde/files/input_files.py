@@ -21,6 +21,9 @@ VIRUS = {
     "gisaid": {"sequences": "resources/gisaid/spikeprot.fasta"},
 }
 
+# The folder that Cell Ranger writes; genes.tsv until its version 2
+TENX = {"matrix": ("matrix.mtx",), "features": ("features.tsv", "genes.tsv"), "barcodes": ("barcodes.tsv",)}
+
 
 def expand(path: str) -> str:
     """A path with the home directory in the place of ~."""
@@ -57,6 +60,15 @@ def virus_files(dataset: Mapping[str, Any]) -> dict[str, str]:
 def baseline_listing(dataset: Mapping[str, Any]) -> Path | None:
     """Where the names of PubMed's files stand, found when they are fetched; None where the settings name files."""
     return None if dataset["files"] else Path(f"resources/pubmed/baseline_{dataset['baseline']}.json")
+
+
+def tenx_files(path: Path) -> dict[str, Path]:
+    """The file of Cell Ranger's matrix, or of a folder of it the three files, packed or not, by what they hold; the
+    usual name of one that is not there."""
+    if not path.is_dir():
+        return {"matrix": path}
+    files = {key: [path / f"{name}{end}" for name in names for end in (".gz", "")] for key, names in TENX.items()}
+    return {key: next((file for file in some if file.is_file()), some[0]) for key, some in files.items()}
 
 
 def is_pattern(file: str) -> bool:

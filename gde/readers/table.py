@@ -24,7 +24,7 @@ class Table:
 
     features None means every column that is not in `others`. A transposed file (features and group rows down, samples
     across, first column their names) is read as a whole: it takes its text size in memory several times over.
-    empty : cells without anything are NaN, instead of an error.
+    empty : cells without anything are NaN, instead of an error.   text_only : only `others` are wanted, no features.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Table:
         *,
         transpose: bool = False,
         empty: bool = False,
+        text_only: bool = False,
     ):
         self.path, self.others, self.empty = path, list(others), empty
         check_exists(path)
@@ -71,7 +72,7 @@ class Table:
                 "dataset.features", f"'{clash[0]}', which is a group or label column", "other columns", "take it out"
             )
         self.features = list(features) if features is not None else [n for n in names if n not in set(self.others)]
-        if not self.features:
+        if not self.features and not text_only:
             raise bad(path, "no feature column", "at least one numeric column", "check groupby, labels and features")
         if "" in self.features:
             raise bad(
@@ -80,7 +81,7 @@ class Table:
                 "a name for every column",
                 "name it, or list the columns to use under features",
             )
-        self.step = max(1, min(65536, CHUNK_VALUES // len(self.features)))
+        self.step = max(1, min(65536, CHUNK_VALUES // max(len(self.features), 1)))
 
     def frame(self) -> pd.DataFrame:
         """The other columns (group, labels, split) of all rows, as text; raises GdeError for a file without rows."""

@@ -14,6 +14,7 @@ from gde.config.datasets import (
     sequences,
     simulated,
     tables,
+    tenx,
     texts,
 )
 from gde.config.datasets.base import DataSet
@@ -25,6 +26,7 @@ DATASETS = kinds_in(
     DataSet,
     simulated,
     tables,
+    tenx,
     bundled,
     cells,
     methylation,

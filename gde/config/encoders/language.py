@@ -49,7 +49,7 @@ class TextLm(EncoderKind):
     hidden: Count = Field(64, description="width of a language model from scratch, which reads bytes")
     layers: Count = Field(2, description="its attention blocks")
     heads: Count = Field(4, description="its attention heads; a divisor of hidden")
-    places: Annotated[int, Field(ge=3)] = Field(
+    positions: Annotated[int, Field(ge=3)] = Field(
         512, description="tokens of a text that are read, two marks included; at most those of the published model"
     )
     pooling: Literal["cls", "mean"] = Field(

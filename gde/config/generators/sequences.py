@@ -34,7 +34,7 @@ class HyenaDna(GeneratorKind):
     filter_hidden: Count = Field(64, description="width of the MLPs that give the filters")
     filter_features: Annotated[int, Field(ge=3)] = Field(5, description="inputs of these MLPs; odd")
     frequency: Positive = Field(10.0, description="first frequency of their sines; lower for smoother filters")
-    filter_length: Count | None = Field(None, description="places the filters are defined on; null = the sequences'")
+    filter_length: Count | None = Field(None, description="positions the filters are defined on; null = the sequences'")
     weights: str | None = Field(None, description="safetensors of a published model to start from; null = from scratch")
     weights_sha256: Digest | None = Field(None, description="SHA-256 of that file, so that the run is of these weights")
     temperature: Positive = Field(1.0, description=TEMPERATURE)
@@ -58,7 +58,7 @@ class DnaVae(GeneratorKind):
     sample_types: ClassVar = TOKENS
     kind: Literal["dna_vae"] = Field(description="convolutional variational autoencoder; of sequences")
     hidden: Count = Field(64, description="channels")
-    layers: Annotated[int, Field(ge=1, le=10)] = Field(2, description="times that encoder and decoder halve the places")
+    layers: Annotated[int, Field(ge=1, le=10)] = Field(2, description="times that encoder and decoder halve the positions")
     kernel: Count = Field(7, description="width of the convolutions; odd")
     code_dim: Count = Field(32, description="dimensions of a sequence's code")
     beta: NonNegative = Field(1.0, description="weight of the KL divergence (nats); 1 = evidence lower bound")
