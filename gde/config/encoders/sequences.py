@@ -14,9 +14,9 @@ class DnaConv(EncoderKind):
     hidden: Count = Field(64, description="channels")
     layers: Count = Field(3, description="convolutions after the first")
     kernel: Count = Field(7, description="width of the convolutions; odd")
-    pool: Count = Field(1, description="neighbouring positions averaged after the first convolution; 4 is 3 times faster")
+    pool: Count = Field(1, description="positions averaged together after the first convolution; 4 is 3 times faster")
     readout: Literal["mean", "positions"] = Field(
-        "mean", description="of the mean over positions, or also of single positions: for sequences that lie side by side"
+        "mean", description="of the mean over positions, or also of single ones: for sequences that lie side by side"
     )
 
     @model_validator(mode="after")

@@ -58,7 +58,7 @@ class DnaVae(GeneratorKind):
     sample_types: ClassVar = TOKENS
     kind: Literal["dna_vae"] = Field(description="convolutional variational autoencoder; of sequences")
     hidden: Count = Field(64, description="channels")
-    layers: Annotated[int, Field(ge=1, le=10)] = Field(2, description="times that encoder and decoder halve the positions")
+    layers: Annotated[int, Field(ge=1, le=10)] = Field(2, description="times that encoder and decoder halve positions")
     kernel: Count = Field(7, description="width of the convolutions; odd")
     code_dim: Count = Field(32, description="dimensions of a sequence's code")
     beta: NonNegative = Field(1.0, description="weight of the KL divergence (nats); 1 = evidence lower bound")
