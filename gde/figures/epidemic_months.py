@@ -13,7 +13,7 @@ NAMES = {
     "gde": "embedding",
     "single_sequence": "one sequence",
     "lm_mean": "mean of language model",
-    "kmers": "words",
+    "kmers": "k-mers",
     "sites": "tokens at sites",
     "median": "median month",
     "majority": "commonest country",

@@ -16,7 +16,7 @@ def draw(tables: Path, result: dict) -> Figure:
     """Left: share of each k-mer; right, where motifs were counted: hits of each. Named are those that differ most."""
     motifs = (tables / "motifs.tsv").is_file()
     figure, axes = new(1, 1 + motifs, height=3.5, width=7.2 if motifs else 4.2)
-    kmers, _ = read_table(tables, "words")
+    kmers, _ = read_table(tables, "kmers")
     panel(axes[0, 0], kmers, "share of all k-mers")
     metric = result["metrics"]["kmers/distance"]
     length, chance = len(kmers["label"].iloc[0]), metric["ceiling"]

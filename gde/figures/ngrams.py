@@ -11,7 +11,7 @@ from gde.figures.style import CYCLE, GREY, MARKERS, new
 
 def draw(tables: Path, result: dict) -> Figure:
     """Left: share of each n-gram, a dot. Right: log-likelihood of held-out bytes, with what it has to beat."""
-    kmers, _ = read_table(tables, "words")
+    kmers, _ = read_table(tables, "kmers")
     figure, axes = new(1, 2, height=3.5, width_ratios=[1.1, 1])
     left, right = axes[0]
     panel(left, kmers, "share of n-grams")

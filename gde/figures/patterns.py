@@ -21,7 +21,7 @@ def draw(tables: Path, result: dict) -> Figure:
         colour = CYCLE[i] if few else MODEL
         ax.scatter(own["truth"], own["generated"], s=14, color=colour, alpha=0.7, linewidths=0, label=kmer)
     if few:
-        ax.legend(title="word", alignment="left", loc="upper left")
+        ax.legend(title="k-mer", alignment="left", loc="upper left")
     error = result["metrics"]["patterns/composition_error"]
     others = {**error["baselines"], "true distribution": error["ceiling"]}
     text = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in others.items())

@@ -11,9 +11,9 @@ from gde.figures.style import GREY, MODEL, TRUTH, new, note
 
 def draw(tables: Path, result: dict) -> Figure:
     """Left: share of each kmer, a dot; right: share of the sequences of each length. Means over held-out sets."""
-    if (why := left_out(tables, "words", "kmers")) is not None:
+    if (why := left_out(tables, "kmers", "kmers")) is not None:
         return note(why)
-    kmers, _ = read_table(tables, "words")
+    kmers, _ = read_table(tables, "kmers")
     lengths, _ = read_table(tables, "lengths")
     figure, axes = new(1, 2, height=3.5)
     panel(axes[0, 0], kmers, "share of all k-mers")

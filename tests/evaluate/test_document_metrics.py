@@ -49,7 +49,7 @@ def test_every_metric_is_there_with_its_baselines(good, tmp_path):
     for name in ("retrieval/recall_1", "retrieval/mrr", "retrieval/purity"):
         assert set(metrics[name]["baselines"]) == {"tf_idf", "character_trigrams"}
     assert metrics["likelihood/byte"]["baselines"]["uniform"] == -np.log(256)
-    assert set(tables) == {"retrieval", "embedding", "topics", "words", "document_scores", "left_out"}
+    assert set(tables) == {"retrieval", "embedding", "topics", "kmers", "document_scores", "left_out"}
 
 
 def test_who_knows_the_words_finds_the_topic(good):

@@ -48,7 +48,7 @@ def test_every_metric_is_there_and_finite(found):
     for metrics, tables in found:
         assert set(metrics) == set(EVALUATIONS["expression"].metrics)
         check(metrics)
-        assert {"axis", "expression", "oracle", "words", "motifs", "left_out"} == set(tables)
+        assert {"axis", "expression", "oracle", "kmers", "motifs", "left_out"} == set(tables)
         for metric in metrics.values():
             assert metric["ci"][0] <= metric["ci"][1]
 

@@ -35,7 +35,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def patterns(store):
-    return Patterns(np.stack([DNA.encode(w) for w in store.meta["patterns"]["words"]]), 24, 0.1)
+    return Patterns(np.stack([DNA.encode(w) for w in store.meta["patterns"]["kmers"]]), 24, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def cases(store, patterns):
 def test_three_words_make_the_grid_of_the_simplex(store, cases):
     assert cases.share.shape == (55, 3) and np.allclose(cases.share.sum(1), 1)
     assert (store.groups["split"][cases.group] == "test").all()
-    assert store.groups["group"][cases.group].tolist() == store.meta["patterns"]["words"]
+    assert store.groups["group"][cases.group].tolist() == store.meta["patterns"]["kmers"]
 
 
 def test_the_true_law_composes_as_well_as_can_be(store, patterns, cases):
@@ -102,7 +102,7 @@ def test_transport_between_mixtures_is_that_of_their_sequences():
 def test_many_words_give_each_alone_and_mixtures(store):
     kmers = Patterns.draw(6, 4, 24, 0.1, np.random.default_rng(0))
     groups = store.groups.iloc[:6].assign(group=kmers.names, split=["train"] * 2 + ["test"] * 4)
-    fake = SimpleNamespace(groups=groups, meta={"patterns": {"words": kmers.names}}, path="p")
+    fake = SimpleNamespace(groups=groups, meta={"patterns": {"kmers": kmers.names}}, path="p")
     found = cases_of(fake, kmers, 7, np.random.default_rng(0))
     assert isinstance(found, Cases) and found.share.shape == (11, 6)
     assert np.allclose(found.share.sum(1), 1) and not found.share[:, :2].any()

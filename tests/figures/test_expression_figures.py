@@ -9,7 +9,7 @@ from drawing import check_drawn_twice, drawn, write_results
 
 from gde.evaluate.shared.metrics import record
 
-NAMES = ("expression_axis", "expression", "words")
+NAMES = ("expression_axis", "expression", "kmers")
 
 
 def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
@@ -48,7 +48,7 @@ def tables(conditions: int, *, motifs: bool) -> dict[str, pd.DataFrame]:
         "axis": axis,
         "expression": pd.concat(sources, ignore_index=True),
         "oracle": pd.DataFrame({"label": "c0", "measured [expression]": noise[0], "oracle [expression]": noise[1]}),
-        "words": pd.DataFrame(
+        "kmers": pd.DataFrame(
             {"label": words, "real [share of k-mers]": share[0], "generated [share of k-mers]": share[1]}
         ),
     }

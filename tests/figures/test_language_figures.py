@@ -30,7 +30,7 @@ def results(request, tmp_path_factory):
     )
     share = rng.dirichlet(np.ones(50), 2)
     share[1, 0] = 0.0  # an n-gram that is never generated
-    tables["words"] = pd.DataFrame(
+    tables["kmers"] = pd.DataFrame(
         {"label": ["\\x20a"] * 50, "real [share of k-mers]": share[0], "generated [share of k-mers]": share[1]}
     )
     common = {"n": 8, "higher_is_better": True, "ci": (0.1, 0.9), "chance": 0.1, "ceiling": 0.8}

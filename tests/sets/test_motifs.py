@@ -91,8 +91,8 @@ def test_a_store_of_peptides_has_its_truth(tmp_path):
     prepare(cfg, tmp_path / "store", name="protein_motifs", seed=0)
     store = SetStore.open(tmp_path / "store")
     assert store.alphabet.name == "protein" and store.n_rows == 900 and len(store) == 9
-    distribution = Motifs(store.alphabet.pad(store.meta["patterns"]["words"], 6), 12, 0.1)
-    assert (store.truth["word"].numpy()[:3] == distribution.kmers[0]).all()
+    distribution = Motifs(store.alphabet.pad(store.meta["patterns"]["kmers"], 6), 12, 0.1)
+    assert (store.truth["kmer"].numpy()[:3] == distribution.kmers[0]).all()
     for g in range(len(store)):
         found, _ = distribution.nearest(store.read(g))
         assert (np.array(distribution.names)[found] == store.groups["group"][g]).mean() > 0.97

@@ -67,12 +67,12 @@ def test_sequences_of_every_word_are_held_out(tmp_path):
     store = store_of(tmp_path, DnaMultinomial, size=200, length=24)
     assert len(store) == 9 and store.groups.groupby("split")["stop"].size().tolist() == [3, 3, 3]
     assert store.sizes[store.select(split="train")].tolist() == [140] * 3
-    kmers = np.stack([store.alphabet.encode(w) for w in store.meta["patterns"]["words"]])
+    kmers = np.stack([store.alphabet.encode(w) for w in store.meta["patterns"]["kmers"]])
     patterns = Patterns(kmers, 24, 0.1)
     for g in range(9):
         kmer, differ = patterns.nearest(store.read(g))
-        assert (np.array(store.meta["patterns"]["words"])[kmer] == store.groups["pattern"][g]).mean() > 0.98
-        assert torch.equal(store.truth["word"][g], torch.from_numpy(kmers[kmer[0]].astype(int))) or differ[0] > 6
+        assert (np.array(store.meta["patterns"]["kmers"])[kmer] == store.groups["pattern"][g]).mean() > 0.98
+        assert torch.equal(store.truth["kmer"][g], torch.from_numpy(kmers[kmer[0]].astype(int))) or differ[0] > 6
     again = store_of(tmp_path / "again", DnaMultinomial, size=200, length=24)
     assert again.digest == store.digest
 

@@ -1,4 +1,4 @@
-"""Simulated DNA: sequences that repeat a word."""
+"""Simulated DNA: sequences that repeat a k-mer."""
 
 from typing import Annotated, Literal
 
@@ -10,10 +10,10 @@ from gde.config.split import Split
 
 
 class RepeatedWords(SimulatedSequences):
-    """Simulated sequences that repeat a word."""
+    """Simulated sequences that repeat a k-mer."""
 
     length: Annotated[int, Field(ge=8, le=100_000)] = Field(64, description="residues of a sequence")
-    unit: Annotated[int, Field(ge=2, le=8)] = Field(4, description="residues of a word, which a sequence repeats")
+    unit: Annotated[int, Field(ge=2, le=8)] = Field(4, description="residues of a k-mer, which a sequence repeats")
     substitutions: Annotated[float, Field(ge=0, lt=0.75)] = Field(
         0.1, description="probability that a residue is replaced by another one"
     )
@@ -28,22 +28,22 @@ class RepeatedWords(SimulatedSequences):
 
 
 class DnaMultinomial(RepeatedWords):
-    """Three random words: mixtures of them are multinomial distributions."""
+    """Three random k-mers: mixtures of them are multinomial distributions."""
 
     kind: Literal["dna_multinomial"] = Field(
-        description="simulated sequences that repeat one of a few random words; a group is a word"
+        description="simulated sequences that repeat one of a few random k-mers; a group is a k-mer"
     )
-    patterns: Annotated[int, Field(ge=3)] = Field(3, description="words; with three the simplex is evaluated")
-    size: Annotated[int, Field(ge=3)] = Field(30_000, description="sequences of each word")
-    split: Split = Field(Split(by="sample"), description="what is held out; by sample, since the words are few")
+    patterns: Annotated[int, Field(ge=3)] = Field(3, description="k-mers; with three the simplex is evaluated")
+    size: Annotated[int, Field(ge=3)] = Field(30_000, description="sequences of each k-mer")
+    split: Split = Field(Split(by="sample"), description="what is held out; by sample, since the k-mers are few")
 
 
 class SyntheticDna(RepeatedWords):
-    """Many random words, of which some are held out."""
+    """Many random k-mers, of which some are held out."""
 
     kind: Literal["synthetic_dna"] = Field(
-        description="simulated sequences that repeat one of many random words; a group is a word"
+        description="simulated sequences that repeat one of many random k-mers; a group is a k-mer"
     )
-    patterns: Annotated[int, Field(ge=3)] = Field(60, description="words; with unit 4 there are 60 distinct ones")
-    size: Annotated[int, Field(ge=3)] = Field(2000, description="sequences of each word")
-    split: Split = Field(Split(), description="what is held out; whole words")
+    patterns: Annotated[int, Field(ge=3)] = Field(60, description="k-mers; with unit 4 there are 60 distinct ones")
+    size: Annotated[int, Field(ge=3)] = Field(2000, description="sequences of each k-mer")
+    split: Split = Field(Split(), description="what is held out; whole k-mers")

@@ -43,7 +43,7 @@ class Epidemic(OfSequences):
     sets: Annotated[int, Field(ge=10)] = Field(
         1000, description="such sets that are learned from, and that are tested, at most; at random"
     )
-    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="tokens of the words of the baseline `kmers`")
+    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="length of the k-mers of the baseline `kmers`")
     keys: Literal["held_out", "all"] = Field(
         "held_out", description="countries and months that sequences are generated for; `all` where few are held out"
     )

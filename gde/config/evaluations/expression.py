@@ -36,7 +36,7 @@ class Expression(OfSequences):
         "novelty/identity",
         "composition/n_error",
     )
-    figures: ClassVar = ("expression_axis", "expression", "words", "loss", "metrics")
+    figures: ClassVar = ("expression_axis", "expression", "kmers", "loss", "metrics")
     files: ClassVar = ("motifs",)
     kind: Literal["expression"] = Field(
         description="sequences by expression: the axis of it, generated ones scored by a regressor, extrapolation"
@@ -47,7 +47,7 @@ class Expression(OfSequences):
     window: Count = Field(3, description="neighbouring groups that a set is made of; the sets do not overlap")
     most: Annotated[int, Field(ge=2)] = Field(2000, description="sequences of a set at most")
     generated: Annotated[int, Field(ge=10)] = Field(100, description="sequences generated for each held-out set")
-    kmer: Annotated[int, Field(ge=1, le=8)] = Field(6, description="tokens of the words whose spectra are compared")
+    kmer: Annotated[int, Field(ge=1, le=8)] = Field(6, description="length of the k-mers whose spectra are compared")
     known: Count = Field(20_000, description="training sequences, at most, that novelty is measured against")
     motifs: str | None = Field(None, description="file of motifs, MEME or JASPAR text, to be counted; null = none")
     oracle: Oracle = Field(Oracle(), description="the regressor")

@@ -29,7 +29,7 @@ class Families(OfSequences):
     most: Annotated[int, Field(ge=2)] = Field(500, description="sequences of a family that it is known by, at most")
     sets: Count = Field(50, description="held-out families, at most, that sequences are generated for; at random")
     generated: Annotated[int, Field(ge=10)] = Field(100, description="sequences generated for each of these")
-    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="tokens of the words whose spectra are compared")
+    kmer: Annotated[int, Field(ge=1, le=3)] = Field(3, description="length of the k-mers whose spectra are compared")
     markov: Annotated[int, Field(ge=0, le=4)] = Field(
         3, description="tokens that the baseline's next one depends on, at most; the order that validates best is used"
     )

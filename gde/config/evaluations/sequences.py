@@ -21,11 +21,11 @@ class Patterns(OfSequences):
         "likelihood/token",
     )
     figures: ClassVar = ("embedding", "transport", "patterns", "loss", "metrics", "simplex")
-    kind: Literal["patterns"] = Field(description="simulated sequences: mixtures of words, whose truth is known")
+    kind: Literal["patterns"] = Field(description="simulated sequences: mixtures of k-mers, whose truth is known")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     points: Annotated[int, Field(ge=10)] = Field(5000, description="held-out sequences of each mixture")
     mixtures: Whole = Field(
-        40, description="random mixtures of held-out words beside each of them alone; three words: the simplex's 55"
+        40, description="random mixtures of held-out k-mers beside each of them alone; three k-mers: the simplex's 55"
     )
     generated: Annotated[int, Field(ge=10)] = Field(200, description="sequences generated for each mixture")
     scored: Annotated[int, Field(ge=10)] = Field(100, description="sequences of each mixture whose likelihood is taken")
@@ -56,7 +56,7 @@ class Sequences(OfSequences):
     sets: Count = Field(100, description="held-out groups, at most, that sequences are generated for; at random")
     generated: Annotated[int, Field(ge=10)] = Field(500, description="sequences generated for each held-out group")
     kmer: Annotated[int, Field(ge=1, le=8)] = Field(
-        4, description="tokens of the words whose spectra are compared; of proteins at most 3, of bytes 2"
+        4, description="length of the k-mers whose spectra are compared; of proteins at most 3, of bytes 2"
     )
     markov: Annotated[int, Field(ge=0, le=8)] = Field(
         5,

@@ -28,13 +28,13 @@ class Gpt2(GeneratorKind):
     sample_types: ClassVar = TOKENS
     published: ClassVar = "text"
     kind: Literal["gpt2"] = Field(
-        description="GPT-2, of published words or, from scratch, token by token; of sequences"
+        description="GPT-2, of published subwords or, from scratch, token by token; of sequences"
     )
     hidden: Count = Field(128, description=f"width{SCRATCH}")
     layers: Count = Field(6, description=f"attention blocks{SCRATCH}")
     heads: Count = Field(4, description=f"attention heads, a divisor of hidden{SCRATCH}")
     max_subwords: Count = Field(
-        256, description="words of a text with published weights, the rest is cut; with prefix at most 1024"
+        256, description="subwords of a text with published weights, the rest is cut; with prefix at most 1024"
     )
     conditioning: Literal["prefix", "additive", "adaln"] = Field("adaln", description=CONDITIONING)
     prefix: Count = Field(1, description=PREFIX)

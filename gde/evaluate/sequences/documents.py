@@ -91,7 +91,7 @@ def generated(ctx: Context, held: list[Held], training: np.ndarray) -> Results:
             "copied [share of runs]": ours,
         }
     )
-    return metrics, tables | {"words": spectra, "document_scores": scores}
+    return metrics, tables | {"kmers": spectra, "document_scores": scores}
 
 
 def spectrum_errors(

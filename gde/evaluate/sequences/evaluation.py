@@ -122,7 +122,7 @@ def generated(ctx: Context, held: list[Held], k: int) -> Results:
     sets = [Scored(one, *both) for one, both in zip(z, truth, strict=True)]
     metrics["likelihood/token"], likely = token_likelihood(ctx, sets, markov, markov.best_order(validation))
     names = group_names(store)[[h.group for h in held]]
-    tables = {"words": kmer_table(real, ours, k, alphabet), "lengths": length_table(real, ours)}
+    tables = {"kmers": kmer_table(real, ours, k, alphabet), "lengths": length_table(real, ours)}
     tables["sequence_scores"] = pd.DataFrame(
         {
             "group": names,

@@ -71,7 +71,7 @@ def kmers(parts: Parts, k: int) -> tuple[dict, dict[str, pd.DataFrame]]:
     kmer = ["".join(NUCLEOTIDES[i // 4 ** (k - 1 - j) % 4] for j in range(k)) for i in range(4**k)]
     table = pd.DataFrame({"label": kmer, "real [share of k-mers]": share["real"],
                           "generated [share of k-mers]": share["generated"]})  # fmt: skip
-    return {"kmers/distance": metric}, {"words": table}
+    return {"kmers/distance": metric}, {"kmers": table}
 
 
 def motif_metric(ctx: Context, parts: Parts) -> tuple[dict[str, dict], pd.DataFrame]:

@@ -35,14 +35,14 @@ def distribution_of(store: Any) -> Distribution:
         found = f"a set store of kind {store.meta.get('kind')!r}"
         raise bad(store.path, found, "one of simulated patterns", "choose another evaluation.kind")
     about = store.meta["patterns"]
-    kmers = np.stack([store.alphabet.encode(kmer) for kmer in about["words"]])
+    kmers = np.stack([store.alphabet.encode(kmer) for kmer in about["kmers"]])
     return DISTRIBUTIONS[store.alphabet.name](kmers, about["length"], about["substitutions"])
 
 
 def cases_of(store: Any, patterns: Distribution, mixtures: int, rng: np.random.Generator) -> Cases:
     """The simplex's grid with three kmers, else every held-out k-mer alone and random mixtures of MIXED of them."""
     row = {name: g for g, name in enumerate(store.groups["group"]) if store.groups["split"][g] == "test"}
-    group = np.array([row.get(name, -1) for name in store.meta["patterns"]["words"]])
+    group = np.array([row.get(name, -1) for name in store.meta["patterns"]["kmers"]])
     if len(patterns) == 3 and (group >= 0).all():
         return Cases(simplex_grid() / STEPS, group)
     held = np.flatnonzero(group >= 0)

@@ -109,7 +109,7 @@ def composition(
     drawn = [rng.choice(k, n, p=p) for p in cases.share]
     real = [patterns.nearest(patterns.sample(kmer, rng)) for kmer in drawn]
     again = np.stack([np.bincount(kmer, minlength=k) / n for kmer, _ in real])
-    kmers = list(store.meta["patterns"]["words"])
+    kmers = list(store.meta["patterns"]["kmers"])
     trained = np.isin(kmers, store.groups["group"][store.groups["split"] == "train"])
     other = another(len(cases.share), rng)
     error = _variation(share, cases.share)

@@ -39,10 +39,10 @@ def write(distribution: type, cfg: dict, out: Path, *, name: str, seed: int, pro
             "units": "letters",
             "groupby": ["pattern"],
             "labels": ["pattern"],
-            "patterns": {"words": names, "length": cfg["length"], "substitutions": cfg["substitutions"]},
+            "patterns": {"kmers": names, "length": cfg["length"], "substitutions": cfg["substitutions"]},
             "split": split,
         }
-        truth = {"word": torch.from_numpy(patterns.kmers[[w for w, _ in present]].astype(np.int64))}
+        truth = {"kmer": torch.from_numpy(patterns.kmers[[w for w, _ in present]].astype(np.int64))}
         writer.finish(groups, meta, truth=truth, provenance=provenance)
 
 
