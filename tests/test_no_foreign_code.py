@@ -20,7 +20,7 @@ CALLS = {
     "yaml.full_load_all",
 }  # fmt: skip
 # A program of its own that takes tensors out of a publisher's pickle, with readers that call nothing but their makers.
-CONVERTER = {"gde/convert_child.py": ["import pickle", "torch.load"]}
+CONVERTER = {"gde/fetch/pickle_reader.py": ["import pickle", "torch.load"]}
 METHODS = {"to_pickle", "read_pickle", "unsafe_load", "torch_load"}
 YAML = {"load", "load_all", "compose", "compose_all", "parse", "scan"}
 
@@ -166,5 +166,5 @@ def test_it_would_be_found_in_rules(source):
 
 def test_every_module_is_looked_at():
     names = {str(f.relative_to(ROOT)) for f in FILES}
-    assert {"gde/io.py", "gde/sets/store.py", "workflow/scripts/train.py"} <= names
+    assert {"gde/files/io.py", "gde/sets/store/set_store.py", "workflow/scripts/train.py"} <= names
     assert {f.name for f in RULES} >= {"Snakefile", "common.smk", "train.smk"}

@@ -90,11 +90,15 @@ def test_nothing_is_made_twice(made, planned, edited):
 
 def test_another_kind_makes_nothing_again(made, planned, edited):
     """Nor does what nothing uses, wherever it stands, or what an error says."""
-    edited("gde/config/language_data.py", "\nclass ", "\nclass Another:\n    pass\n\n\nclass ")
-    edited("gde/config/datasets.py", "\nFAMILIES", "\nANOTHER = 1\nFAMILIES")
-    edited("gde/sets/alphabet.py", "\nEND = 0", "\nANOTHER = 1\nEND = 0")
-    edited("gde/sets/alphabet.py", "ALPHABETS = {", 'ALPHABETS = {\n    "rna": Alphabet("rna", "ACGUN", unknown="N"),')
-    for kinds in ("encoders", "generators", "objectives", "evaluate", "prepare"):
+    edited("gde/config/datasets/proteins.py", "\nclass Pfam", "\nclass Another:\n    pass\n\n\nclass Pfam")
+    edited("gde/config/datasets/__init__.py", "\nDATASETS", "\nANOTHER = 1\nDATASETS")
+    edited("gde/sets/types/alphabet.py", "\nEND = 0", "\nANOTHER = 1\nEND = 0")
+    edited(
+        "gde/sets/types/alphabet.py",
+        "ALPHABETS = {",
+        'ALPHABETS = {\n    "rna": Alphabet("rna", "ACGUN", unknown="N"),',
+    )
+    for kinds in ("encoders", "generators", "objectives", "models", "sets/families", "sets/types"):
         edited(f"gde/{kinds}/__init__.py", "REGISTRY = {", 'REGISTRY = {\n    "another": "gde.another:Another",')
     edited("gde/generators/flow.py", "\nimport", "\nX = 1\nimport")
     edited("gde/errors.py", "expected {expected}", "not {expected}")
@@ -116,7 +120,7 @@ def test_one_rule_again(made, planned):
         ("gde/generators/flow.py", "(midpoint, 2)", "(midpoint, 1)", MODEL),
         ("workflow/scripts/evaluate.py", "\nfrom", "\nX = 1\nfrom", {"evaluate": 1, "figure": 1}),
         ("gde/embed.py", "FOLDS = 16", "FOLDS = 15", {"evaluate": 1, "figure": 1}),
-        ("gde/evaluate/metrics.py", "def check(", "@staticmethod\ndef check(", {"evaluate": 1, "figure": 1}),
+        ("gde/evaluate/shared/metrics.py", "def check(", "@staticmethod\ndef check(", {"evaluate": 1, "figure": 1}),
         ("gde/prepare/simulate.py", "def prepare(", "@staticmethod\ndef prepare(", {"prepare": 1} | MODEL),
     ],
     ids=lambda v: re.sub(r"\W+", " ", v).strip() if isinstance(v, str) else None,
