@@ -19,7 +19,7 @@ _FIELD_KINDS = {"ClassVar", "InitVar", "KW_ONLY"}
 
 def service_of(cls: str, node: ast.stmt) -> str | None:
     """The service that a statement in the body of a class is; None where it is none."""
-    own = [node.name] if isinstance(node, FUNCTIONS) else [] if isinstance(node, DEFINITIONS) else list(bound([node]))
+    own = [node.name] if isinstance(node, FUNCTIONS) else [name for name in bound([node]) if name.isupper()]
     return next((name for one in own for name in (f"{cls}.{one}", f".{one}") if name in SERVICES), None)
 
 

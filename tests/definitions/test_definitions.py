@@ -252,13 +252,14 @@ def test_roots_name_the_entries_of_tables():
 
 def test_services_count_where_they_are_asked_for():
     one = {
-        "a": "from gde.b import g\nclass GDE:\n def load(self): return g()\n def embed(self): return 1",
+        "a": "from gde.b import g\nclass Model:\n def load(self): return g()\n WRITER = g",
         "b": "def g(): return 1",
     }
     other = one | {"b": "def g(): return 2"}
-    assert digest(one, "gde.a:GDE") == digest(other, "gde.a:GDE")
-    assert digest(one, "gde.a:GDE", "GDE.embed") == digest(other, "gde.a:GDE", "GDE.embed")
-    assert digest(one, "gde.a:GDE", "GDE.load") != digest(other, "gde.a:GDE", "GDE.load")
+    assert digest(one, "gde.a:Model") == digest(other, "gde.a:Model")
+    assert digest(one, "gde.a:Model", ".w2") == digest(other, "gde.a:Model", ".w2")
+    for service in ("Model.load", ".WRITER"):
+        assert digest(one, "gde.a:Model", service) != digest(other, "gde.a:Model", service)
     inside = {"a": "class A:\n def w2(self): return 1\nclass f(A): pass"}
     changed = {"a": inside["a"].replace("1", "2")}
     assert digest(inside) == digest(changed)
