@@ -68,7 +68,7 @@ def draw_fully(generator: Autoregressive, z: Tensor, *, seed: int) -> Tensor:
             logits = possible(logits[:, None])[:, 0]
         token = draw(logits, temperature=1.0, top_p=1.0, generator=random)
         out[:, t] = token
-        residues = generator.residues(token)[:, None]
+        residues = generator.token_embedding(token)[:, None]
         vectors = torch.cat([vectors, residues if condition.added is None else residues + condition.added], 1)
     return out
 

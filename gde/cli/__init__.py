@@ -155,7 +155,7 @@ def sequence_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--sequence", metavar="COLUMN", help="of sequences: a table's column with them")
     sub.add_argument("--weight", metavar="COLUMN", help="of sequences: column with how many each stands for")
     sub.add_argument("--too-long", choices=["refuse", "cut", "drop"], help="of sequences: what becomes of longer ones")
-    sub.add_argument("--other-letters", choices=["refuse", "N", "X"], help="of sequences: residues for several")
+    sub.add_argument("--other-residues", choices=["refuse", "N", "X"], help="of sequences: residues for several")
 
 
 def positive(text: str) -> int:

@@ -77,7 +77,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "kind": cfg["kind"],
             "data": origin(sources),
             "sources": [*sources, genome],
-            "units": "letters",
+            "units": "tokens",
             "groupby": ["sample"],
             "labels": ["tissue", "tissue_coarse"],
             "context": cfg["context"],
@@ -141,14 +141,14 @@ def sequences(reads: Reads, cpgs: CpGs, cfg: dict, path: Path) -> tuple[np.ndarr
         return line(path, int(reads.rows[row]))
 
     contig = cpgs.codes(reads.names, str(path))[reads.contig]
-    place = cpgs.place(reads.number, contig, reads.length, where)  # the whole of each read is on its contig
+    place = cpgs.position(reads.number, contig, reads.length, where)  # the whole of each read is on its contig
     row, start, size, number = np.arange(len(reads)), reads.start, reads.length, reads.number
     if reads.length.max(initial=0) > most:
         pieces = -(-reads.length // most)
         row = np.repeat(row, pieces)
         offset = (np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * most
         start, size, number = start[row] + offset, np.minimum(size[row] - offset, most), number[row] + offset
-        place = cpgs.place(number, contig[row], np.ones(len(row), np.int64), lambda i: where(int(row[i])))
+        place = cpgs.position(number, contig[row], np.ones(len(row), np.int64), lambda i: where(int(row[i])))
     padded = np.r_[PATTERN[reads.text], np.zeros(most, np.uint8)]
     residues = np.lib.stride_tricks.sliding_window_view(padded, most)[start]
     residues *= np.arange(most) < size[:, None]

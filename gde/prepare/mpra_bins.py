@@ -56,7 +56,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         "data": origin([source]),
         "source": {**source, "rows": len(names) + repeated},
         "repeated_rows": repeated,
-        "units": "letters",
+        "units": "tokens",
         "groupby": ["bin"],
         "labels": ["bin"],
         "split": {**cfg["split"], "by": "element"},

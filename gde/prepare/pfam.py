@@ -66,7 +66,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "kind": cfg["kind"],
             "data": origin(sources),
             "source": {k: v for k, v in sources[0].items() if k != "key"},
-            "units": "letters",
+            "units": "tokens",
             "groupby": ["family"],
             "labels": ["family"],
             "split": cfg["split"],

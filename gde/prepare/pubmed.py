@@ -112,7 +112,7 @@ class Citations:
         self.pmid, self.version, self.document = array("i"), array("i"), array("i")  # document: its number, or -1
         self.deleted: dict[int, int] = {}  # PMID -> citations that were read before it was withdrawn
         self.terms: dict[tuple[str, str], int] = {}
-        self.n_terms, self.term, self.residues, self.hash = array("H"), array("i"), array("i"), array("Q")
+        self.n_terms, self.term, self.characters, self.hash = array("H"), array("i"), array("i"), array("Q")
         self._waiting: list[bytes] = []
         self.counted = dict.fromkeys(("citations", "without_abstract", "without_term", "cut", "too_long"), 0)
 
@@ -132,7 +132,7 @@ class Citations:
         self.pmid.append(article.pmid)
         self.version.append(article.version)
         text = self._accepted(article)
-        self.document.append(-1 if text is None else len(self.residues))
+        self.document.append(-1 if text is None else len(self.characters))
         if text is None:
             return
         for term in article.terms:
@@ -140,7 +140,7 @@ class Citations:
                 raise bad(f"{path}: PMID {article.pmid}", f"the term {term[0]!r}", "a term without '|'", "correct it")
             self.term.append(self.terms.setdefault(term, len(self.terms)))
         self.n_terms.append(len(article.terms))
-        self.residues.append(len(text))
+        self.characters.append(len(text))
         self._waiting.append(text)
         if len(self._waiting) == ROWS:
             self._flush()
@@ -172,9 +172,9 @@ class Citations:
     def texts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Tokens (m, length) of the documents, in order, and their numbers (m,)."""
         self._spool.seek(0)
-        residues = np.frombuffer(self.residues, np.int32)
-        for start in range(0, len(residues), ROWS):
-            own = residues[start : start + ROWS]
+        characters = np.frombuffer(self.characters, np.int32)
+        for start in range(0, len(characters), ROWS):
+            own = characters[start : start + ROWS]
             tokens = np.zeros((len(own), self.length), np.uint8)
             flat = np.frombuffer(self._spool.read(int(own.sum())), np.uint8)
             tokens[np.arange(self.length) < own[:, None]] = flat

@@ -59,7 +59,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "kind": cfg["kind"],
             "data": KNOWN.get((source := source_of(path))["sha256"], "user"),
             "source": source,
-            "units": "letters",
+            "units": "tokens",
             "groupby": list(cfg["groupby"]),
             "labels": list(cfg["labels"]),
             "counted": {"records": found.records, "repeated_names": found.repeated, **encoder.counted},

@@ -65,7 +65,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
                 "kind": cfg["kind"],
                 "data": origin(sources),
                 "sources": sources,
-                "units": "letters",
+                "units": "tokens",
                 "groupby": list(cfg["groupby"]),
                 "labels": ["month", *(["country"] if "country" in cfg["groupby"] else [])],
                 "last_months": cfg["last_months"],

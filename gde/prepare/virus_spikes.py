@@ -11,7 +11,7 @@ PROTEIN = ALPHABETS["protein"]
 STOP = 254  # what tables of residues say of `*`
 X, X_BYTE = int(PROTEIN.encode("X")[0]), ord("X")
 SEVERAL = b"BJOUZ"  # two residues of the alphabet in one, and rare ones that it has not
-EMPTY, RESIDUES, INSIDE, SHORT, LONG, UNKNOWN = "empty", "letters", "stop", "short", "long", "unknown"
+EMPTY, RESIDUES, INSIDE, SHORT, LONG, UNKNOWN = "empty", "residues", "stop", "short", "long", "unknown"
 DROPPED = {
     EMPTY: "without residues",
     RESIDUES: "with residues that are none",

@@ -103,11 +103,11 @@ class CpGs:
         return int(self.numbers.start_of[contig]) + index + 1
 
     def upstream(self, contig: np.ndarray, position: np.ndarray, length: int) -> np.ndarray:
-        """The `length` <= MARGIN residues before each position: tokens (m, length) uint8, N beyond the contig's
+        """The `length` <= MARGIN bases before each position: tokens (m, length) uint8, N beyond the contig's
         edge."""
         if length > MARGIN:
             raise ValueError(f"found a length of {length}, expected at most {MARGIN}")
-        windows = np.lib.stride_tricks.sliding_window_view(self.genome.residues, length)
+        windows = np.lib.stride_tricks.sliding_window_view(self.genome.bases, length)
         return windows[self.genome.first[contig] + position - length]
 
 

@@ -1,4 +1,4 @@
-"""A genome from its FASTA file: residues and CpGs of every contig in files that are mapped, made once for each."""
+"""A genome from its FASTA file: bases and CpGs of every contig in files that are mapped, made once for each."""
 
 import re
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from gde.readers.text_lines import line_blocks
 BASES = b"ACGTN"  # their numbers count from 1: the tokens of DNA (`gde.sets.types.alphabet`)
 C, G, T, N = (BASES.index(base) + 1 for base in b"CGTN")
 ILLEGAL = 255  # number of a byte that is no residue
-MARGIN = 512  # N before each contig, so that what lies upstream of its first residues needs no rule of its own
+MARGIN = 512  # N before each contig, so that what lies upstream of its first bases needs no rule of its own
 AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"  # further codes of the International Union (a few in hg38): any residue
 REMEDY = "get the genome again, e.g. hg38.fa.gz of UCSC"
 EXPECTED = "a FASTA file"
-RESIDUES, CPGS, TABLE = "letters.bin", "cpgs.bin", "contigs.json"
+TOKENS, CPGS, TABLE = "bases.bin", "cpgs.bin", "contigs.json"
 
 
 def token_table() -> np.ndarray:
-    """Token of each byte of a genome (256,) uint8, in either case; ambiguous residues are N."""
+    """Token of each byte of a genome (256,) uint8, in either case; ambiguous bases are N."""
     table = np.full(256, ILLEGAL, np.uint8)
     for token, base in enumerate(BASES, 1):
         table[[base, base | 32]] = token
@@ -35,7 +35,7 @@ def token_table() -> np.ndarray:
 class Genome:
     """Contigs in the order of the file.
 
-    residues : tokens (uint8) of all contigs, MARGIN of N before each; `first[i]`: position of the first residue of
+    bases : tokens (uint8) of all contigs, MARGIN of N before each; `first[i]`: position of the first residue of
         contig i
     cpgs    : 0-based positions of the C of every CpG in its contig (int32), contig after contig; counts (contigs,)
     """
@@ -44,7 +44,7 @@ class Genome:
     names: list[str]
     lengths: np.ndarray
     counts: np.ndarray
-    residues: np.ndarray
+    bases: np.ndarray
     cpgs: np.ndarray
 
     @property
@@ -77,16 +77,16 @@ def open_genome(fasta: Path, folder: Path) -> Genome:
             verify_sums(cache, f"delete {cache}")
         table = read_json(cache / TABLE)
         lengths, counts = (np.array(table[key], np.int64) for key in ("lengths", "cpgs"))
-        maps = [np.memmap(cache / name, dtype, "r") for name, dtype in ((RESIDUES, np.uint8), (CPGS, np.int32))]
+        maps = [np.memmap(cache / name, dtype, "r") for name, dtype in ((TOKENS, np.uint8), (CPGS, np.int32))]
         return Genome(fasta, table["names"], lengths, counts, *maps)
     next(line_blocks(fasta, EXPECTED, remedy=REMEDY))  # says why there is no file
     raise AssertionError(fasta)
 
 
 def scan(fasta: Path, out: Path) -> None:
-    """Write residues, CpGs and the table of contigs of a FASTA file into the directory `out`."""
-    with (out / RESIDUES).open("wb") as residues, (out / CPGS).open("wb") as cpgs:
-        scanner = Scanner(fasta, residues, cpgs)
+    """Write bases, CpGs and the table of contigs of a FASTA file into the directory `out`."""
+    with (out / TOKENS).open("wb") as bases, (out / CPGS).open("wb") as cpgs:
+        scanner = Scanner(fasta, bases, cpgs)
         for block in line_blocks(fasta, EXPECTED, remedy=REMEDY, size=1 << 24):
             scanner.add(block)
         scanner.end_record()
@@ -102,7 +102,7 @@ class Scanner:
     """What is known of a FASTA file after the blocks that were added; GdeError names file and line."""
 
     path: Path
-    residues: IO[bytes]
+    bases: IO[bytes]
     cpgs: IO[bytes]
     names: list[str] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
@@ -124,10 +124,10 @@ class Scanner:
             at = int(np.searchsorted(stop, (text == ord("\r")).argmax()))
             raise self.wrong(at, "a carriage return", "lines that end with a line feed", "convert it with dos2unix")
         if (start == stop).any():
-            raise self.wrong(int((start == stop).argmax()), "an empty line", "a header or residues", REMEDY)
+            raise self.wrong(int((start == stop).argmax()), "an empty line", "a header or bases", REMEDY)
         heads = np.flatnonzero(text[start] == ord(">"))
         if not self.names and (not len(heads) or heads[0]):
-            raise self.wrong(0, "residues before the first header", "a line that begins with >", REMEDY)
+            raise self.wrong(0, "bases before the first header", "a line that begins with >", REMEDY)
         for i, j in self.runs(heads, len(start)):
             if i in heads:
                 self.header(i, block[start[i] : stop[i]])
@@ -151,24 +151,24 @@ class Scanner:
         self.names.append(name)
         self.lengths.append(0)
         self.counts.append(0)
-        self.residues.write(bytes([N]) * MARGIN)
+        self.bases.write(bytes([N]) * MARGIN)
         self.width, self.ended, self.last = 0, False, N
 
     def end_record(self) -> None:
-        """Refuse a record without residues: the file was cut, or the header is no header."""
+        """Refuse a record without bases: the file was cut, or the header is no header."""
         if self.names and not self.lengths[-1]:
-            raise bad(f"{self.path}: {self.names[-1]}", "a record without residues", "letters", f"it was cut: {REMEDY}")
+            raise bad(f"{self.path}: {self.names[-1]}", "a record without bases", "bases", f"it was cut: {REMEDY}")
 
     def sequence(self, at: int, text: np.ndarray, widths: np.ndarray) -> None:
-        """Lines of residues, from line `at` of the block on."""
+        """Lines of bases, from line `at` of the block on."""
         self.width = self.width or int(widths[0])
         # Every line of a record but its last is as long as its first: a gap in the file would show here.
         odd = np.r_[widths[:-1] != self.width, widths[-1] > self.width]
         if self.ended or odd.any():
             line = 0 if self.ended else int(odd.argmax()) + int(widths[odd.argmax()] < self.width)
-            found = f"a line after one that is shorter than the {self.width} residues of the others"
+            found = f"a line after one that is shorter than the {self.width} bases of the others"
             if not self.ended and widths[odd.argmax()] > self.width:
-                found = f"a line of {widths[odd.argmax()]} residues after lines of {self.width}"
+                found = f"a line of {widths[odd.argmax()]} bases after lines of {self.width}"
             raise self.wrong(at + line, found, "lines of one length in a record, its last but excepted",
                              f"it was cut within a record: {REMEDY}")  # fmt: skip
         self.ended = bool(widths[-1] < self.width)
@@ -177,11 +177,11 @@ class Scanner:
             raw = text[text != ord("\n")]
             position = int((tokens == ILLEGAL).argmax())
             line = int(np.searchsorted(np.cumsum(widths), position, side="right"))
-            raise self.wrong(at + line, repr(chr(raw[position])), "residues of DNA (A, C, G, T, N)", REMEDY)
+            raise self.wrong(at + line, repr(chr(raw[position])), "bases of DNA (A, C, G, T, N)", REMEDY)
         joined = np.r_[np.uint8(self.last), tokens]
         hits = np.flatnonzero((joined[:-1] == C) & (joined[1:] == G)) - 1 + self.lengths[-1]
         self.cpgs.write(hits.astype(np.int32).tobytes())
-        self.residues.write(tokens.tobytes())
+        self.bases.write(tokens.tobytes())
         self.counts[-1] += len(hits)
         self.lengths[-1] += len(tokens)
         self.last = int(tokens[-1])
@@ -202,5 +202,5 @@ def check_index(fasta: Path, scanner: Scanner) -> None:
     found = {name: str(length) for name, length in zip(scanner.names, scanner.lengths, strict=True)}
     for name in [*expected, *found]:
         if expected.get(name) != found.get(name):
-            told = f"{found.get(name, 'no')} residues of {name}"
+            told = f"{found.get(name, 'no')} bases of {name}"
             raise bad(fasta, told, f"{expected.get(name, 'none')}, as in {index.name}", f"it was cut: {REMEDY}")

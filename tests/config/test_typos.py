@@ -145,7 +145,7 @@ def test_preset_cannot_touch_the_protocol(tmp_path, section):
     write(tmp_path, "gmm", content)
     message = refusal(tmp_path)
     assert ": presets.smoke." in message
-    assert "never law, split or protocol" in message or "did you mean" in message
+    assert "never distribution, split or protocol" in message or "did you mean" in message
 
 
 def test_presets_only_in_the_experiment_file(tmp_path):

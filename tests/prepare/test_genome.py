@@ -31,7 +31,7 @@ def test_letters_and_cpgs_are_those_of_the_file(simulated, tmp_path):
     genome = open_genome(simulated.fasta, tmp_path)
     assert genome.names == list(simulated.sequence)
     for i, (name, residues) in enumerate(simulated.sequence.items()):
-        own = genome.residues[genome.first[i] : genome.first[i] + genome.lengths[i]]
+        own = genome.bases[genome.first[i] : genome.first[i] + genome.lengths[i]]
         assert DNA.decode(own[None])[0] == residues.tobytes().decode().upper()
         np.testing.assert_array_equal(genome.cpgs_of(i), simulated.places[name])
 
@@ -73,9 +73,9 @@ def test_a_genome_is_scanned_once(simulated, tmp_path, monkeypatch):
 def test_damage_of_what_was_kept_is_seen(simulated, tmp_path):
     open_genome(simulated.fasta, tmp_path)
     (kept,) = tmp_path.glob(".genome-*")
-    data = bytearray((kept / "letters.bin").read_bytes())
+    data = bytearray((kept / "bases.bin").read_bytes())
     data[1000] ^= 1
-    (kept / "letters.bin").write_bytes(data)
+    (kept / "bases.bin").write_bytes(data)
     with pytest.raises(GdeError, match=r"residues\.bin.*delete"):
         open_genome(simulated.fasta, tmp_path)
 
@@ -105,20 +105,20 @@ def test_the_numbering_that_fits_is_taken(tmp_path):
     genome = open_genome(truth.fasta, tmp_path)
     n = {name: len(places) for name, places in truth.places.items()}
     cpgs, one = CpGs(genome), np.ones(1, np.int64)
-    assert cpgs.place(one, np.array([0]), one, str)[0] == truth.places["chr1"][0]
-    place = cpgs.place(one + n["chr1"], np.array([2]), one, str)  # the first one of chr2
+    assert cpgs.position(one, np.array([0]), one, str)[0] == truth.places["chr1"][0]
+    place = cpgs.position(one + n["chr1"], np.array([2]), one, str)  # the first one of chr2
     assert cpgs.numbers.order == "chromosomes" and place[0] == truth.places["chr2"][0]
     with pytest.raises(GdeError, match=f"CpG number {n['chr1'] + 1} on chr10, expected"):
-        cpgs.place(one + n["chr1"], np.array([1]), one, str)  # as in the file: too late
+        cpgs.position(one + n["chr1"], np.array([1]), one, str)  # as in the file: too late
 
 
 def test_a_numbering_once_used_is_not_left(tmp_path):
     truth = simulate_genome(tmp_path, {"chr1": 3000, "chr10": 3000, "chr2": 3000}, seed=1)
     cpgs, one = CpGs(open_genome(truth.fasta, tmp_path)), np.ones(1, np.int64)
     start = truth.first("chr10")
-    cpgs.place(one + start, np.array([1]), one, str)
+    cpgs.position(one + start, np.array([1]), one, str)
     with pytest.raises(GdeError, match="on chr2"):
-        cpgs.place(one + start, np.array([2]), one, str)
+        cpgs.position(one + start, np.array([2]), one, str)
 
 
 def unpacked(path):
@@ -140,12 +140,12 @@ def illegal(text):
 FAULTS = {
     "cut within a line": (cut_line, ["last line without an end", "cut"]),
     "a gap within a record": (gap, ["line 14 (chr1)", "cut within a record"]),
-    "an illegal residue": (illegal, ["line 6 (chr1)", "'Z'", "residues of DNA"]),
+    "an illegal residue": (illegal, ["line 6 (chr1)", "'Z'", "bases of DNA"]),
     "an empty line": (lambda t: t.replace(b"\n>chr2", b"\n\n>chr2"), ["an empty line"]),
     "carriage returns": (lambda t: t.replace(b"\n", b"\r\n"), ["line 1", "carriage return", "dos2unix"]),
     "no header": (lambda t: t[t.index(b"\n") + 1 :], ["line 1", "before the first header"]),
     "a contig twice": (lambda t: t.replace(b">chr2 ", b">chr1 "), ["a second record 'chr1'"]),
-    "a contig without residues": (lambda t: t + b">chrY\n", ["chrY", "a record without residues"]),
+    "a contig without residues": (lambda t: t + b">chrY\n", ["chrY", "a record without bases"]),
     "an empty file": (lambda t: b"", ["an empty file"]),
     "a web page": (lambda t: b"<!DOCTYPE html><html></html>\n", ["an HTML page"]),
     "no CpG": (lambda t: b">chr1\nAAAA\n", ["no CpG"]),
@@ -175,7 +175,7 @@ def test_an_index_tells_of_a_cut_between_lines(simulated, tmp_path):
         for part in kept.iterdir():
             part.unlink()
         os.rmdir(kept)
-    with pytest.raises(GdeError, match="residues of chrUn_1"):
+    with pytest.raises(GdeError, match="bases of chrUn_1"):
         open_genome(file, tmp_path)
 
 

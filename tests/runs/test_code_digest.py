@@ -108,7 +108,8 @@ class Edit(ast.NodeTransformer):
     def visit_ClassDef(self, node):
         self.generic_visit(node)
         for one in node.body:
-            if isinstance(one, ast.Assign | ast.AnnAssign) and one.value is not None and CLASS_SERVICES & set(bound([one])):
+            offered = CLASS_SERVICES & set(bound([one]))
+            if offered and isinstance(one, ast.Assign | ast.AnnAssign) and one.value is not None:
                 one.value = ast.Tuple([one.value], ast.Load())
         if not any(isinstance(one, ast.FunctionDef) for one in node.body):
             node.body.append(ast.parse("edited = 1").body[0])

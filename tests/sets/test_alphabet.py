@@ -33,7 +33,7 @@ def test_what_is_no_letter_is_named_with_its_place(text, found, place):
 
 
 def test_too_long_and_impossible_ones_are_refused():
-    with pytest.raises(ValueError, match="sequence 2: found 5 tokens, expected at most 4"):
+    with pytest.raises(ValueError, match="sequence 2: found 5 symbols, expected at most 4"):
         DNA.pad(["ACGT", "ACGTA"], 4)
     with pytest.raises(ValueError, match=r"found token 6, expected 0\.\.5"):
         DNA.decode(np.array([1, 6]))

@@ -48,4 +48,4 @@ def baselines(alphabet: Alphabet, k: int) -> dict[str, View]:
 
         return view
 
-    return {"kmers": profile(k), "letters": profile(1)}
+    return {"kmers": profile(k), "residues": profile(1)}

@@ -36,7 +36,7 @@ def write(distribution: type, cfg: dict, out: Path, *, name: str, seed: int, pro
             "name": name,
             "kind": cfg["kind"],
             "data": "simulated",
-            "units": "letters",
+            "units": "tokens",
             "groupby": ["pattern"],
             "labels": ["pattern"],
             "patterns": {"kmers": names, "length": cfg["length"], "substitutions": cfg["substitutions"]},
