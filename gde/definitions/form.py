@@ -19,7 +19,8 @@ _FIELD_KINDS = {"ClassVar", "InitVar", "KW_ONLY"}
 
 def service_of(cls: str, node: ast.stmt) -> str | None:
     """The service that a statement in the body of a class is; None where it is none."""
-    own = [node.name] if isinstance(node, FUNCTIONS) else [name for name in bound([node]) if name.isupper()]
+    given = isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value is not None)
+    own = [node.name] if isinstance(node, FUNCTIONS) else [n for n in bound([node]) if given and n.isupper()]
     return next((name for one in own for name in (f"{cls}.{one}", f".{one}") if name in SERVICES), None)
 
 

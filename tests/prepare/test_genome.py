@@ -76,7 +76,7 @@ def test_damage_of_what_was_kept_is_seen(simulated, tmp_path):
     data = bytearray((kept / "bases.bin").read_bytes())
     data[1000] ^= 1
     (kept / "bases.bin").write_bytes(data)
-    with pytest.raises(GdeError, match=r"residues\.bin.*delete"):
+    with pytest.raises(GdeError, match=r"bases\.bin.*delete"):
         open_genome(simulated.fasta, tmp_path)
 
 

@@ -70,7 +70,7 @@ def test_a_finished_run_is_published_without_training(results, tmp_path, no_trai
 
 def test_every_change_makes_a_run_of_its_own_and_all_stay(results, tmp_path, cells_store, monkeypatch):
     runs = [results(), results({"latent_dim": 3}), results({"training.optimizer.lr": 1e-4})]
-    monkeypatch.setattr("gde.runs.publishing.code_digest", lambda roots: "another code")
+    monkeypatch.setattr("gde.cli.train_run.code_digest", lambda roots: "another code")
     runs.append(results())
     other = tiny.prepare(tiny.experiment(seed=1), tmp_path / "other")
     runs.append(results(sets=other.path))

@@ -44,7 +44,7 @@ def made(tmp_path_factory):
     """A project with results of a family and of a user's file."""
     root = tmp_path_factory.mktemp("made")
     (root / "resources").mkdir()
-    shutil.copy(Path(gde.__file__).parents[2] / "resources/sources.yaml", root / "resources")
+    shutil.copy(Path(gde.__file__).parents[1] / "resources/sources.yaml", root / "resources")
     before = Path.cwd()
     os.chdir(root)
     try:

@@ -13,7 +13,7 @@ from gde.files.sniffing import read_text
 PSEUDOCOUNT = 0.01  # in shares: a token that was never seen is rare, not impossible
 BACKGROUND = 0.25
 BITS = 0.7  # share of a motif's greatest score from which a position counts as a hit
-BEFORE = "Background token frequencies"  # in MEME's format, with the frequencies in the line below
+BEFORE = "Background letter frequencies"  # in MEME's format, with the frequencies in the line below
 AT_ONCE = 1 << 22  # positions scored together
 
 
