@@ -139,7 +139,7 @@ def sample_store(path, x: np.ndarray, group: np.ndarray, *, by="sample", labels=
 def config(kind: str, **evaluation) -> dict:
     """The part of a resolved experiment that evaluation reads."""
     defaults = {
-        "family": {
+        "simulated": {
             **{"bootstrap": 50, "generated": None, "geodesic_pairs": 4, "geodesic_steps": 5, "exact_sets": 6},
             **{"simplex_points": 300, "poisson_draws": 500, "poisson_replicates": 1},
             **{"clt": True, "coverage_replicates": 0},
