@@ -143,7 +143,7 @@ def test_samples_that_are_not_finite_are_refused(store):
 
 def test_a_store_without_enough_test_sets_is_refused(tmp_path):
     store = family_store(tmp_path / "store", "mvn", sets=2, size=50)
-    with pytest.raises(GdeError, match=r"2 test sets of law 'strict'.*test_sets"):
+    with pytest.raises(GdeError, match=r"2 test sets of distribution 'strict'.*test_sets"):
         family.evaluate(Context(MomentModel(2), store, config("simulated"), 0))
 
 
