@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gde.distances.exact import exact_ot_plan, exact_w2
+from gde.distances.exact import REDUCE_FROM, exact_ot_plan, exact_w2, reduce_cost
 
 seeds = st.integers(0, 2**31)
 
@@ -44,6 +44,51 @@ def test_assignment_equals_the_network_simplex(shift, distribution):
     assert set(np.unique(plan)) == {0.0, 1 / 40}
     assert plan.sum(1) == pytest.approx(w)
     assert plan.sum(2) == pytest.approx(w)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("m", [300, 420])
+@pytest.mark.parametrize("distribution", ["normal", "sorted", "ties", "one_point", "far"])
+def test_large_sets_equal_pot(distribution, m, weighted):
+    """Their costs are reduced first, whatever the order of the samples, which the parts are cut by."""
+    n, r = 300, np.random.default_rng(5)
+    assert n >= REDUCE_FROM
+    x, y = r.normal(size=(n, 2)), r.normal(size=(m, 2)) * [1, 2] + 1
+    if distribution == "sorted":
+        x, y = x[x[:, 0].argsort()], y[(-y[:, 0]).argsort()]
+    elif distribution == "ties":
+        x, y = x.round(), y.round()
+    elif distribution == "one_point":
+        y[:] = y[0]
+    elif distribution == "far":
+        y += 1000
+    a, b = (r.random(n), r.random(m)) if weighted else (None, None)
+    p, q = (np.full(n, 1 / n), np.full(m, 1 / m)) if a is None else (a / a.sum(), b / b.sum())
+    expected = np.sqrt(ot.emd2(p, q, ot.dist(x, y), numItermax=10_000_000))
+    assert exact_w2(x, y, a, b) == pytest.approx(expected, rel=1e-9)
+    plan = exact_ot_plan(x, y, a, b)
+    assert plan.sum(1) == pytest.approx(p)
+    assert plan.sum(0) == pytest.approx(q)
+
+
+def test_weight_zero_hides_samples_of_large_sets():
+    r = np.random.default_rng(6)
+    x, y, weight = r.normal(size=(600, 2)), r.normal(size=(300, 2)), np.repeat([1.0, 0.0], 300)
+    assert exact_w2(x, y, weight) == pytest.approx(exact_w2(x[:300], y), rel=1e-9)
+    assert exact_w2(x, y, np.tile([1.0, 0.0], 300)) == pytest.approx(exact_w2(x[::2], y), rel=1e-9)
+
+
+def test_reduced_costs_differ_by_potentials_and_are_nearly_zero_where_mass_goes():
+    r = np.random.default_rng(7)
+    x, y = r.normal(size=(300, 2)), r.normal(size=(400, 2)) * [1, 2] + 1
+    a, b, cost = np.full(300, 1 / 300), np.full(400, 1 / 400), ot.dist(x, y)
+    reduced = cost.copy()
+    reduce_cost(a, b, reduced)
+    assert reduced.min() >= 0
+    off = cost - reduced  # u_i + v_j
+    assert off - off[:1] == pytest.approx((off[:, :1] - off[0, 0]).repeat(400, 1), abs=1e-9)
+    plan = exact_ot_plan(x, y)
+    assert (plan * reduced).sum() < 0.02 * (plan * cost).sum()
 
 
 def test_threads_change_nothing(monkeypatch):
