@@ -1,15 +1,15 @@
 """New samples of embedded distributions, in a file of the form that their type has."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from gde.embed import origin
 from gde.errors import bad
+from gde.export.generated import Written
 from gde.export.samples_h5ad import as_anndata
 from gde.models.base import Model
 from gde.nets.registry import named
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     import anndata
 
 AT_MOST = 500  # of a set, in the workflow
-
-
-@dataclass(frozen=True)
-class Written:
-    """What the writer of a sample type (`SampleType.WRITER`) is given besides the file's name.
-
-    model, embeddings : what samples are drawn with and of.   parts : samples (n_i, d) with the row of `embeddings` that
-    they are of, one after the other, drawn as they are asked for.   about : the record that the file carries.
-    """
-
-    model: Model
-    embeddings: "anndata.AnnData"
-    parts: Iterator[tuple[int, np.ndarray]]
-    seed: int
-    about: dict[str, Any]
 
 
 def _run_of(embeddings: "anndata.AnnData") -> str:

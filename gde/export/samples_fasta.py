@@ -9,7 +9,7 @@ from gde.files.sealed_gzip import write_gzip
 if TYPE_CHECKING:
     import anndata
 
-    from gde.sample import Written
+    from gde.export.generated import Written
 
 NOT_LABELS = ("split", "n_samples")
 PLAIN = "!\"#$&'()*+,-./:<>?@[\\]^_`{|}~"  # stand in headers as they are; blanks, %, ; and = do not

@@ -12,8 +12,8 @@ from gde.export.h5ad import write_anndata
 if TYPE_CHECKING:
     import anndata
 
+    from gde.export.generated import Written
     from gde.models.base import Model
-    from gde.sample import Written
 
 
 def write_vectors(out: Path, written: "Written") -> None:

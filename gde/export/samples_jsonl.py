@@ -8,7 +8,7 @@ from gde.export.samples_fasta import labels_of
 from gde.files.sealed_gzip import write_gzip
 
 if TYPE_CHECKING:
-    from gde.sample import Written
+    from gde.export.generated import Written
 
 
 def write_texts(out: Path, written: "Written") -> None:

@@ -24,7 +24,7 @@ class SampleType:
     PLURAL, FILE : samples and a user's file of them, in words.
     FIELDS : arrays of a set store that hold the samples themselves.
     SUFFIX, WRITER : ending of a file of generated samples, and the function that writes one
-        (`gde.sample.Written`), as "module:function".
+        (`gde.export.generated.Written`), as "module:function".
     READER : the context manager that makes a user's file a set store, (model, data, groupby, **options) ->
         `SetStore`, as "module:function"; OPTIONS : options of the command line that are for it.
     """
