@@ -26,7 +26,7 @@ class Averages(Model):
 
     def __init__(self, config, **data):
         super().__init__(config, **data)
-        self.encoder = Mean(self.dim, self.latent_dim)
+        self.encoder = Mean(Mean.Options(), dim=self.dim, latent_dim=self.latent_dim)
         self.head = nn.Linear(self.latent_dim, self.dim)
 
     def loss(self, batch, rng):
