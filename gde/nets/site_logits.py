@@ -8,12 +8,10 @@ from gde.nets.site_components import site_components
 from gde.nets.tokens import possible, scored
 
 PACE = 5.0  # times that what follows from the embedding is learned faster than other weights
-UNSEEN = (
-    0.1  # sequences that every token is counted with at every position beside those seen; an end, over all positions
-)
-LINKED = (
-    0.005  # share of the training sequences that have a token at a position from which on other positions look at it
-)
+# Sequences that every token is counted with at every position beside those seen; an end, over all positions
+UNSEEN = 0.1
+# Share of the training sequences that have a token at a position from which on other positions look at it
+LINKED = 0.005
 SMALLEST = 1e-6  # share whose logarithm is still a number
 BEND = 0.02  # share at most around which one that moves to 0 bends, to stay above it
 

@@ -24,7 +24,7 @@ class Aligner:
     def __init__(self, reference: np.ndarray, alphabet: Alphabet):
         self.reference, self.alphabet = reference, alphabet
         codes = kmers(reference, alphabet.size)
-        codes = np.where(codes < 0, -2 - np.arange(len(codes)), codes)  # no kmer: like nothing else
+        codes = np.where(codes < 0, -2 - np.arange(len(codes)), codes)  # no k-mer: like nothing else
         self._codes, first, count = np.unique(codes, return_index=True, return_counts=True)
         self._place = np.where(count == 1, first, -1)  # of k-mers that the reference has once
 
@@ -36,7 +36,7 @@ class Aligner:
         if len(at) < ANCHORED * max(len(self._codes), 1):
             self._between(out, residues, 0, len(self.reference), 0, len(residues), cut=True)
         else:
-            self._by_words(out, residues, at, to)
+            self._by_kmers(out, residues, at, to)
         return out
 
     def _anchors(self, residues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ class Aligner:
         rising = (to >= np.maximum.accumulate(to)) & (to <= np.minimum.accumulate(to[::-1])[::-1]) if len(to) else []
         return at[rising], to[rising]
 
-    def _by_words(self, out: np.ndarray, residues: np.ndarray, at: np.ndarray, to: np.ndarray) -> None:
+    def _by_kmers(self, out: np.ndarray, residues: np.ndarray, at: np.ndarray, to: np.ndarray) -> None:
         """Copy what lies between k-mers of equal distance; align the rest."""
         shift = to - at
         ends = np.flatnonzero(np.diff(shift)) + 1
@@ -67,7 +67,7 @@ class Aligner:
         self._end(out[::-1], residues[::-1], len(residues) - at[last] - K, len(out) - to[last] - K)
 
     def _end(self, out: np.ndarray, residues: np.ndarray, at: int, to: int) -> None:
-        """Before the first kmer: token by token, as far as both go."""
+        """Before the first k-mer: token by token, as far as both go."""
         n = min(at, to)
         out[to - n : to] = residues[at - n : at]
 
