@@ -9,9 +9,8 @@ BASE = 10_000.0  # the slowest pair's angle is 1 / BASE per position, nearly
 def rotations(positions: int, rotary: int) -> Tensor:
     """Cosine and sine of the angle of every position and pair, (positions, rotary / 2, 2) float32; `rotary` is even."""
     speed = BASE ** (-torch.arange(0, rotary, 2, dtype=torch.float64) / rotary)
-    angle = (
-        torch.arange(positions, dtype=torch.float64)[:, None] * speed
-    )  # float32 angles are wrong after 10^4 positions
+    # float32 angles are wrong after 10^4 positions
+    angle = torch.arange(positions, dtype=torch.float64)[:, None] * speed
     return torch.stack([angle.cos(), angle.sin()], -1).float()
 
 
