@@ -100,7 +100,7 @@ def test_what_an_experiment_starts_from(tmp_path):
 def test_through_snakemake(project, server, snakemake):
     """A pickle in an archive is fetched and its tensors taken out of it, one with a program in it is not; training asks
     for the files of the model that it starts from."""
-    from test_convert_weights import Runs, tensors
+    from pickled import Runs, tensors
 
     def archive(value) -> bytes:
         pickle, out = io.BytesIO(), io.BytesIO()

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import pickle
 import random
 import tarfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pickled import Runs, tensors
 
 from gde.cli import main
 from gde.errors import GdeError
@@ -21,21 +21,6 @@ from gde.prepare.common.vectors import read_vectors
 from gde.pretrained.weights import open_weights
 
 CONFIG = {"model_type": "toy"}
-
-
-class Runs:
-    """Unpickled by whoever trusts it, this makes a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-def tensors() -> dict[str, torch.Tensor]:
-    w = torch.arange(6.0).view(2, 3)
-    return {"w": w, "tied": w, "turned": w.T, "half": w.half()}
 
 
 def published(folder: Path, value: object = None) -> Path:

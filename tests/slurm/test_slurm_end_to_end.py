@@ -51,7 +51,7 @@ def test_gpu_jobs_landed_on_gpu_nodes_and_no_others_did(finished):
         if rule in ON_GPU:
             assert job["NodeList"] in ("gpu1", "gpu2")
             assert "gres/gpu=1" in job["TRES"]
-            log = (run.root / f"results/logs/{rule}/gmm.log").read_text()
+            (log,) = (file.read_text() for file in (run.root / f"results/logs/{rule}").glob("gmm*.log"))
             assert re.match(rf".* Slurm job {job['JobId']} on {job['NodeList']}, GPUs: [01]\n", log)
         else:
             assert job["NodeList"] in ("cpu1", "cpu2")
