@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gde.errors import bad
 from gde.features.matched import listed
-from gde.features.pipeline import COUNTED
-from gde.features.seen import Seen, check_alike
+from gde.features.seen import COUNTED, Seen, check_alike, totals
 
 if TYPE_CHECKING:
     from gde.features.pipeline import FeaturePipeline
 
+ROUNDING = 1e-6  # of a total in float32
 log = logging.getLogger(__name__)
 
 
@@ -32,8 +33,22 @@ def transform_rows(features: "FeaturePipeline", rows: Any, total: np.ndarray | N
     for start, x in rows.chunks():
         if columns is not None:
             seen.add(x if len(columns) == len(names) else x[:, columns])
-        yield features.transform(x, names, None if total is None else total[start : start + x.shape[0]])
+        own = None if total is None else total[start : start + x.shape[0]]
+        if own is not None:
+            _check_given(x[:, features.match(names, totals_given=True).chosen], own, rows, start)
+        yield features.transform(x, names, own)
     check_alike(features.seen, seen.record(), values, str(rows.where))
+
+
+def _check_given(chosen: Any, total: np.ndarray, rows: Any, start: int) -> None:
+    """GdeError for a row that has more counts of some features than its total says it has of all."""
+    counted = totals(chosen)
+    over = counted > total * (1 + ROUNDING)
+    if over.any():
+        row = int(over.argmax())
+        found = f"a total of {total[row]:g} for {counted[row]:g} counts of features that the model uses"
+        where = f"{rows.where}: row {start + row} ({rows.obs_names[start + row]})"
+        raise bad(where, found, "a total of all features", "give the column that holds each cell's total of counts")
 
 
 def _places(known: list[str] | None, names: list[str]) -> np.ndarray | None:

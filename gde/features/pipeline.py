@@ -11,13 +11,12 @@ import scipy.sparse as sp
 
 from gde.errors import bad
 from gde.features.matched import Matched, match
-from gde.features.seen import Seen, expm1, totals
+from gde.features.seen import COUNTED, Seen, expm1, totals
 from gde.files.io import read_json, write_json
 from gde.files.sniffing import check_file
 
 STEPS = {"values", "n_hvg", "scale", "clip", "n_pcs"}
 VALUES = ("counts", "normalised", "lognorm", "scaled")
-COUNTED = ("counts",)  # values that are divided by the total of their row
 # The covariance of d features takes 8 d² bytes and its eigenvectors as much again: 6,000 features stay within 1 GB.
 MAX_PCA_FEATURES = 6000
 

@@ -74,6 +74,8 @@ def settings(model: "Model", path: Path, options: Mapping[str, Any]) -> dict[str
     trained = model.config.get("dataset", {})
     own = trained if trained.get("kind") == "sequences" else {}
     defaults = DEFAULTS | {"sequence": model.sample_type.COLUMN}
+    if unknown := options.keys() - defaults.keys():
+        raise TypeError(f"files of sequences have no {', '.join(sorted(unknown))}; there are {', '.join(defaults)}")
     chosen = {key: own.get(key) or defaults[key] for key in defaults}
     chosen |= {key: value for key, value in options.items() if value is not None}
     if ending_of(path) in TABLE and options.get("fields") is None:
