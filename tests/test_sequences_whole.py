@@ -302,6 +302,13 @@ def test_a_table_is_embedded_with_its_weights(model_dir, store, tmp_path):
     assert embed_data(model, table, sequence="seq").n_obs == 1
 
 
+def test_the_models_own_fields_are_the_default(fasta, model_dir, tmp_path):
+    for name, arguments in (("a.h5ad", []), ("b.h5ad", ["--groupby", "tissue"])):
+        assert main(["embed", str(model_dir), str(fasta), *arguments, "-o", str(tmp_path / name)]) == 0
+    a, b = (read_anndata(tmp_path / name) for name in ("a.h5ad", "b.h5ad"))
+    assert list(a.obs_names) == list(b.obs_names) and (a.X == b.X).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -320,9 +327,10 @@ def test_what_does_not_fit_a_file_of_sequences_is_refused(fasta, model_dir, tmp_
 def test_longer_sequences_are_refused_cut_or_left_out(model_dir, tmp_path, capsys):
     path = tmp_path / "long.fa"
     path.write_text(">a\nACGT\n>b\n" + "ACGT" * 4 + "\n>c\nTTTT\n")
-    options = ["-o", str(tmp_path / "z.h5ad")]
+    options = ["-o", str(tmp_path / "z.h5ad"), "--groupby"]
     assert main(["embed", str(model_dir), str(path), *options]) == 2
-    assert "record 2 (b): found 16 residues, expected at most" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "record 2 (b): found 16 residues, expected at most" in error and "give --too-long cut or drop" in error
     for too_long, n in (("cut", 3), ("drop", 2)):
         assert main(["embed", str(model_dir), str(path), "--too-long", too_long, *options]) == 0
         assert read_anndata(tmp_path / "z.h5ad").obs["n_samples"].tolist() == [n]
