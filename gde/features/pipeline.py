@@ -188,6 +188,12 @@ class FeaturePipeline:
         with read_cells(source, layer=layer, use_raw=use_raw, values=self.cfg["values"], chunk=chunk) as cells:
             yield from transform_rows(self, cells)
 
+    def same_as(self, other: "FeaturePipeline") -> bool:
+        """Whether another one has the same steps, features and fitted numbers."""
+        a, b = self.tensors, other.tensors
+        named = (self.names, self.cfg, self.others) == (other.names, other.cfg, other.others)
+        return named and a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
     def save(self, directory: str | os.PathLike) -> None:
         """Write features.json and features.safetensors into `directory` (made when absent)."""
         from safetensors.numpy import save_file
