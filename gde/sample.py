@@ -1,5 +1,6 @@
 """New samples of embedded distributions, in a file of the form that their type has."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from gde.readers.sealed_h5ad import read_anndata
 if TYPE_CHECKING:
     import anndata
 
+log = logging.getLogger(__name__)
 AT_MOST = 500  # of a set, in the workflow
 
 
@@ -47,6 +49,9 @@ def draw(
     run, own = _run_of(embeddings), model.config.get("run")
     if run and own and run != own:
         raise bad("embeddings", f"those of run {run}", f"those of {own}, this model's run", remedy)
+    made = embeddings.obsm.get("X_gde")
+    if made is not None and not np.array_equal(np.asarray(made), embeddings.X):
+        log.warning("embeddings: X is not obsm['X_gde'] any more (scaled?); samples are of X")
     counts = np.broadcast_to(np.asarray(n, dtype=np.int64), embeddings.n_obs)
     z = torch.from_numpy(np.asarray(embeddings.X, dtype=np.float32)).to(model.device)
     if not z.isfinite().all():

@@ -273,6 +273,15 @@ def test_samples_follow_the_seed(cells_model, adata):
     assert not np.allclose(a, c)
 
 
+def test_embeddings_that_were_changed_are_told(cells_model, adata, caplog):
+    z = embed_data(cells_model, adata, "donor")
+    sample_anndata(cells_model, z, 2, seed=0)
+    assert caplog.text == ""
+    z.X = z.X * 2
+    sample_anndata(cells_model, z, 2, seed=0)
+    assert "X is not obsm['X_gde'] any more" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("x", "part"),
     [(np.zeros((2, 3), np.float32), "3 columns"), (np.full((2, 4), np.nan, np.float32), "NaN")],
