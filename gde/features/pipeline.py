@@ -1,6 +1,7 @@
 """Feature pipeline: what turns raw rows (counts, expression values, table columns) into sample vectors; stored with the
 model."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ from gde.features.seen import COUNTED, Seen, expm1, totals
 from gde.files.io import read_json, write_json
 from gde.files.sniffing import check_file
 
+log = logging.getLogger(__name__)
+AUTO = "auto"  # number of components
 STEPS = {"values", "n_hvg", "scale", "clip", "n_pcs"}
-VALUES = ("counts", "normalised", "lognorm", "scaled")
+VALUES = ("counts", "fractional_counts", "normalised", "lognorm", "scaled")
 # The covariance of d features takes 8 d² bytes and its eigenvectors as much again: 6,000 features stay within 1 GB.
 MAX_PCA_FEATURES = 6000
 
@@ -25,8 +28,9 @@ class FeaturePipeline:
     """Counts to per-10k and log1p, a choice of genes, centring and scaling, principal components: each step optional.
 
     names : the input features used, in order (genes or columns); an input is matched by name, so more may be present.
-    cfg : values ('counts' | 'normalised', logarithm only | 'lognorm' | 'scaled', both taken as they are; tables are
-        'scaled'), n_hvg (int | None), scale (bool), clip (float | None; units of sd, default 10), n_pcs (int | None).
+    cfg : values ('counts' | 'fractional_counts' | 'normalised', logarithm only | 'lognorm' | 'scaled', both taken as
+        they are; tables are 'scaled'), n_hvg (int | None), scale (bool), clip (float | None; units of sd, default 10),
+        n_pcs (int | None; to `fit` also AUTO: `gde.features.held_out`).
     others : the features of training that were not chosen. Per-10k totals run over these and those chosen, whatever
         else an input has. None where an earlier gde did not record them: totals then run over all of an input.
     seen : what the training rows looked like (`gde.features.seen`).
@@ -66,6 +70,7 @@ class FeaturePipeline:
         At most two passes: moments of every feature (genes chosen, centre, sd), then the covariance of the chosen ones.
         Raises GdeError when the steps asked for do not fit the data (too many components, no training rows).
         """
+        from gde.features.held_out import components_that_hold, second_half
         from gde.features.moments import Gram, Moments, variable_genes
 
         cfg = {
@@ -107,7 +112,9 @@ class FeaturePipeline:
         self = cls([names[i] for i in chosen], cfg, tensors, n, [names[i] for i in others], seen.record())
         if cfg["n_pcs"] is not None:
             d, k = len(chosen), cfg["n_pcs"]
-            if not 1 <= k <= min(d, n - 1):
+            if k == AUTO and n < 2:
+                raise bad("training rows", "one", "two or more for principal components", "use another split")
+            if k != AUTO and not 1 <= k <= min(d, n - 1):
                 raise bad(
                     "dataset.n_pcs",
                     f"{k}",
@@ -115,12 +122,20 @@ class FeaturePipeline:
                     "lower n_pcs, or set it to null for no PCA",
                 )
             if d > MAX_PCA_FEATURES:
-                raise bad(
-                    "dataset.n_pcs", f"PCA of {d} features", f"at most {MAX_PCA_FEATURES}", "set n_hvg, e.g. 2000"
-                )
-            gram = Gram(d)
+                remedy = "set n_hvg, e.g. 2000" if cfg["values"] != "scaled" else "give fewer genes, or set n_pcs: null"
+                raise bad("dataset.n_pcs", f"PCA of {d} features", f"at most {MAX_PCA_FEATURES}", remedy)
+            gram, other = Gram(d), Gram(d) if k == AUTO else None
             for x in chunks():
-                gram.add(self._before_pca(x, names))
+                y = self._before_pca(x, names)
+                if other is not None:
+                    side = second_half(x)
+                    other.add(y[side])
+                    y = y[~side]
+                gram.add(y)
+            if other is not None:
+                k = self.cfg["n_pcs"] = min(components_that_hold(gram, other), n - 1)
+                gram += other
+                log.info("n_pcs: %d, which hold in training cells that they are not fitted on (of %d)", k, n)
             self.tensors["pca_mean"] = gram.mean
             self.tensors["components"], self.tensors["variance"] = gram.components(k)
         return self
@@ -266,7 +281,7 @@ def _apply(f: Callable, x: Any) -> Any:
 
 def logarithm(x: Any, values: str, total: Callable[[], np.ndarray] | None = None) -> Any:
     """Rows x (n, features) as log-normalised expression; `total` gives the sums (n,) where x is not the whole row."""
-    if values == "counts":
+    if values in COUNTED:
         return _lognorm(x, total and total())
     return _apply(np.log1p, x) if values == "normalised" else x
 

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from gde.errors import bad
 
-COUNTED = ("counts",)  # values that are divided by the total of their row
+COUNTED = ("counts", "fractional_counts")  # values that are divided by the total of their row
 MARGIN = 1.25  # by which the median total of a file may lie outside the totals of training
 ENOUGH = 1000  # numbers from which on none that is negative, or has a fraction, is no chance
 SOME = 0.05  # share of negative numbers

@@ -137,7 +137,10 @@ def test_excerpts_from_a_server_become_metrics(project, snakemake, excerpt, tmp_
         (mirror / name).parent.mkdir(exist_ok=True)
         (mirror / name).symlink_to(file)
     publish(project, mirror)
-    names, settings = NAMES[:2], [SMALL[0], SMALL[1].replace("HELD", "MAPK1")]
+    screen = "essential_genes={dataset: {n_hvg: 60, vectors: null, split: {genes: [MAPK1]}}, " + (
+        "objective: {conditions: learned}}"  # of its genes one is measured, whose co-expression tells none apart
+    )
+    names, settings = NAMES[:2], [SMALL[0], screen]
     with served(mirror) as address:
         done = snakemake(project, *metrics(*names), *SMOKE, *settings, f"mirror={address}", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
