@@ -34,6 +34,7 @@ class Cells:
 
     where : what messages call it;  obs_names, var_names : list of str;  obs : callable giving one column by name.
     var : the same for genes, None where there are only names.   unique : refuse gene names that stand there twice.
+    whole : of `ValueCheck`; for whoever reads to say.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Cells:
         self.where, self.matrix, self.obs, self.var, self.values = where, matrix, obs, var, values
         self.obs_names, self.var_names = [str(n) for n in obs_names], [str(n) for n in var_names]
         self._checked = self._rounding = False
+        self.whole = True
         sparse = sp.issparse(matrix) or isinstance(matrix, DiskRows)
         values = CHUNK_VALUES if sparse or getattr(matrix, "chunks", None) else PIECE_VALUES
         self.step = max(1, min(chunk, values // max(len(self.var_names), 1)))
@@ -97,7 +99,8 @@ class Cells:
 
         Values are checked until a pass has come to its end: what was good is not looked at again.
         """
-        check = None if self._checked else ValueCheck(self.where, self.values, self.obs_names, self.var_names)
+        names = self.obs_names, self.var_names
+        check = None if self._checked else ValueCheck(self.where, self.values, *names, whole=self.whole)
         for start in range(0, len(self), self.step):
             with hdf5.reading(self.where):
                 x = self.matrix[start : min(start + self.step, len(self))]

@@ -27,10 +27,20 @@ class ValueCheck:
     """Checks chunks of a matrix of `values` counts, fractional_counts, normalised, lognorm or scaled; errors name row
     and column.
 
-    rounded : the largest distance of a count from a whole number, all of them rounding errors.
+    rounded : the largest distance of a count from a whole number, all of them rounding errors.   whole : the columns
+    are all that totals were made equal over, so that normalised rows have equal ones.
     """
 
-    def __init__(self, where: object, values: str, row_names: Sequence[str], column_names: Sequence[str]):
+    def __init__(
+        self,
+        where: object,
+        values: str,
+        row_names: Sequence[str],
+        column_names: Sequence[str],
+        *,
+        whole: bool = True,
+    ):
+        self.whole = whole
         self.where, self.values = where, values
         self.row_names, self.column_names = row_names, column_names
         self.fractional = False
@@ -61,7 +71,7 @@ class ValueCheck:
         if self.values == "lognorm" and data.max() > MAX_LOG:
             remedy = "set values: counts if these are counts, or apply log1p"
             raise self._error(x, start, data > MAX_LOG, f"at most {MAX_LOG:g} with values: lognorm", remedy)
-        if self.values == "normalised":
+        if self.values == "normalised" and self.whole:
             self.totals.append(row_totals(x))
         if self.values == "lognorm" and not self.any:
             self._check_logarithm(x)

@@ -171,3 +171,23 @@ def test_genes_of_one_name_are_added_up_where_training_did(cells_model, kind, mo
     assert "genes of one name are added up, as in training: gene3" in caplog.text
     with open_rows(cells_model, twice, [], layer=None, use_raw=False) as rows:
         assert rows.var_names == list(data.var_names)
+
+
+def test_chosen_genes_of_normalised_cells_need_no_equal_totals(tmp_path):
+    """Those of a file of all genes are checked; of some they differ by nature."""
+    rng = np.random.default_rng(0)
+    data = tiny.cells()
+    x = data.X.toarray()
+    data.X = sp.csr_matrix((x / x.sum(1, keepdims=True) * 1e4).astype(np.float32))
+    data.write_h5ad(tmp_path / "cells.h5ad")
+    dataset = {"values": "normalised", "n_hvg": 3}
+    config = tiny.cells_experiment(tmp_path / "cells.h5ad")
+    config["dataset"] |= dataset | {"n_pcs": 2}
+    model = tiny.model_for(tiny.prepare(config, tmp_path / "sets"), config)
+    part = data[:, model.features.names].copy()
+    part.X = part.X.multiply(rng.uniform(0.05, 1.0, (part.n_obs, 1))).tocsr()  # totals twentyfold apart
+    assert embed_data(model, part, "donor").n_obs == 12
+    whole = data.copy()
+    whole.X = data.X.multiply(rng.uniform(0.05, 1.0, (part.n_obs, 1))).tocsr()
+    with pytest.raises(GdeError, match="totals that differ"):
+        embed_data(model, whole, "donor")

@@ -76,6 +76,7 @@ def open_rows(
     layer, use_raw = place_of(dataset, data, layer, use_raw)
     adds_up = dataset.get("kind") in ADD_UP
     with read_cells(data, layer=layer, use_raw=use_raw, values=values, unique=not adds_up) as cells:
+        cells.whole = {*model.features.names, *(model.features.others or ())} <= set(cells.var_names)
         if dataset.get("kind") == "table":
             check_fine(model, cells.where)
         index = pd.Index(cells.var_names)
