@@ -13,7 +13,9 @@ import scipy.sparse as sp
 from gde.features.moments import Gram
 
 MOST = 50
-SHARE = 0.5  # of its variance in one half of the rows that an axis has in the other, at least
+# Of its variance in one half of the rows an axis has at least so much in the other. What it has too much of in rows
+# that it was fitted on goes with their number's inverse: 1/3 for half of the rows is about 1/2 for all of them.
+SHARE = 1 / 3
 FEWEST = 2  # a picture's
 
 

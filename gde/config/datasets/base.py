@@ -17,8 +17,8 @@ VALUES = (
 Components = Count | Literal["auto"] | None
 MOST_COMPONENTS = 50  # that `auto` takes
 COMPONENTS = (
-    "principal components that samples are made of, fitted on training samples; auto = up to 50, while they have at "
-    "least half of their variance in training samples that they were not fitted on; null = none"
+    "principal components that samples are made of, fitted on training samples; auto = up to 50, while they hold "
+    "(about half of their variance or more) in training samples that they are not fitted on; null = none"
 )
 ADAMW = {"kind": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 
