@@ -122,7 +122,7 @@ def test_text_stays_text(tmp_path):
         save(figure, {"run": "t", "data": "real", "seed": 0}, tmp_path / "a.svg", tmp_path / "a.png")
     texts = ET.parse(tmp_path / "a.svg").getroot().iter("{http://www.w3.org/2000/svg}text")
     styles = {text.text: text.get("style") for text in texts}
-    assert {"squared distance of Δ <&> [log1p]", "t · real data · seed 0", "0.5"} <= styles.keys()
+    assert {"squared distance of Δ <&> [log1p]", "t · real data · seed 0", "0.4"} <= styles.keys()
     assert all("'DejaVu Sans', sans-serif" in style for style in styles.values())
 
 
