@@ -173,6 +173,8 @@ MADE: dict[str, Callable[[Path], dict[str, Any]]] = {
     "metrics.json": read_json,
     "embeddings.h5ad": read_about,
     "samples.h5ad": read_about,
+    "predictions.h5ad": read_about,
+    "observed.h5ad": read_about,
     "samples.fasta.gz": read_comment,
     "samples.jsonl.gz": read_comment,
 }
