@@ -50,17 +50,21 @@ class GDE(Model):
 
     @torch.no_grad()
     def embed(
-        self, x: "Tensor | anndata.AnnData | str | os.PathLike", groupby: str | list[str] | None = None
+        self, x: "Tensor | anndata.AnnData | str | os.PathLike", groupby: str | list[str] | None = None, **options: Any
     ) -> "Tensor | anndata.AnnData":
         """Embed sets given as a tensor (b, n, d), or the groups of an AnnData or of a file (one row per group).
 
-        Those go through the preprocessing the model was trained with; see `gde.embed.embed_data`.
+        Those go through the preprocessing the model was trained with; options say how they are read, as those of the
+        command do: of cells `layer`, `use_raw` and `totals`, of sequences `fields`, `sequence`, `weight`, `too_long`
+        and `other_residues`; see `gde.embed.embed_data`. TypeError for others.
         """
         if isinstance(x, Tensor):
+            if groupby or options:
+                raise TypeError(f"a tensor has no {', '.join(['groupby'] * bool(groupby) + [*options])}")
             return self.encode(x)
         from gde.embed import embed_data
 
-        return embed_data(self, x, groupby)
+        return embed_data(self, x, groupby, **options)
 
     def embed_store(self, store: "SetStore", groups: "np.ndarray | None" = None, *, se: bool = True):
         """Exact embeddings (g, l) of whole groups of any size and their standard errors (`gde.embed.embed_store`)."""

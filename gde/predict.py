@@ -178,8 +178,9 @@ def predict_file(
     """Write into `out` n predicted cells of every condition in every context of the controls in an .h5ad file, beside
     these, and into `compared` the cells that the file has of the conditions, with those same controls.
 
-    options : layer, use_raw. With `compared`, conditions are predicted in the contexts where the file has cells of
-    them. Returns what `out` holds. GdeError as `screen_store` and `know`, and for a condition that the file lacks.
+    options : layer, use_raw, totals. With `compared`, conditions are predicted in the contexts where the file has
+    cells of them. Returns what `out` holds. GdeError as `screen_store` and `know`, and for a condition that the file
+    lacks.
     """
     check_predicts(model)
     columns = columns or Columns()

@@ -158,5 +158,7 @@ def test_groups_of_an_h5ad(cells_store, cells_h5ad, tmp_path, capsys):
     assert main([*command, "T", "B", "--groupby", "cell_type", "--permutations", "99"]) == 0
     assert float(capsys.readouterr().out.split()[-2]) == 0.01
     assert main([*command, "D00|T", "D00|B", "--groupby", "donor", "cell_type", "--permutations", "19"]) == 0
+    capsys.readouterr()
+    assert main([*command, "D00|T", "D00|B", "--permutations", "19"]) == 0  # the model's own columns
     assert main([*command, "T", "B"]) == 2
-    assert "obs columns that make a group" in capsys.readouterr().err
+    assert "no such group" in capsys.readouterr().err

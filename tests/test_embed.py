@@ -180,6 +180,26 @@ def test_layers_and_raw(cells_model, adata):
     moved.X = adata.X * 0
     assert (expected == embed_data(cells_model, moved, "donor", layer="counts").X).all()
     assert (expected == embed_data(cells_model, moved, "donor", use_raw=True).X).all()
+    assert (expected == cells_model.embed(moved, "donor", layer="counts").X).all()
+    assert (expected == cells_model.embed(moved, "donor", use_raw=True).X).all()
+    with pytest.raises(TypeError, match="layer"):
+        cells_model.embed(torch.zeros(1, 3, 5), layer="counts")
+    with pytest.raises(TypeError, match="weight"):
+        cells_model.embed(moved, "donor", weight="w")
+
+
+@pytest.mark.parametrize("own", [{"layer": "counts"}, {"use_raw": True}], ids=["layer", "raw"])
+def test_what_training_read_is_read_where_it_is_there(cells_model, adata, own, monkeypatch, caplog):
+    expected = embed_data(cells_model, adata, "donor").X
+    monkeypatch.setitem(cells_model.config, "dataset", cells_model.config["dataset"] | own)
+    moved = adata.copy()
+    moved.layers["counts"], moved.raw, moved.X = adata.X, adata, adata.X * 2
+    assert (expected == embed_data(cells_model, moved, "donor").X).all()
+    twice = embed_data(cells_model, moved, "donor", layer="X").X  # counts, twice as deep: the same shares
+    np.testing.assert_allclose(twice, expected, rtol=1e-4, atol=1e-5)
+    assert "X is read" not in caplog.text
+    assert (expected == embed_data(cells_model, adata, "donor").X).all()
+    assert "X is read" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -208,10 +228,10 @@ def test_missing_genes_are_listed(cells_model, adata):
         embed_data(cells_model, adata[:, [j for j in range(30) if j not in (3, 7)]].copy(), "donor")
 
 
-def test_more_genes_are_allowed_but_count_in_the_totals(cells_model, adata):
-    zero = ad.AnnData(sp.csr_matrix((adata.n_obs, 3), dtype=np.float32), adata.obs)
-    zero.var_names = ["other1", "other2", "other3"]
-    more = ad.concat([zero, adata], axis=1, merge="same")
+def test_more_genes_are_allowed_and_left_out_of_totals(cells_model, adata):
+    other = ad.AnnData(sp.csr_matrix(np.full((adata.n_obs, 3), 70.0, np.float32)), adata.obs)
+    other.var_names = ["other1", "other2", "other3"]
+    more = ad.concat([other, adata], axis=1, merge="same")
     a, b = (embed_data(cells_model, d, "donor").X for d in (adata, more))
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 

@@ -243,6 +243,19 @@ def test_canonical_digests_are_of_the_content(made, tmp_path):
     assert canonical_digest(tmp_path / "b.fasta.gz") != canonical_digest(path)
 
 
+def test_blocks_for_faidx_hold_the_same_sequences(made, model_dir, tmp_path, capsys):
+    pysam = pytest.importorskip("pysam")
+    for name, option in (("a", []), ("b", ["--bgzip"])):
+        out = str(tmp_path / f"{name}.fasta.gz")
+        assert main(["sample", str(model_dir), str(made / "embeddings.h5ad"), "-n", "3", "-o", out, *option]) == 0
+    a, b = tmp_path / "a.fasta.gz", tmp_path / "b.fasta.gz"
+    assert gzip.decompress(a.read_bytes()) == gzip.decompress(b.read_bytes())
+    assert read_about(a) == read_about(b) and canonical_digest(a) == canonical_digest(b)
+    pysam.faidx(str(b))
+    with pysam.FastaFile(str(b)) as f, gzip.open(a, "rt") as g:
+        assert {r.id: str(r.seq) for r in SeqIO.parse(g, "fasta")} == {name: f.fetch(name) for name in f.references}
+
+
 def test_names_in_headers_are_one_word(made, model_dir, tmp_path):
     from gde.sample import sample_to_file
 
@@ -302,6 +315,13 @@ def test_a_table_is_embedded_with_its_weights(model_dir, store, tmp_path):
     assert embed_data(model, table, sequence="seq").n_obs == 1
 
 
+def test_the_models_own_fields_are_the_default(fasta, model_dir, tmp_path):
+    for name, arguments in (("a.h5ad", []), ("b.h5ad", ["--groupby", "tissue"])):
+        assert main(["embed", str(model_dir), str(fasta), *arguments, "-o", str(tmp_path / name)]) == 0
+    a, b = (read_anndata(tmp_path / name) for name in ("a.h5ad", "b.h5ad"))
+    assert list(a.obs_names) == list(b.obs_names) and (a.X == b.X).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -320,9 +340,10 @@ def test_what_does_not_fit_a_file_of_sequences_is_refused(fasta, model_dir, tmp_
 def test_longer_sequences_are_refused_cut_or_left_out(model_dir, tmp_path, capsys):
     path = tmp_path / "long.fa"
     path.write_text(">a\nACGT\n>b\n" + "ACGT" * 4 + "\n>c\nTTTT\n")
-    options = ["-o", str(tmp_path / "z.h5ad")]
+    options = ["-o", str(tmp_path / "z.h5ad"), "--groupby"]
     assert main(["embed", str(model_dir), str(path), *options]) == 2
-    assert "record 2 (b): found 16 residues, expected at most" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "record 2 (b): found 16 residues, expected at most" in error and "give --too-long cut or drop" in error
     for too_long, n in (("cut", 3), ("drop", 2)):
         assert main(["embed", str(model_dir), str(path), "--too-long", too_long, *options]) == 0
         assert read_anndata(tmp_path / "z.h5ad").obs["n_samples"].tolist() == [n]

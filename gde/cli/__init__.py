@@ -60,13 +60,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "data",
         type=Path,
-        help=".h5ad with the genes and the kind of values the model was trained on; for a model of sequences FASTA, "
-        "FASTQ, CSV or TSV, plain or .gz",
+        help=".h5ad with the genes and the kind of values the model was trained on; for one of a table also CSV, TSV "
+        "or Parquet; for one of sequences FASTA, FASTQ, CSV or TSV, plain or .gz",
     )
-    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns; one embedding per combination")
+    groups = "columns; one embedding per combination (default: the model's own; no name: one embedding of everything)"
+    sub.add_argument("--groupby", nargs="*", metavar="COLUMN", help=groups)
     sequence_options(sub)
-    sub.add_argument("--layer", help="layer to read instead of X")
-    sub.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
+    cell_options(sub)
     sub.add_argument("--cells", action="store_true", help="a row per cell, with the embedding of its group in obsm")
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
@@ -74,12 +74,12 @@ def parser() -> argparse.ArgumentParser:
         commands.compare_two, "compare-groups", "are the distributions of two groups different? a permutation test"
     )
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
-    kinds = "set store (results/sets/<experiment>), an .h5ad, or a file of sequences"
+    kinds = "set store (results/sets/<experiment>), an .h5ad, a table, or a file of sequences"
     sub.add_argument("data", type=Path, metavar="DATA", help=kinds)
     sub.add_argument("groups", nargs=2, metavar="GROUP", help="names of two groups; of several columns, joined with |")
-    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns of the .h5ad that make a group")
-    sub.add_argument("--layer", help="layer of the .h5ad to read instead of X")
-    sub.add_argument("--use-raw", action="store_true", help="read .raw of the .h5ad instead of X")
+    groups = "columns of the file that make a group (default: the model's own)"
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help=groups)
+    cell_options(sub)
     sequence_options(sub)
     splits = ["test", "validation", "train", "all"]
     sub.add_argument("--split", choices=splits, default="test", help="samples of the store to compare (default test)")
@@ -96,9 +96,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "-o", "--out", type=Path, required=True, help="output .h5ad; of sequences .fasta.gz, texts .jsonl.gz"
     )
+    sub.add_argument(
+        "--bgzip",
+        action="store_true",
+        help="of sequences: gzip in blocks, for samtools faidx; the record goes to OUT.json",
+    )
 
     sub = command(predict.predict, "predict", "predict cells of perturbations from control cells")
     predict.add_options(sub, positive, seed)
+    cell_options(sub)
 
     sub = command(
         commands.check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand"
@@ -148,6 +154,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--superseded", action="store_true", help="delete finished runs that are not current altogether")
     sub.add_argument("--dry-run", action="store_true", help="only say what would go")
     return top
+
+
+def cell_options(sub: argparse.ArgumentParser) -> None:
+    """How an .h5ad is read; by default as the model's own was."""
+    sub.add_argument("--layer", help="of an .h5ad: layer to read (default: the model's own, where there is one; X: X)")
+    sub.add_argument("--use-raw", action="store_true", help="of an .h5ad: read .raw")
+    totals = (
+        "of counts: obs column with each cell's total, for a file that lacks genes which totals were of in training"
+    )
+    sub.add_argument("--totals", metavar="COLUMN", help=f"{totals}; what it counted otherwise moves the embedding")
 
 
 def sequence_options(sub: argparse.ArgumentParser) -> None:

@@ -78,23 +78,46 @@ def options_for(model: Any, args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in own.OPTIONS if hasattr(args, name)}
 
 
+def group_columns(model: Any, args: argparse.Namespace) -> list[str]:
+    """Those of the command line, else those that the model's own groups were made by; `--groupby` alone is none.
+
+    GdeError where neither says anything.
+    """
+    from gde.config.datasets import kind_of_data
+
+    if args.groupby is not None:
+        return args.groupby
+    if model.features is None and model.alphabet is None:
+        return []  # reads no files: the reader says so
+    dataset = model.config["dataset"]
+    columns = kind_of_data(dataset).group_columns(dataset)
+    if not columns:
+        expected = f"columns that make a group (a model of {dataset['kind']} has none of its own)"
+        remedy = "name them: --groupby donor; or give --groupby without a name to make all samples one group"
+        raise bad("--groupby", "nothing", expected, remedy)
+    return columns
+
+
 def embed(args: argparse.Namespace) -> None:
     from gde.export.h5ad import write_anndata
 
     model = load_model(args.model)
     options = options_for(model, args)
+    groupby = group_columns(model, args)
+    grouped = f", grouped by {', '.join(groupby) or 'nothing: all samples are one set'}"
     if options.pop("cells", False):
         from gde.export.cells import embed_cells
 
-        result = embed_cells(model, args.data, args.groupby, **options)
+        result = embed_cells(model, args.data, groupby, **options)
         write_anndata(result, args.out)
-        print(f"{args.out}: {result.n_obs} cells with the embedding of their group in obsm['X_gde']")
+        print(f"{args.out}: {result.n_obs} cells with the embedding of their group in obsm['X_gde']{grouped}")
         return
     from gde.embed import embed_data
 
-    result = embed_data(model, args.data, args.groupby, **options)
+    result = embed_data(model, args.data, groupby, **options)
     write_anndata(result, args.out)
-    print(f"{args.out}: {result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']")
+    told = f"{result.n_obs} embeddings of length {result.n_vars}, standard errors in layers['se']{grouped}"
+    print(f"{args.out}: {told}")
 
 
 def compare_two(args: argparse.Namespace) -> None:
@@ -108,13 +131,12 @@ def compare_two(args: argparse.Namespace) -> None:
     model = load_model(args.model)
     options = options_for(model, args)
     if os.path.isdir(args.data):
-        if args.groupby or args.layer or args.use_raw:
-            raise bad("--groupby, --layer, --use-raw", f"{args.data}, a set store", "an .h5ad", "leave them out")
+        names = ["groupby", *model.sample_type.OPTIONS]
+        if given := ["--" + name.replace("_", "-") for name in names if getattr(args, name, None)]:
+            raise bad(", ".join(given), f"{args.data}, a set store", "a file", "leave them out")
         source = nullcontext(SetStore.open(args.data))
-    elif not args.groupby:
-        raise bad("--groupby", "nothing", "obs columns that make a group", "name them: --groupby donor")
     else:
-        source = open_data(model, args.data, args.groupby, **options)
+        source = open_data(model, args.data, group_columns(model, args), **options)
     with source as store:
         result = compare_groups(
             model,
@@ -138,7 +160,7 @@ def sample(args: argparse.Namespace) -> None:
     from gde.sample import sample_to_file
 
     model, embeddings = load_model(args.model), read_anndata(args.embeddings)
-    sample_to_file(model, embeddings, args.embeddings, args.out, n=args.n, seed=args.seed)
+    sample_to_file(model, embeddings, args.embeddings, args.out, n=args.n, seed=args.seed, blocks=args.bgzip)
     print(f"{args.out}: {args.n} samples of each of {embeddings.n_obs} sets")
 
 

@@ -10,7 +10,7 @@ from gde.files.sniffing import read_text
 
 
 def add_options(sub: argparse.ArgumentParser, positive: Any, seed: Any) -> None:
-    """The arguments of the command; positive, seed : types of whole numbers."""
+    """The arguments of the command, but for those of any .h5ad; positive, seed : types of whole numbers."""
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument("data", type=Path, help=".h5ad with control cells: genes and values as the model was trained on")
     sub.add_argument(
@@ -26,8 +26,6 @@ def add_options(sub: argparse.ArgumentParser, positive: Any, seed: Any) -> None:
         metavar="COLUMN",
         help="obs columns whose values are predicted apart, e.g. the cell line (default: the training data's)",
     )
-    sub.add_argument("--layer", help="layer to read instead of X")
-    sub.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
     sub.add_argument("-n", type=positive, default=500, help="cells of each perturbation (default 500)")
     sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad: predicted cells and controls")
@@ -57,6 +55,7 @@ def predict(args: argparse.Namespace) -> None:
         compared=args.observed,
         layer=args.layer,
         use_raw=args.use_raw,
+        totals=args.totals,
     )
     made = int(result.obs["generated"].sum())
     print(f"{args.out}: {made} predicted cells of {len(conditions)} perturbations, {result.n_obs - made} controls")

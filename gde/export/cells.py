@@ -20,6 +20,7 @@ def embed_cells(
     *,
     layer: str | None = None,
     use_raw: bool = False,
+    totals: str | None = None,
 ) -> "anndata.AnnData":
     """Cells of raw data, in their order and under their names, each with the embedding of its group.
 
@@ -31,7 +32,7 @@ def embed_cells(
 
     options = {"layer": layer, "use_raw": use_raw}
     table, code, names, _, cells = group_cells(model, data, groupby, **options)
-    sets = embed_data(model, data, groupby, **options)[names]
+    sets = embed_data(model, data, groupby, totals=totals, **options)[names]
     obs = table.assign(set=np.asarray(names, dtype=object)[code], n_samples=sets.obs["n_samples"].to_numpy()[code])
     obs.index = cells.astype(str)
     obsm = {"X_gde": np.asarray(sets.X)[code], "X_gde_se": np.asarray(sets.layers["se"])[code]}

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
+from gde.features.new_rows import transform_rows
 from gde.prepare.common.counts import JoinedCells, listed, missing_as_text
 from gde.prepare.common.groups import RESERVED, as_text, name_groups
+from gde.prepare.common.query_rows import place_of, totals_of
 from gde.prepare.common.vectors import match, read_vectors
 from gde.prepare.perturb_seq_screen import CONTROL, GENE, SYMBOL
 from gde.readers import hdf5
@@ -51,12 +53,14 @@ def screen_store(
     *,
     layer: str | None = None,
     use_raw: bool = False,
+    totals: str | None = None,
 ) -> Iterator[tuple[SetStore, Columns]]:
     """The control cells of an .h5ad file, and those of the conditions `wanted`, a group for each in each context, as
     the model takes them; and the columns, none of them None.
 
-    The store's groups have `condition` and the columns `within`; it lasts as long as the block. GdeError for columns
-    that are not there, no controls, missing genes and values that the preprocessing does not fit.
+    The store's groups have `condition` and the columns `within`; it lasts as long as the block. layer, use_raw,
+    totals : as of `gde.prepare.common.query.cell_store`. GdeError for columns that are not there, no controls, missing
+    genes and values that the preprocessing does not fit.
     """
     if model.features is None:
         found, expected = "no preprocessing", "a model trained on cells"
@@ -66,27 +70,43 @@ def screen_store(
     columns = _resolved(model, path, columns)
     controls = [str(value) for value in model.config["objective"]["control"].values()]
     controls += [name for name in CONTROL if screen and name not in controls]
+    layer, use_raw = place_of(dataset, path, layer, use_raw)
     with read_cells(path, layer=layer, use_raw=use_raw, values=values, unique=not screen) as cells:
-        where = f"{cells.where}: obs"
-        columns, condition = _conditions(cells, columns, controls, where)
-        kept = np.flatnonzero((condition == columns.control) | np.isin(condition, list(wanted)))
-        table = cells.columns(columns.within).assign(**{CONDITION: condition}).iloc[kept].reset_index(drop=True)
-        text = as_text(table, [CONDITION, *columns.within], where, np.asarray(cells.obs_names)[kept])
-        code, groups, first = name_groups(text, list(text), where)
-        row = np.full(len(cells), -1, np.int64)
-        row[kept] = code
+        columns, condition = _conditions(cells, columns, controls, f"{cells.where}: obs")
+        rows = Some(cells, _genes(cells, dataset if screen else {}, path), condition, [columns.control, *wanted])
+        table = cells.columns(columns.within).assign(**{CONDITION: condition})[rows.kept].reset_index(drop=True)
+        text = as_text(table, [CONDITION, *columns.within], f"{cells.where}: obs", rows.obs_names)
+        code, groups, first = name_groups(text, list(text), f"{cells.where}: obs")
         table = pd.DataFrame({name: of.iloc[first].to_numpy() for name, of in text.items()})
         table = table.assign(group=groups, split="test", size=np.bincount(code))
-        joined = JoinedCells({"file": cells}, {"file": _genes(cells, dataset if screen else {}, path)})
+        total = None if totals is None else totals_of(cells, totals)[rows.kept]
         with TemporaryDirectory() as scratch:
-            out = Path(scratch) / "sets"
+            out, start = Path(scratch) / "sets", 0
             with StoreWriter(out, groups=table, sample_shape=(model.dim,), seed=0) as writer:
-                for start, x in joined.chunks():
-                    own = row[start : start + x.shape[0]]
-                    if (own >= 0).any():
-                        writer.write(model.features.transform(x[own >= 0], joined.var_names), own[own >= 0])
+                for x in transform_rows(model.features, rows, total):
+                    writer.write(x, code[start : start + len(x)])
+                    start += len(x)
                 writer.finish({"kind": "query", "data": "user"})
             yield SetStore.open(out, verify=False), columns  # written a moment ago, by this process
+
+
+class Some:
+    """The cells that have some conditions, genes called by `genes` and added up where these are there twice; used as
+    `Cells` are."""
+
+    def __init__(self, cells: Cells, genes: list[str], condition: np.ndarray, conditions: Sequence[str]):
+        self.joined, self.where = JoinedCells({"file": cells}, {"file": genes}), cells.where
+        self.kept, self.var_names = np.isin(condition, list(conditions)), self.joined.var_names
+        self.obs_names = np.asarray(cells.obs_names)[self.kept].tolist()
+
+    def chunks(self) -> Iterator[tuple[int, Any]]:
+        """(number of the first cell among these, rows (n, genes)) as of `Cells.chunks`."""
+        start = 0
+        for first, x in self.joined.chunks():
+            own = self.kept[first : first + x.shape[0]]
+            if own.any():
+                yield start, x[own]
+            start += int(own.sum())
 
 
 def _resolved(model: "Model", path: Path, given: Columns) -> Columns:

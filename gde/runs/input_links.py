@@ -113,6 +113,9 @@ def experiment_links(folder: Path) -> Iterator[Finding]:
         if not path.is_file():
             continue
         about = read(path)
+        if "run" not in about:  # of another program, under this name
+            yield Finding(ABSENT, f"{path}: no record of what it was made from")
+            continue
         inputs = {"run": about["run"], **about.get("provenance", {}).get("inputs", {})}
         source = folder / "embeddings.h5ad"
         now = dict(made)
@@ -160,12 +163,13 @@ def link(what: str, found: str | None, expected: str | None, remedy: str, *, exp
 
 
 def read_about(path: str | os.PathLike) -> dict[str, Any]:
-    """uns['gde'] of an .h5ad written by gde, without reading its arrays."""
+    """uns['gde'] of an .h5ad written by gde, without reading its arrays; empty where it has none."""
     import h5py
     from anndata.io import read_elem
 
     with h5py.File(path) as f:
-        return read_elem(f["uns/gde"])
+        about = read_elem(f["uns/gde"]) if "uns/gde" in f else {}
+    return about if isinstance(about, dict) else {}
 
 
 # What is made with a model, and how each says what it was made from.

@@ -1,5 +1,6 @@
 """Table of runs: looking at runs: find them by name or hash, list them, show one, compare several."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def list_table(results: Path, name_contains: str = "", params: list[str] | None 
     rows = []
     for run in all_runs(results):
         if name_contains in run.record["experiment"] and all(has_param(run, p) for p in params or []):
-            budget = (run.model or {}).get("budget", {})
+            budget = (run.model or {}).get("budget") or {"steps": steps_so_far(run.path)}
             config = run.config
             rows.append(
                 {
@@ -116,11 +117,22 @@ def list_table(results: Path, name_contains: str = "", params: list[str] | None 
                     "generator": config["generator"]["kind"],
                     "latent_dim": config["latent_dim"],
                     "seed": config["seed"],
-                    "steps": f"{budget.get('steps', 0)}/{config['training']['steps']}",
+                    "steps": f"{budget['steps']}/{config['training']['steps']}",
                     "seconds": budget.get("seconds", ""),
                 }
             )
     return rows
+
+
+def steps_so_far(run: Path) -> int:
+    """Steps of an unfinished run: the last one that its log tells of, or that a checkpoint holds."""
+    numbers = [path.name.removeprefix("step-") for path in (run / "checkpoints").glob("step-*")]
+    steps = [int(number) for number in numbers if number.isdecimal()]
+    log = run / "log.jsonl"
+    for line in log.read_text(errors="replace").splitlines() if log.is_file() else []:
+        with suppress(json.JSONDecodeError, KeyError, TypeError, ValueError):  # a line that a kill cut
+            steps.append(int(json.loads(line)["step"]))
+    return max(steps, default=0)
 
 
 def compare_tables(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -145,7 +157,9 @@ def compare_tables(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str
 def show(run: Run) -> dict[str, Any]:
     """Everything known of a run, for printing."""
     out = {"run": run.id, "state": run.state, "path": str(run.path)}
-    if run.model is not None:
+    if run.model is None:
+        out["steps"] = steps_so_far(run.path)
+    else:
         out |= {key: run.model[key] for key in ("budget", "hardware", "data")}
         out["provenance"] = {"model": run.model["provenance"]}
     if run.metrics is not None:

@@ -81,10 +81,20 @@ def make_companions(store: SetStore, config: dict[str, Any], split: str) -> Any 
 
 def model_sections(store: SetStore, config: dict[str, Any]) -> dict[str, Any]:
     """What of a model's configuration only the data tell: `heads`, what it predicts besides samples, with its sizes
-    (absent for plain reconstruction), and what the sample type says of itself."""
+    (absent for plain reconstruction), what the sample type says of itself, and of sequences `lengths`, of the shortest
+    and the longest that train."""
     companions = make_companions(store, config, "train")
     heads = {} if companions is None else {"heads": companions.heads}
-    return heads | store.sample_type.section
+    lengths = {} if store.alphabet is None else {"lengths": training_lengths(store)}
+    return heads | store.sample_type.section | lengths
+
+
+def training_lengths(store: SetStore) -> list[int]:
+    """Residues of the shortest and of the longest training sequence."""
+    offsets = store.fields["offsets"]
+    own = (np.diff(offsets[store.starts[g] : store.starts[g] + store.sizes[g] + 1]) for g in store.select("train"))
+    least, most = zip(*((int(n.min()), int(n.max())) for n in own), strict=True)
+    return [min(least), max(most)]
 
 
 def describe_conditions(model: Any, store: SetStore, config: dict[str, Any]) -> None:

@@ -5,10 +5,13 @@ import shutil
 from pathlib import Path
 
 import anndata as ad
+import numpy as np
 import pytest
-from projects import id_of
+import yaml
+from projects import edit, id_of, train
 
 from gde.cli import main
+from gde.model import GDE
 
 
 @pytest.mark.parametrize("word", ["cells", "id", "hash", "results/cells/model"])
@@ -25,6 +28,52 @@ def test_embed_and_sample(project, run, word):
     assert "3 samples of each of 24 sets" in out
     assert ad.read_h5ad("out/x.h5ad").shape == (72, 30)
     assert sorted(os.listdir("out")) == ["x.h5ad", "z.h5ad"]
+
+
+def test_the_models_own_columns_are_the_default(project, run):
+    """All samples as one set is asked for, never got by leaving something out."""
+    _, named, _ = run("embed", "cells", "cells.h5ad", "--groupby", "donor", "cell_type", "-o", "a.h5ad")
+    status, out, _ = run("embed", "cells", "cells.h5ad", "-o", "b.h5ad")
+    assert status == 0 and "24 embeddings" in out and "grouped by donor, cell_type" in out
+    assert out.replace("b.h5ad", "a.h5ad") == named
+    assert (ad.read_h5ad("a.h5ad").X == ad.read_h5ad("b.h5ad").X).all()
+    status, out, _ = run("embed", "cells", "cells.h5ad", "-o", "c.h5ad", "--groupby")
+    assert status == 0 and "1 embeddings" in out and "all samples are one set" in out
+    data = ad.read_h5ad("cells.h5ad")
+    del data.obs["donor"]
+    data.write_h5ad("other.h5ad")
+    status, _, error = run("embed", "cells", "other.h5ad", "-o", "d.h5ad")
+    assert status == 2 and "donor" in error and not Path("d.h5ad").exists()
+
+
+def test_totals_from_a_column(project, run):
+    """Of a file that lacks genes, the same embeddings where the column is the total of training, and it is said."""
+    edit(project, "cells", dataset=dataset("cells") | {"n_hvg": 12})
+    shutil.rmtree("results/sets/cells")
+    assert train(project, "cells") == 0
+    assert run("embed", "cells", "cells.h5ad", "-o", "whole.h5ad")[0] == 0
+    data = ad.read_h5ad("cells.h5ad")
+    data.obs["n_counts"] = np.asarray(data.X.sum(1)).ravel()
+    data.obs["n_genes"] = 3
+    names = GDE.load("results/cells/model").features.names
+    data[:, names].copy().write_h5ad("part.h5ad")
+    status, _, error = run("embed", "cells", "part.h5ad", "-o", "refused.h5ad")
+    assert status == 2 and "part.h5ad: found 18 of the 30 features missing that totals were of in training" in error
+    assert "--totals" in error and not Path("refused.h5ad").exists()
+    status, _, error = run("embed", "cells", "part.h5ad", "--totals", "n_genes", "-o", "refused.h5ad")
+    assert status == 2 and "a total of 3 for" in error
+    for more in ([], ["--cells"]):
+        assert run("embed", "cells", "part.h5ad", "--totals", "n_counts", "-o", "part.out.h5ad", *more)[0] == 0
+        whole, part = ad.read_h5ad("whole.h5ad"), ad.read_h5ad("part.out.h5ad")
+        order = part.obs["set"] if more else whole.obs_names
+        np.testing.assert_allclose(part.obsm["X_gde"], whole[order].X, rtol=1e-4, atol=1e-5)
+    groups = ["D00|T", "D01|T", "--permutations", "9", "--totals", "n_counts"]
+    assert run("compare-groups", "cells", "part.h5ad", *groups)[0] == 0
+    assert run("compare-groups", "cells", "part.h5ad", *groups[:-2])[0] == 2
+
+
+def dataset(name: str) -> dict:
+    return yaml.safe_load(Path(f"config/experiments/{name}.yaml").read_text())["dataset"]
 
 
 def test_embed_cells(project, run):

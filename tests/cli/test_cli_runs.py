@@ -1,5 +1,6 @@
 """`gde list`, `show`, `compare` and `clean` of trained runs, and one line for every mistake."""
 
+import json
 import shutil
 from importlib.metadata import version
 
@@ -44,6 +45,26 @@ def test_list_with_conditions(project, run, arguments, names):
 def test_list_without_runs(tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     assert run("list") == (0, "no such run below results/runs\n", "")
+
+
+@pytest.mark.parametrize("kept", ["log and checkpoints", "log", "checkpoints", "nothing"])
+def test_list_and_show_tell_the_steps_of_an_interrupted_run(project, run, kept):
+    name = id_of("cells")
+    folder = project / "results/runs" / name
+    shutil.rmtree(folder / "model")
+    lines = (folder / "log.jsonl").read_text().splitlines()[:-3]
+    (folder / "log.jsonl").write_text("\n".join(lines) + '\n{"step": 1')  # cut by a kill
+    last = max(json.loads(line)["step"] for line in lines)
+    shutil.rmtree(folder / "checkpoints")
+    if "checkpoints" in kept:
+        (folder / "checkpoints/step-000000004").mkdir(parents=True)
+    if "log" not in kept:
+        (folder / "log.jsonl").unlink()
+    steps = {"log and checkpoints": last, "log": last, "checkpoints": 4, "nothing": 0}[kept]
+    assert 4 < last < 16
+    row = next(line for line in run("list")[1].splitlines() if line.startswith(name))
+    assert "unfinished" in row and f"{steps}/16" in row
+    assert yaml.safe_load(run("show", name)[1])["steps"] == steps
 
 
 def test_show(project, run):

@@ -8,6 +8,7 @@ import pytest
 import tiny
 
 from gde.embed import embed_data
+from gde.errors import GdeError
 from gde.export.h5ad import write_anndata
 from gde.sample import draw, sample_to_file
 
@@ -56,6 +57,13 @@ def test_differences_of_samples_are_ranked_without_a_warning(made):
         sc.tl.rank_genes_groups(out, "set", method="wilcoxon")
         frame = sc.get.rank_genes_groups_df(out, None)
     assert np.isfinite(frame["logfoldchanges"]).all() and len(frame) == 3 * out.n_vars
+
+
+def test_vectors_have_no_blocks(made, tmp_path):
+    _, model, z, path = made
+    with pytest.raises(GdeError, match="--bgzip: found samples that are vectors"):
+        sample_to_file(model, z, path.parent / "z.h5ad", tmp_path / "x.h5ad", n=1, seed=0, blocks=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_gde_reads_its_own_samples(made, tmp_path):

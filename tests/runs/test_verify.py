@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import anndata as ad
+import numpy as np
 import pytest
 import tiny
 import yaml
@@ -285,3 +287,45 @@ def test_nothing_to_verify(tmp_path):
         list(verify(tmp_path / "results"))
     with pytest.raises(GdeError, match="nothing that gde wrote"):
         list(verify(tmp_path))
+
+
+def analysed(path: Path) -> None:
+    """What README's recipe does with embeddings, and what more scanpy offers, written back."""
+    sc = pytest.importorskip("scanpy")
+    z = ad.read_h5ad(path)
+    sc.pp.pca(z, n_comps=2)
+    z.obs["half"] = np.where(np.arange(z.n_obs) % 2, "odd", "even")
+    z.obs["half"] = z.obs["half"].astype("category")
+    sc.tl.rank_genes_groups(z, "half")
+    sc.tl.dendrogram(z, "half")
+    z.raw = z.copy()
+    z.uns["neighbors"] = {"params": {"method": "umap", "random_state": None}}
+    z.write_h5ad(path)
+
+
+def test_whatever_scanpy_adds_is_survived(project, capsys):
+    """In a copy and in place: samples are drawn of it, and verify says what is not as it was made."""
+    source, copy = Path("results/cells/embeddings.h5ad"), Path("z.h5ad")
+    shutil.copy(source, copy)
+    analysed(copy)
+    assert main(["sample", "cells", str(copy), "-n", "3", "-o", "of_copy.h5ad"]) == 0
+    assert main(["sample", "cells", str(source), "-n", "3", "-o", "plain.h5ad"]) == 0
+    assert (ad.read_h5ad("of_copy.h5ad").X == ad.read_h5ad("plain.h5ad").X).all()
+    assert wrong() == {}
+    analysed(source)
+    found = wrong()
+    assert list(found) == ["results/cells/samples.h5ad from embeddings"]
+    assert found["results/cells/samples.h5ad from embeddings"].startswith("changed: ")
+    assert main(["sample", "cells", str(source), "-n", "3", "-o", "results/cells/samples.h5ad"]) == 0
+    assert wrong() == {}
+    assert main(["show", "cells"]) == 0
+
+
+def test_a_file_without_a_record_is_told(project):
+    """Whoever cuts uns out of embeddings gets no trace."""
+    path = Path("results/cells/embeddings.h5ad")
+    z = ad.read_h5ad(path)
+    del z.uns["gde"]
+    z.write_h5ad(path)
+    found = wrong()
+    assert found["results/cells/embeddings.h5ad: no record of what it was made from"].startswith("absent")

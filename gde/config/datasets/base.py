@@ -37,6 +37,11 @@ class DataSet(Section):
         return {"path": expand(dataset["path"])} if "path" in cls.model_fields else {}
 
     @classmethod
+    def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        """The columns of a user's file whose values make a group; none where the settings do not name them."""
+        return list(dataset.get("groupby") or [])
+
+    @classmethod
     def file_patterns(cls, dataset: Mapping[str, Any]) -> list[str]:
         """Patterns of files among its settings."""
         return []

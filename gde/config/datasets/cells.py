@@ -174,5 +174,9 @@ class Donors(Vectors):
         return self
 
     @classmethod
+    def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        return [dataset["donor"], *dataset["groupby"]]
+
+    @classmethod
     def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
         return h5ad_shape(dataset)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.prepare.common.groups import RESERVED, as_text, name_groups
+from gde.prepare.common.query_residues import Found
 from gde.prepare.common.sequence_tokens import Encoder, weights
 from gde.readers.header_fields import KEY_VALUE
 from gde.readers.sequence_files import TABLE, SequenceFile, ending_of
@@ -48,7 +49,8 @@ def sequence_store(
     weight = chosen["weight"]
     wanted = [*columns, *([weight] if weight else [])]
     file = SequenceFile(path, wanted, fields=chosen["fields"], sequence=chosen["sequence"])
-    encoder = Encoder(model.alphabet, model.dim, chosen["too_long"], chosen["other_residues"])
+    encoder = Encoder(model.alphabet, model.dim, chosen["too_long"], chosen["other_residues"], at_use=True)
+    found = Found(model, file)
     known: dict[tuple[str, ...], int] = {}  # values of a group: its number, in the order of the file
     with TemporaryDirectory() as scratch:
         kinds = {"weight": "float32"} if weight else {}
@@ -56,6 +58,7 @@ def sequence_store(
         with TokenStoreWriter(Path(scratch) / "sets", seed=0, **form) as writer:
             for records in file.chunks():
                 tokens, kept = encoder.encode(records, file)
+                found.add(tokens, records, kept)
                 keys = zip(*(records.columns[c] for c in columns), strict=True) if columns else [()] * len(records)
                 code = np.array(
                     [known.setdefault(key, len(known)) for key, k in zip(keys, kept, strict=True) if k], int
@@ -65,6 +68,7 @@ def sequence_store(
             if not known:
                 remedy = "give a model of longer sequences, or cut them (too_long)"
                 raise bad(path, f"sequences of more than {model.dim} residues only", "shorter ones", remedy)
+            found.finish(encoder.counted, model.dim)
             writer.finish(named(known, columns, str(path)), {"kind": "query", "data": "user"})
         yield SetStore.open(Path(scratch) / "sets", verify=False)  # written a moment ago, by this process
 
@@ -74,6 +78,8 @@ def settings(model: "Model", path: Path, options: Mapping[str, Any]) -> dict[str
     trained = model.config.get("dataset", {})
     own = trained if trained.get("kind") == "sequences" else {}
     defaults = DEFAULTS | {"sequence": model.sample_type.COLUMN}
+    if unknown := options.keys() - defaults.keys():
+        raise TypeError(f"files of sequences have no {', '.join(sorted(unknown))}; there are {', '.join(defaults)}")
     chosen = {key: own.get(key) or defaults[key] for key in defaults}
     chosen |= {key: value for key, value in options.items() if value is not None}
     if ending_of(path) in TABLE and options.get("fields") is None:

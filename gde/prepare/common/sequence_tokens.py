@@ -23,7 +23,8 @@ class Encoder:
 
     length : residues at most, None for any number, as a first pass has to know.   too_long : refuse, cut or drop.
     other_residues : refuse, or the alphabet's unknown residue for those of SEVERAL.   counted : what was cut, dropped
-    or replaced so far, and stops at the end of proteins that were taken off.
+    or replaced so far, and stops at the end of proteins that were taken off.   at_use : remedies name the options of
+    commands, not the keys of a configuration.
     """
 
     alphabet: Alphabet
@@ -31,6 +32,7 @@ class Encoder:
     too_long: str = "refuse"
     other_residues: str = "refuse"
     counted: dict[str, int] = field(default_factory=lambda: {"cut": 0, "too_long": 0, "with_other_residues": 0})
+    at_use: bool = False
 
     def __post_init__(self):
         self.table = self.alphabet.table
@@ -55,12 +57,16 @@ class Encoder:
         if long.any() and self.too_long == "refuse":
             row = int(long.argmax())
             remedy = "raise dataset.length, or set dataset.too_long: cut or drop"
+            remedy = "give --too-long cut or drop" if self.at_use else remedy
             raise first_fault(
                 records, file, row, f"{residues[row]} residues", f"at most dataset.length = {length}", remedy
             )
         kept = ~long if self.too_long == "drop" else np.ones(len(residues), bool)
         self.counted["too_long" if self.too_long == "drop" else "cut"] += int(long.sum())
-        return padded(flat, starts[kept], np.minimum(stops, starts + length)[kept], length), kept
+        stops = np.minimum(stops, starts + length)
+        if self.encoding == "utf-8" and long.any():
+            stops = within_characters(flat, starts, stops, long)
+        return padded(flat, starts[kept], stops[kept], length), kept
 
     def _flat(self, records: Records, file: SequenceFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All residues one behind the other, begin and end of each record's."""
@@ -82,10 +88,12 @@ class Encoder:
                 records.texts[row][place] if self.encoding == "ascii" else chr(text[stops[row] - lengths[row] + place])
             )
             several = residue.upper().encode("ascii", "replace") in SEVERAL[self.alphabet.name]
-            allowed = f"set dataset.other_residues: {self.alphabet.unknown}, or correct it"
+            option = "give --other-residues" if self.at_use else "set dataset.other_residues:"
+            allowed = f"{option} {self.alphabet.unknown}, or correct it"
             remedy = allowed if several else "correct it, or take the record out"
             if self.alphabet.name == "dna" and PROTEIN_ONLY & set(records.texts[row].upper()):
                 remedy = "set dataset.alphabet: protein, if these are proteins, or correct it"
+                remedy = "give a model of proteins, if these are proteins, or correct it" if self.at_use else remedy
             elif residue in "Uu" and self.alphabet.name == "dna":
                 remedy = "write T for U: RNA as DNA"
             expected = self.alphabet.described
@@ -97,6 +105,15 @@ class Encoder:
             rows = np.searchsorted(stops, np.flatnonzero(other), side="right")
             self.counted["with_other_residues"] += len(np.unique(rows))
         return flat, stops - lengths, stops
+
+
+def within_characters(flat: np.ndarray, starts: np.ndarray, stops: np.ndarray, cut: np.ndarray) -> np.ndarray:
+    """The stops (n,) of texts, moved back where a text that is cut would end inside a character of UTF-8."""
+    stops = stops.copy()
+    for row in np.flatnonzero(cut):
+        while stops[row] > starts[row] and 0x80 <= flat[stops[row]] < 0xC0:  # the next byte continues a character
+            stops[row] -= 1
+    return stops
 
 
 def weights(records: Records, file: SequenceFile, column: str) -> np.ndarray:
