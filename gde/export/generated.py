@@ -17,8 +17,8 @@ class Written:
     """What the writer of a sample type (`SampleType.WRITER`) is given besides the file's name.
 
     model, embeddings : what samples are drawn with and of.   parts : samples (n_i, d) with the row of `embeddings` that
-    they are of, one after the other, drawn as they are asked for.   about : the record that the file carries.   blocks : write gzip
-    as BGZF, whose record stands beside it.
+    they are of, one after the other, drawn as they are asked for.   about : the record that the file carries.
+    blocks : write gzip as BGZF, whose record stands beside it.
     """
 
     model: Model
