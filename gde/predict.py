@@ -156,10 +156,9 @@ def know(model: Model, conditions: Sequence[str]) -> None:
 
     GdeError where there are none.
     """
-    head = model.heads["perturbation"]
-    if new := [name for name in dict.fromkeys(conditions) if name not in set(head.conditions.names)]:
-        vectors = torch.from_numpy(new_vectors(model, new)).to(model.device)
-        head.conditions.extend(new, vectors)
+    known = model.heads["perturbation"].conditions
+    if new := sorted(set(conditions) - set(known.names)):
+        known.extend(new, torch.from_numpy(new_vectors(model, new)))
         log.info("%d conditions that the model's data did not have, by their vectors", len(new))
 
 

@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import tiny
 import torch
 from simulators.perturb import PerturbTruth, simulate_perturb
@@ -134,6 +135,7 @@ def test_names_of_columns_and_controls_are_given(world, file, tmp_path):
     data = ad.read_h5ad(file)
     data.obs["target"] = data.obs[COLUMN].astype(str).replace({CONTROL: "none"})
     data = data[:, ::-1].copy()
+    data.X = sp.csr_matrix(data.X)
     del data.obs[COLUMN]
     data.write_h5ad(tmp_path / "a.h5ad")
     columns = Columns(condition="target", control="none")
@@ -224,6 +226,21 @@ def test_models_that_cannot_say_so(learned, file, truth, tmp_path):
     del model.heads["perturbation"]
     with pytest.raises(GdeError, match=r"objective: \{kind: perturbation"):
         predict_file(model, file, UNTRIED, tmp_path / "q.h5ad")
+
+
+def test_screens_of_another_kind_of_data_set(truth, file, tmp_path):
+    """Cells of any .h5ad whose groups have controls: genes by their names in the file, as in training."""
+    section = {"kind": "perturbation", "control": {COLUMN: CONTROL}}
+    dataset = {"kind": "h5ad", "path": str(file), "groupby": [COLUMN], "values": "counts", "n_hvg": None, "n_pcs": 5}
+    config = tiny.experiment(
+        {"training.set_size": 10}, dataset=dataset, objective=section, evaluation={"kind": "samples"}
+    )
+    store = tiny.prepare(config, tmp_path / "sets")
+    model = tiny.perturb(build_models(config, store, tiny.CPU)[0])
+    genes = model.heads["perturbation"].conditions.names[:2]
+    out = predict_file(model, file, genes, tmp_path / "p.h5ad", n=7, compared=tmp_path / "o.h5ad")
+    assert out.obs[COLUMN].value_counts().to_dict() == {CONTROL: 50, genes[0]: 7, genes[1]: 7}
+    assert out.obsm["X_features"].shape == (64, 5) and out.X.min() >= 0
 
 
 def test_the_command_takes_names_and_a_file_of_names(world, file, tmp_path, capsys):
