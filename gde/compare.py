@@ -10,6 +10,7 @@ import torch
 
 from gde.embed import default_rows, read_set
 from gde.errors import bad
+from gde.sets.source import load_features
 from gde.sets.store.layout import SPLITS
 from gde.sets.store.set_store import SetStore
 
@@ -111,6 +112,23 @@ def group_samples(store: SetStore, name: str, split: str | None) -> tuple[np.nda
     return x, np.concatenate([weight for _, weight in parts]) if store.weighted else None
 
 
+def check_steps(model: Any, store: SetStore) -> None:
+    """GdeError unless what made the samples of a store is what makes those of the model: preprocessing, fitted on the
+    same samples, and the residues before a read's CpGs."""
+    if store.meta["kind"] == "query" or store.digest == model.config.get("store"):
+        return  # made by the model's own steps, or what it was trained on
+    remedy = "give the file that it was made from, which goes through the model's own steps"
+    theirs, own = load_features(store), model.features
+    if (theirs is None) != (own is None) or (own is not None and not own.same_as(theirs)):
+        raise bad(store.path, "samples of another preprocessing, fitted on other data", "the model's own", remedy)
+    context = model.config.get("dataset", {}).get("context")
+    if store.meta.get("context") != context:
+        words = [
+            f"{n} residues before the CpGs of a read" if n else "no reads" for n in (store.meta.get("context"), context)
+        ]
+        raise bad(store.path, words[0], f"{words[1]}, as in training", "give the model that was trained on this data")
+
+
 def compare_groups(
     model: Any,
     store: SetStore,
@@ -134,6 +152,7 @@ def compare_groups(
         found = f"samples of shape {kind.shape}, {kind.described}"
         expected = f"{own.shape}, {own.described}, the model's"
         raise bad(store.path, found, expected, "give the model that was trained on this data")
+    check_steps(model, store)
     rng, sets, weights, groups = np.random.default_rng(seed), [], [], {}
     for name in (first, second):
         x, weight = group_samples(store, name, split)

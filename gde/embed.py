@@ -256,9 +256,13 @@ def open_data(
     """The groups of a user's data after the model's own preprocessing, as a set store that lasts as long as the block.
 
     All groups are of split test; a name is the values of `groupby` joined with '|'. What can be read, the options and
-    the errors are those of the reader of the model's samples (`gde.sets.types`).
+    the errors are those of the reader of the model's data set, else of its samples (`gde.sets.types`).
     """
-    return named(model.sample_type.READER)(model, data, groupby, **options)
+    from gde.config.datasets import DATASETS
+
+    dataset = DATASETS.get(model.config.get("dataset", {}).get("kind"))
+    reader = (dataset and dataset.READER) or model.sample_type.READER
+    return named(reader)(model, data, groupby, **options)
 
 
 def embed_data(

@@ -162,3 +162,19 @@ def test_groups_of_an_h5ad(cells_store, cells_h5ad, tmp_path, capsys):
     assert main([*command, "D00|T", "D00|B", "--permutations", "19"]) == 0  # the model's own columns
     assert main([*command, "T", "B"]) == 2
     assert "no such group" in capsys.readouterr().err
+
+
+def test_a_store_of_another_preprocessing_is_refused(cells_store, cells_h5ad, tmp_path):
+    """Components of other cells have the same number and another meaning."""
+    from gde.sets.store.set_store import SetStore
+
+    model = tiny.model_for(cells_store, tiny.cells_experiment(cells_h5ad))
+    names = cells_store.groups["group"].iloc[:2]
+    assert compare_groups(model, cells_store, *names, split=None, permutations=9)["permutations"] == 9
+    tiny.cells(seed=1).write_h5ad(tmp_path / "other.h5ad")
+    other = tiny.prepare(tiny.cells_experiment(tmp_path / "other.h5ad"), tmp_path / "other")
+    with pytest.raises(GdeError, match=r"another preprocessing.*give the file that it was made from"):
+        compare_groups(model, other, *names, split=None, permutations=9)
+    bare = tiny.store_of([np.ones((9, 5), np.float32)] * 2, tmp_path / "bare")
+    with pytest.raises(GdeError, match="another preprocessing"):
+        compare_groups(model, SetStore.open(bare.path), "g0", "g1", permutations=9)

@@ -202,6 +202,12 @@ class FeaturePipeline:
         with read_cells(source, layer=layer, use_raw=use_raw, values=self.cfg["values"], chunk=chunk) as cells:
             yield from transform_rows(self, cells)
 
+    def same_as(self, other: "FeaturePipeline") -> bool:
+        """Whether another one has the same steps, features and fitted numbers."""
+        a, b = self.tensors, other.tensors
+        named = (self.names, self.cfg, self.others) == (other.names, other.cfg, other.others)
+        return named and a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
     def save(self, directory: str | os.PathLike) -> None:
         """Write features.json and features.safetensors into `directory` (made when absent)."""
         from safetensors.numpy import save_file
@@ -226,8 +232,8 @@ class FeaturePipeline:
         check_file(file, "the tensors beside features.json", "make the directory again")
         try:
             tensors = load_file(file)
-            more = meta.get("others"), meta.get("seen")
-            self = cls(meta["names"], meta["steps"], tensors, meta["n_train"], *more)
+            known = meta["names"], meta["steps"], tensors, meta["n_train"]
+            self = cls(*known, meta.get("others"), meta.get("seen"))
         except (SafetensorError, OSError, LookupError, TypeError, ValueError) as e:
             raise bad(file, f"damaged content ({e})", "files written by gde", "make the directory again") from e
         self._check(directory)
@@ -241,9 +247,12 @@ class FeaturePipeline:
             raise bad(f"{where}: steps", f"{cfg!r:.80}", f"{', '.join(sorted(STEPS))} as gde writes them", again)
         if self.others is not None and set(self.others) & set(self.names):
             raise bad(f"{where}: others", "names of features that were chosen", "those that were not", again)
+        if not isinstance(self.seen, dict):
+            raise bad(f"{where}: seen", f"{self.seen!r:.80}", "a mapping as gde writes it", again)
         for key, values in self.seen.items():
             numbers = values if key == "totals" else [values]
-            if not isinstance(numbers, list) or not all(isinstance(v, int | float) for v in numbers):
+            long = 3 if key == "totals" else 1
+            if not isinstance(numbers, list) or [type(v) in (int, float) for v in numbers] != [True] * long:
                 raise bad(f"{where}: seen.{key}", f"{values!r:.80}", "numbers as gde writes them", again)
         if len(set(self.names)) != g or not g:
             raise bad(f"{where}: names", f"{g} names, some of them twice", "one or more, each once", again)

@@ -62,7 +62,7 @@ def check_alike(trained: Mapping[str, Any], found: Mapping[str, Any], values: st
             told = " and take the natural log1p" if values == "lognorm" else ""
             remedy = f"normalise its counts to the same total (sc.pp.normalize_total(target_sum={middle:.4g})){told}"
             raise bad(where, f"cells whose total is {total:.4g} in the middle (sum of {of})", expected, remedy)
-    if "negative" in trained and found.get("numbers", 0) >= ENOUGH:
+    if {"negative", "fractions"} <= trained.keys() and found.get("numbers", 0) >= ENOUGH:
         remedy = "give the values that the model was trained on, transformed and scaled in the same way"
         for share, what in (("negative", "negative"), ("fractions", "with a fraction")):
             then, now = trained[share], found[share]

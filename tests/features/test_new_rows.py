@@ -161,7 +161,10 @@ def test_a_model_of_an_earlier_gde_is_told(tmp_path, caplog):
     ("key", "value", "said"),
     [
         ("seen", {"totals": "much"}, "seen.totals"),
+        ("seen", {"totals": [1.0, 2.0]}, "seen.totals"),
         ("seen", {"negative": None}, "seen.negative"),
+        ("seen", [1], "seen: found"),
+        ("others", 3, "damaged content"),
         ("others", GENES, "names of features that were chosen"),
     ],
 )

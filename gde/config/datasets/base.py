@@ -15,12 +15,14 @@ ADAMW = {"kind": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 class DataSet(Section):
     """A data set.   dataset : of the methods, its resolved settings.
 
-    prepare : "module:function" that writes its set store.   sample_type : what its samples are.
+    prepare : "module:function" that writes its set store.   sample_type : what its samples are.   READER : what reads a
+    new file for a trained model, where it is not that of the sample type (`SampleType.READER`).
     sources : data sets of resources/sources.yaml that it always reads.   evaluation : the kind of it where none is
     given.   start : sections of an experiment where its file does not say otherwise.
     """
 
     prepare: ClassVar[str]
+    READER: ClassVar[str] = ""
     sample_type: ClassVar[str] = "vectors"
     sources: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[str] = "samples"

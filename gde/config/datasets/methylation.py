@@ -49,6 +49,7 @@ class Methylation(PatternFiles, TokenSequences):
     """Reads of DNA methylation, a sample for each file."""
 
     prepare: ClassVar = "gde.prepare.methylation:prepare"
+    READER: ClassVar = "gde.prepare.methylation_query:read_store"
     evaluation: ClassVar = "methylation"
     kind: Literal["methylation"] = Field(
         description="reads of DNA methylation from .pat.gz files (wgbstools) or BAM files; a group is a sample"
@@ -88,6 +89,10 @@ class Methylation(PatternFiles, TokenSequences):
         if twice := [file for file in self.files if self.files.count(file) > 1]:
             refuse("files", twice[0], "each file once", "remove the second")
         return self
+
+    @classmethod
+    def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        return ["sample"]
 
     @classmethod
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:

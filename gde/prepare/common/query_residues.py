@@ -49,7 +49,7 @@ class Found:
             row = int(np.flatnonzero(kept)[int(wrong.argmax())])
             found = f"a sequence that is not {self.context} residues before a CpG and then one of C, T, N for each CpG"
             expected = "reads in the form that the model was trained on (its samples.fasta.gz has it)"
-            remedy = "give .pat.gz or .bam files to a data set of kind methylation: a read of the genome is none"
+            remedy = "give the .pat.gz or .bam file of the sample"
             raise first_fault(records, self.file, row, found, expected, remedy)
 
     def finish(self, counted: dict[str, int], length: int) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ADD_UP = ("tenx", "perturb_seq")  # data sets in which genes of one name are added up
+COARSE = 0.01  # of a standard deviation
 PARQUET = (".parquet", ".pq")
 
 
@@ -75,6 +76,8 @@ def open_rows(
     layer, use_raw = place_of(dataset, data, layer, use_raw)
     adds_up = dataset.get("kind") in ADD_UP
     with read_cells(data, layer=layer, use_raw=use_raw, values=values, unique=not adds_up) as cells:
+        if dataset.get("kind") == "table":
+            check_fine(model, cells.where)
         index = pd.Index(cells.var_names)
         if not adds_up or index.is_unique:
             yield cells
@@ -82,6 +85,19 @@ def open_rows(
         twice = list(dict.fromkeys(index[index.duplicated()]))
         log.warning("%s: genes of one name are added up, as in training: %s", cells.where, listed(twice))
         yield AddedUp(cells)
+
+
+def check_fine(model: "Model", where: str) -> None:
+    """GdeError for a feature whose numbers, in float32, have steps that its spread in training does not bear."""
+    fitted = model.features.tensors
+    if "centre" not in fitted:
+        return
+    step = np.spacing(np.abs(fitted["centre"]).astype(np.float32))
+    if (coarse := step > COARSE * fitted["sd"]).any():
+        i = int(coarse.argmax())
+        found = f"{model.features.names[i]!r} in steps of {step[i]:g} (float32)"
+        expected = f"steps well below its standard deviation in training, {fitted['sd'][i]:.3g}"
+        raise bad(where, found, expected, "give a table (CSV, TSV, Parquet), whose numbers are read in full")
 
 
 def is_table(path: Path) -> bool:
