@@ -231,15 +231,20 @@ def embed_to_h5ad(model_dir: Path, store_dir: Path, out: Path, *, device: torch.
     write_anndata(to_anndata(z, se, store.groups, about), out)
 
 
-def origin(model: Model, inputs: dict[str, str], seed: int | None = None) -> dict[str, Any]:
+def origin(
+    model: Model,
+    inputs: dict[str, str],
+    seed: int | None = None,
+    roots: Callable[[dict[str, Any]], list[str]] | None = None,
+) -> dict[str, Any]:
     """The record of what a model makes from `inputs`, name -> SHA-256 (`gde.runs.provenance`); seed : of what it
-    samples."""
+    samples; roots : of the code, where it is other than that of `gde embed` or `gde sample`."""
     from gde.config import training_slice
     from gde.definitions.digest import code_digest
     from gde.runs.code_digest import model_roots, sample_roots
     from gde.runs.provenance import provenance
 
-    roots = model_roots if seed is None else sample_roots
+    roots = roots or (model_roots if seed is None else sample_roots)
     code, inputs = code_digest(roots(model.config)), {"model": model.digest, **inputs}
     seeds = {"experiment": model.config["seed"]} | ({} if seed is None else {"samples": seed})
     return provenance(training_slice(model.config), code=code, seeds=seeds, inputs=inputs, device=model.device)

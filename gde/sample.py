@@ -82,11 +82,19 @@ def sample_test_sets(model_dir: Path, embeddings: Path, out: Path, *, device: to
 
 
 def sample_to_file(
-    model: Model, z: "anndata.AnnData", embeddings: Path, out: Path, *, n: int | np.ndarray, seed: int
+    model: Model,
+    z: "anndata.AnnData",
+    embeddings: Path,
+    out: Path,
+    *,
+    n: int | np.ndarray,
+    seed: int,
+    blocks: bool = False,
 ) -> None:
     """Write samples of `z`, read from the file `embeddings`, with the record of where they came from.
 
-    GdeError for a name `out` that does not end as the files of the model's samples do (`SampleType.SUFFIX`).
+    blocks : write BGZF (`gde.files.sealed_gzip`). GdeError for a name `out` that does not end as the files of the
+    model's samples do (`SampleType.SUFFIX`), and for blocks where these are no gzip.
     """
     from gde.runs.canonical import canonical_digest
 
@@ -94,6 +102,8 @@ def sample_to_file(
     if not out.name.endswith(kind.SUFFIX):
         found, expected = f"samples that are {kind.described}", f"a file name that ends in {kind.SUFFIX}"
         raise bad(out, found, expected, "rename the output")
+    if blocks and not kind.SUFFIX.endswith(".gz"):
+        raise bad("--bgzip", f"samples that are {kind.described}", "sequences or texts, in .gz files", "leave it out")
     record = origin(model, {"embeddings": canonical_digest(embeddings)}, seed)
     about = {"run": model.config.get("run", ""), "provenance": record}
-    named(kind.WRITER)(out, Written(model, z, draw(model, z, n, seed), seed, about))
+    named(kind.WRITER)(out, Written(model, z, draw(model, z, n, seed), seed, about, blocks))

@@ -254,7 +254,7 @@ def test_samples_have_the_sets_columns_and_the_units_of_the_data(cells_model, ad
     assert out.obs_names.is_unique
     features = out.obsm["X_features"]
     assert features.shape == (15, 5)
-    np.testing.assert_allclose(out.X, cells_model.features.inverse(features), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(out.X, cells_model.features.expression(features), rtol=1e-5, atol=1e-5)
 
 
 def test_samples_without_preprocessing_are_the_features():

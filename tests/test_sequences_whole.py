@@ -243,6 +243,19 @@ def test_canonical_digests_are_of_the_content(made, tmp_path):
     assert canonical_digest(tmp_path / "b.fasta.gz") != canonical_digest(path)
 
 
+def test_blocks_for_faidx_hold_the_same_sequences(made, model_dir, tmp_path, capsys):
+    pysam = pytest.importorskip("pysam")
+    for name, option in (("a", []), ("b", ["--bgzip"])):
+        out = str(tmp_path / f"{name}.fasta.gz")
+        assert main(["sample", str(model_dir), str(made / "embeddings.h5ad"), "-n", "3", "-o", out, *option]) == 0
+    a, b = tmp_path / "a.fasta.gz", tmp_path / "b.fasta.gz"
+    assert gzip.decompress(a.read_bytes()) == gzip.decompress(b.read_bytes())
+    assert read_about(a) == read_about(b) and canonical_digest(a) == canonical_digest(b)
+    pysam.faidx(str(b))
+    with pysam.FastaFile(str(b)) as f, gzip.open(a, "rt") as g:
+        assert {r.id: str(r.seq) for r in SeqIO.parse(g, "fasta")} == {name: f.fetch(name) for name in f.references}
+
+
 def test_names_in_headers_are_one_word(made, model_dir, tmp_path):
     from gde.sample import sample_to_file
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gde import __version__
-from gde.cli import commands
+from gde.cli import commands, predict
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
@@ -96,6 +96,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "-o", "--out", type=Path, required=True, help="output .h5ad; of sequences .fasta.gz, texts .jsonl.gz"
     )
+    sub.add_argument(
+        "--bgzip",
+        action="store_true",
+        help="of sequences: gzip in blocks, for samtools faidx; the record goes to OUT.json",
+    )
+
+    sub = command(predict.predict, "predict", "predict cells of perturbations from control cells")
+    predict.add_options(sub, positive, seed)
+    cell_options(sub)
 
     sub = command(
         commands.check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand"

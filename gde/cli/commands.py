@@ -160,7 +160,7 @@ def sample(args: argparse.Namespace) -> None:
     from gde.sample import sample_to_file
 
     model, embeddings = load_model(args.model), read_anndata(args.embeddings)
-    sample_to_file(model, embeddings, args.embeddings, args.out, n=args.n, seed=args.seed)
+    sample_to_file(model, embeddings, args.embeddings, args.out, n=args.n, seed=args.seed, blocks=args.bgzip)
     print(f"{args.out}: {args.n} samples of each of {embeddings.n_obs} sets")
 
 

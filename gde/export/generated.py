@@ -18,6 +18,7 @@ class Written:
 
     model, embeddings : what samples are drawn with and of.   parts : samples (n_i, d) with the row of `embeddings` that
     they are of, one after the other, drawn as they are asked for.   about : the record that the file carries.
+    blocks : write gzip as BGZF, whose record stands beside it.
     """
 
     model: Model
@@ -25,3 +26,4 @@ class Written:
     parts: Iterator[tuple[int, np.ndarray]]
     seed: int
     about: dict[str, Any]
+    blocks: bool = False

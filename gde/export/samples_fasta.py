@@ -20,13 +20,13 @@ def write_sequences(out: Path, written: "Written") -> None:
 
     Header: `>set=<name>;i=<number>;<column>=<value>...;seed=<seed>;run=<run>`, the columns those of obs. In names and
     values blanks, `%`, `;`, `=` and what is not ASCII are percent-encoded, so the header is one word to any reader.
-    The record stands in the header of gzip (`gde.files.sealed_gzip.read_about`).
+    The record stands in the header of gzip, or beside it (`gde.files.sealed_gzip.read_about`).
     """
     embeddings, about = written.embeddings, written.about
     labels = labels_of(embeddings)
     values = embeddings.obs[labels].astype(str).to_numpy()
     end = "".join(f";{key}={value}" for key, value in (("seed", written.seed), ("run", quoted(about["run"]))))
-    with write_gzip(out, about) as f:
+    with write_gzip(out, about, blocks=written.blocks) as f:
         for i, tokens in written.parts:
             about_set = "".join(f";{quoted(k)}={quoted(v)}" for k, v in zip(labels, values[i], strict=True))
             name = quoted(embeddings.obs_names[i])

@@ -9,6 +9,12 @@ import numpy as np
 from gde.errors import bad
 from gde.export.h5ad import write_anndata
 
+# A program that judges predictions of perturbed cells takes a file of a perturbation's cells for one.
+SAMPLES_ARE = (
+    "drawn from the embedding of each set: where that is of the set's own samples, as in embeddings.h5ad, they are a "
+    "reconstruction, not a prediction"
+)
+
 if TYPE_CHECKING:
     import anndata
 
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 def write_vectors(out: Path, written: "Written") -> None:
     """Write `as_anndata` with its record into the file `out`."""
     result = as_anndata(written.model, written.embeddings, written.parts)
-    result.uns["gde"] = written.about
+    result.uns["gde"] = {**written.about, "samples": SAMPLES_ARE}
     write_anndata(result, out)
 
 
@@ -42,6 +48,6 @@ def as_anndata(
     obs.index = [f"{name}-{i}" for name, c in zip(embeddings.obs_names, counts, strict=True) for i in range(c)]
     if model.features is None:
         return anndata.AnnData(x, obs=obs, obsm={"X_features": x})
-    result = anndata.AnnData(model.features.inverse(x), obs=obs, obsm={"X_features": x})
+    result = anndata.AnnData(model.features.expression(x), obs=obs, obsm={"X_features": x})
     result.var_names = model.features.names
     return result

@@ -15,12 +15,12 @@ def write_texts(out: Path, written: "Written") -> None:
     """Write texts into the gzipped file `out`.
 
     A line: `{"set": name, "i": number, "labels": {column of obs: value}, "seed": .., "run": .., "text": ..}`, UTF-8.
-    The record stands in the header of gzip (`gde.files.sealed_gzip.read_about`).
+    The record stands in the header of gzip, or beside it (`gde.files.sealed_gzip.read_about`).
     """
     embeddings, about = written.embeddings, written.about
     labels = labels_of(embeddings)
     values = embeddings.obs[labels].astype(str).to_numpy()
-    with write_gzip(out, about) as f:
+    with write_gzip(out, about, blocks=written.blocks) as f:
         for i, tokens in written.parts:
             of = {"labels": dict(zip(labels, values[i], strict=True)), "seed": written.seed, "run": about["run"]}
             for k, text in enumerate(written.model.alphabet.decode(tokens)):

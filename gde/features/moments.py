@@ -50,6 +50,20 @@ class Moments:
         return np.where(sd > 1e-13 * np.abs(self.mean), sd, 1.0)
 
 
+class Largest:
+    """Largest value of each column of streamed rows that are not negative; `value` (d,) float64."""
+
+    def __init__(self, d: int):
+        self.value = np.zeros(d)
+
+    def add(self, x: sp.csr_matrix | np.ndarray) -> None:
+        """Add rows x (n, d), sparse (CSR) or dense."""
+        if sp.issparse(x):
+            np.maximum.at(self.value, x.indices, x.data.astype(np.float64, copy=False))
+        else:
+            np.maximum(self.value, np.max(x, axis=0, initial=0.0), out=self.value)
+
+
 def variable_genes(mean: np.ndarray, var: np.ndarray, n_top: int, bins: int = 20) -> np.ndarray:
     """Indices, in file order, of the `n_top` genes of highest normalised dispersion.
 

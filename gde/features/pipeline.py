@@ -47,7 +47,9 @@ class FeaturePipeline:
     ):
         self.names = [str(n) for n in names]
         self.cfg = cfg
-        self.tensors = tensors  # centre (g,), sd (g,) if scaled; pca_mean (g,), components (k, g), variance (k,) if PCA
+        # centre (g,), sd (g,) if scaled; pca_mean (g,), components (k, g), variance (k,) if PCA; largest (g,), of
+        # log-normalised training values, which older models lack
+        self.tensors = tensors
         self.n_train = n_train
         self.others = None if others is None else [str(n) for n in others]
         self.seen = seen or {}
@@ -71,7 +73,7 @@ class FeaturePipeline:
         Raises GdeError when the steps asked for do not fit the data (too many components, no training rows).
         """
         from gde.features.held_out import components_that_hold, second_half
-        from gde.features.moments import Gram, Moments, variable_genes
+        from gde.features.moments import Gram, Largest, Moments, variable_genes
 
         cfg = {
             "values": cfg["values"],
@@ -92,9 +94,12 @@ class FeaturePipeline:
                 "set n_hvg: null, or give counts or lognorm values",
             )
         raw, plain, seen = Moments(len(names)), Moments(len(names)), Seen(cfg["values"])
+        largest = Largest(len(names))
         for rows in chunks():
             x = logarithm(rows, cfg["values"])
             plain.add(x)
+            if cfg["values"] != "scaled":
+                largest.add(x)
             linear = None
             if cfg["n_hvg"] is not None:
                 raw.add(linear := expm1(x))
@@ -105,7 +110,7 @@ class FeaturePipeline:
         chosen = np.arange(len(names))
         if cfg["n_hvg"] is not None and cfg["n_hvg"] < len(names):
             chosen = variable_genes(raw.mean, raw.var(ddof=1), cfg["n_hvg"])
-        tensors = {}
+        tensors = {} if cfg["values"] == "scaled" else {"largest": largest.value[chosen]}
         if cfg["scale"]:
             tensors |= {"centre": plain.mean[chosen], "sd": plain.sd()[chosen]}
         others = np.delete(np.arange(len(names)), chosen)
@@ -189,6 +194,15 @@ class FeaturePipeline:
             y = y * self.tensors["sd"] + self.tensors["centre"]
         return y
 
+    def expression(self, x: np.ndarray) -> np.ndarray:
+        """As `inverse`, of generated samples: expression from 0 to the largest of each gene that trained.
+
+        A network's samples, and what few components leave of them, lie beyond, where no other program takes them for
+        expression. Scaled values and tables have no such bounds and stay as they are.
+        """
+        y = self.inverse(x)
+        return y if self.cfg["values"] == "scaled" else np.clip(y, 0.0, self.tensors.get("largest"), out=y)
+
     def transform_h5ad(
         self, source: Any, *, layer: str | None = None, use_raw: bool = False, chunk: int = 4096
     ) -> Iterator[np.ndarray]:
@@ -263,12 +277,19 @@ class FeaturePipeline:
         shapes = {"centre": (g,), "sd": (g,)} if cfg["scale"] is True else {}
         shapes |= {"pca_mean": (g,), "components": (k, g), "variance": (k,)} if cfg["n_pcs"] is not None else {}
         found = {name: t.shape for name, t in self.tensors.items()}
+        shapes |= {"largest": (g,)} if "largest" in found and cfg["values"] != "scaled" else {}
         file = directory / "features.safetensors"
         if found != shapes:
             raise bad(file, f"tensors of shapes {found}", f"{shapes}, {g} features as in features.json", again)
         for name, t in self.tensors.items():
-            if t.dtype != np.float64 or not np.isfinite(t).all() or (name == "sd" and t.min() <= 0):
-                raise bad(f"{file}: {name}", "numbers that cannot be", "finite float64, sd above 0", again)
+            if t.dtype != np.float64 or not np.isfinite(t).all() or _impossible(name, t):
+                expected = "finite float64, sd above 0, largest not below"
+                raise bad(f"{file}: {name}", "numbers that cannot be", expected, again)
+
+
+def _impossible(name: str, t: np.ndarray) -> bool:
+    """Whether a tensor has values that what it is called cannot have."""
+    return (name == "sd" and t.min() <= 0) or (name == "largest" and t.min() < 0)
 
 
 def _apply(f: Callable, x: Any) -> Any:

@@ -34,7 +34,8 @@ SEQUENTIAL = "cividis"
 WIDTH = 7.2  # inches: the text width of a report
 
 SETTINGS = {
-    "font.family": "DejaVu Sans",
+    "font.family": "sans-serif",  # the SVG names it last, for readers without the first
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -55,7 +56,7 @@ SETTINGS = {
     "figure.constrained_layout.use": True,
     "savefig.facecolor": "white",
     "svg.hashsalt": "gde",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",  # text stays text: searched, copied, edited
     "path.simplify": True,
 }
 

@@ -56,6 +56,11 @@ class Conditions(nn.Module):
         """Set the given vectors (n, k), in the order of `names`."""
         self.given.copy_(vectors)
 
+    def extend(self, names: list[str], vectors: Tensor) -> None:
+        """Know further conditions by their vectors (m, k), behind those of `names`."""
+        self.names = [*self.names, *names]
+        self.given = torch.cat([self.given, vectors.to(self.given)])
+
     def forward(self, code: Tensor) -> Tensor:
         """code : (b,) int64.   returns (b, size)."""
         if not hasattr(self, "given"):

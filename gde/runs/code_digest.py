@@ -84,6 +84,11 @@ def sample_roots(resolved: Mapping[str, Any]) -> list[str]:
     return ["gde.sample:sample_test_sets", sample_type_of(resolved["dataset"]).WRITER, *_trained(resolved)]
 
 
+def predict_roots(resolved: Mapping[str, Any]) -> list[str]:
+    """What predicts cells of perturbations."""
+    return ["gde.predict:predict_test_sets", *_trained(resolved)]
+
+
 def evaluation_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What computes the metrics."""
     metrics = EVALUATIONS[resolved["evaluation"]["kind"]].evaluate

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from gde.config import run_id, training_slice
 from gde.config.inputs import input_files
 from gde.files.io import SUMS, read_json, read_sums, sha256_file
-from gde.files.sealed_gzip import read_about as read_comment
+from gde.files.sealed_gzip import read_about as read_record
 from gde.runs.canonical import canonical_digest
 from gde.sets.store.layout import PROVENANCE, store_digest
 
@@ -177,6 +177,8 @@ MADE: dict[str, Callable[[Path], dict[str, Any]]] = {
     "metrics.json": read_json,
     "embeddings.h5ad": read_about,
     "samples.h5ad": read_about,
-    "samples.fasta.gz": read_comment,
-    "samples.jsonl.gz": read_comment,
+    "predictions.h5ad": read_about,
+    "observed.h5ad": read_about,
+    "samples.fasta.gz": read_record,
+    "samples.jsonl.gz": read_record,
 }

@@ -141,6 +141,55 @@ def test_inverse_gives_the_values_before_scaling_back():
         np.testing.assert_allclose(pipeline.inverse(pipeline.transform(x, NAMES)), log, atol=1e-4)
 
 
+@pytest.mark.parametrize("form", [sp.csr_matrix, sp.csr_matrix.toarray], ids=["sparse", "dense"])
+@pytest.mark.parametrize("cfg", [{}, {"n_hvg": 40, "n_pcs": 5}, {"scale": False}], ids=str)
+def test_expression_of_samples_stays_within_the_data(form, cfg):
+    """Of every gene, whatever a network generates; the same to rounding where that lies within."""
+    x = counts()
+    pipeline = fit(form(x), **cfg)
+    log = fit(x, scale=False).transform(x, NAMES)[:, [NAMES.index(n) for n in pipeline.names]]
+    np.testing.assert_allclose(pipeline.tensors["largest"], log.max(0), rtol=1e-6)
+    y = pipeline.transform(x, NAMES)
+    wild = np.random.default_rng(0).normal(0, 9 * y.std(), y.shape)
+    assert (pipeline.inverse(wild) < 0).any() and (pipeline.inverse(wild) > log.max(0)).any()
+    made = pipeline.expression(wild)
+    assert made.min() == 0 and (made <= log.max(0) * (1 + 1e-6)).all()
+    np.testing.assert_array_equal(made, pipeline.inverse(wild).clip(0, pipeline.tensors["largest"]))
+
+
+def test_a_scaled_space_has_no_bounds():
+    x = counts().toarray() - 3
+    pipeline = FeaturePipeline.fit(pieces(x), NAMES, {"values": "scaled", "scale": True, "n_pcs": 5})
+    wild = np.random.default_rng(0).normal(0, 30, (50, 5))
+    assert "largest" not in pipeline.tensors
+    np.testing.assert_array_equal(pipeline.expression(wild), pipeline.inverse(wild))
+
+
+def test_features_of_an_older_model_have_no_upper_bound(tmp_path):
+    pipeline = fit(counts(), n_pcs=3)
+    del pipeline.tensors["largest"]
+    pipeline.save(tmp_path)
+    again, wild = FeaturePipeline.load(tmp_path), np.full((2, 3), 1e3)
+    np.testing.assert_array_equal(again.expression(wild), again.inverse(wild).clip(0))
+
+
+@pytest.mark.parametrize(
+    ("values", "largest", "message"),
+    [
+        ("counts", np.full(GENES, -1.0), r"features\.safetensors: largest: found numbers that cannot be"),
+        ("counts", np.ones(GENES - 1), "tensors of shapes"),
+        ("scaled", np.ones(GENES), "tensors of shapes"),
+    ],
+    ids=["negative", "short", "scaled"],
+)
+def test_bounds_that_cannot_be_are_refused(tmp_path, values, largest, message):
+    pipeline = fit(counts(), values=values)
+    pipeline.tensors["largest"] = largest
+    pipeline.save(tmp_path)
+    with pytest.raises(GdeError, match=message):
+        FeaturePipeline.load(tmp_path)
+
+
 def test_inverse_refuses_another_width():
     with pytest.raises(ValueError, match=r"expected \(n, 4\)"):
         fit(counts(), n_pcs=4).inverse(np.zeros((3, 5)))

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import fakes
@@ -111,6 +112,18 @@ def test_what_was_not_evaluated_is_said(results, tmp_path, figure, metric):
     write_sealed_json(tmp_path / "metrics.json", result)
     figures.draw(figure, results["mvn"] / "tables", tmp_path / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
     assert (tmp_path / "a.svg").stat().st_size > 0
+
+
+def test_text_stays_text(tmp_path):
+    """For search, copies and editors, in the font of the pictures or else in the reader's own."""
+    with style():
+        figure, axes = new(height=2)
+        axes[0, 0].set_xlabel("squared distance of Δ <&> [log1p]")
+        save(figure, {"run": "t", "data": "real", "seed": 0}, tmp_path / "a.svg", tmp_path / "a.png")
+    texts = ET.parse(tmp_path / "a.svg").getroot().iter("{http://www.w3.org/2000/svg}text")
+    styles = {text.text: text.get("style") for text in texts}
+    assert {"squared distance of Δ <&> [log1p]", "t · real data · seed 0", "0.4"} <= styles.keys()
+    assert all("'DejaVu Sans', sans-serif" in style for style in styles.values())
 
 
 def test_the_last_digit_of_a_layout_is_not_in_the_file(tmp_path):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import anndata as ad
 import pytest
 import yaml
 from copies import SMOKE, copy_project, served
@@ -61,7 +62,8 @@ def raw(tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepared(raw, snakemake):
     root, settings = raw
-    done = snakemake(root, *metrics(*NAMES), *SMOKE, *settings, timeout=900)
+    predicted = "results/essential_genes/predictions.h5ad"
+    done = snakemake(root, *metrics(*NAMES), predicted, *SMOKE, *settings, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return root
 
@@ -72,6 +74,20 @@ def test_raw_files_become_metrics(prepared, name):
     assert report["data"] == "user" and report["metrics"]
     store = SetStore.open(prepared / f"results/sets/{name}")
     assert len(store.samples) == len(store.x) and set(store.groups["split"]) == {"train", "validation", "test"}
+
+
+def test_held_out_perturbations_are_predicted_beside_their_controls(prepared, monkeypatch):
+    monkeypatch.chdir(prepared)
+    folder = Path("results/essential_genes")
+    made, real = (ad.read_h5ad(folder / name) for name in ("predictions.h5ad", "observed.h5ad"))
+    groups = SetStore.open("results/sets/essential_genes").groups
+    test = groups[groups["split"] == "test"]
+    for data in (made, real):
+        assert set(data.obs["gene"]) == {*test["gene"], "non-targeting"} and data.X.min() >= 0
+        assert data.obs["cell_line"].nunique() == 2
+    assert list(made.var_names) == list(real.var_names) and made.n_obs == real.n_obs
+    found = [finding for finding in links(folder) if "predictions.h5ad" in finding.what]
+    assert {finding.state for finding in found} == {SAME} and len(found) == 3  # run, model, store
 
 
 def test_every_file_is_loaded_recorded_and_part_of_the_provenance(prepared):

@@ -153,11 +153,18 @@ def published(wildcards):
         sys.exit(EXIT)
 
 
+def predicts(experiment):
+    """Whether an experiment predicts perturbations."""
+    return EXPERIMENTS[experiment]["objective"]["kind"] == "perturbation"
+
+
 def outputs(experiment):
     """Everything an experiment delivers."""
     folder = f"results/{experiment}"
     figures = figures_of(EXPERIMENTS[experiment])
+    predicted = ["predictions.h5ad", "observed.h5ad"] if predicts(experiment) else []
     return [
+        *(f"{folder}/{file}" for file in predicted),
         *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", SAMPLES[experiment], "MODEL_CARD.md")),
         *(f"{folder}/figures/{figure}.svg" for figure in figures),
     ]

@@ -83,3 +83,34 @@ rule sample:
         "{wildcards.experiment}: generating samples of the held-out groups"
     script:
         "../scripts/sample.py"
+
+
+# Of perturbations: what a program that judges predictions compares.
+rule predict:
+    input:
+        model=rules.train.output[0],
+        sets=sets_of,
+        weights=published,
+    output:
+        predictions="results/{experiment}/predictions.h5ad",
+        observed="results/{experiment}/observed.h5ad",
+    log:
+        "results/logs/predict/{experiment}.log",
+    benchmark:
+        "results/benchmarks/predict/{experiment}.tsv"
+    wildcard_constraints:
+        experiment=any_of(name for name in NAMES if predicts(name)),
+    conda:
+        "../../envs/gde.yaml"
+    threads: torch_threads
+    resources:
+        gpu=GPU,
+        mem_mb=memory("predict", 4000),
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        torch_threads=torch_threads,
+        code=code_of("predict", digest.predict_roots),
+    message:
+        "{wildcards.experiment}: predicting the held-out perturbations"
+    script:
+        "../scripts/predict.py"
