@@ -120,12 +120,17 @@ def store_of(sets: list[np.ndarray], path: Path) -> SetStore:
     return SetStore.open(path)
 
 
+MARK, LEFT = "rests on 3 only", {"what": "fate", "why": "samples have no cell_type"}
+
+
 def metrics(run: str) -> dict[str, Any]:
     """What evaluation writes, with invented numbers."""
     entry = {"value": 0.9, "ci": [0.8, 0.95], "n": 15, "higher_is_better": True, "target": None, "chance": 0.0,
-             "baselines": {"mean": 0.5}, "ceiling": None, "published": None, "protocol": "strict"}  # fmt: skip
+             "baselines": {"mean": 0.5}, "ceiling": None, "published": None, "protocol": "strict",
+             "marks": []}  # fmt: skip
     name = run.rpartition("-")[0]
-    values = {"geometry/w2_spearman": entry, "reconstruction/w2": entry | {"value": 0.1, "ci": None}}
+    values = {"geometry/w2_spearman": entry, "reconstruction/w2": entry | {"value": 0.1, "ci": None, "marks": [MARK]}}
     record = provenance({}, code="c" * 64, seeds={"experiment": 0}, inputs={})
     return {"experiment": name, "run": run, "data": "simulated", "seed": 0, "device": "cpu", "provenance": record,
-            "budget": {"steps": 16, "seconds": 1.0, "samples_seen": 1536}, "metrics": values}  # fmt: skip
+            "budget": {"steps": 16, "seconds": 1.0, "samples_seen": 1536}, "left_out": [LEFT],
+            "metrics": values}  # fmt: skip

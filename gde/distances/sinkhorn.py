@@ -52,7 +52,8 @@ def sinkhorn_divergence(
     blur : length, in units of the samples, below which the two sets are not told apart.
     steps : epsilons, from the squared size of the pair of sets down to 2 blur² in a geometric row, each pair its own;
         sweeps : iterations at each. The defaults come closer to convergence than the usual annealing of lengths by .9
-        with one iteration each (about 50 epsilons).
+        with one iteration each (about 50 epsilons), and end up to 2 % from it (blur a twentieth of the samples' spread,
+        two dimensions; less in more of them): take steps=20, sweeps=6 for .1 % in two to three times the time.
     returns (b,), squared unit of the samples, in the dtype of x: W2² for blur -> 0, 0 for equal sets, >= 0 up to
     convergence. Differentiable in x and y by the envelope theorem; not in the weights.
     Raises ValueError on wrong shapes and numbers. Memory: n m numbers per set in work.

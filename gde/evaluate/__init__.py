@@ -1,6 +1,7 @@
 """Evaluation: from a model and a set store to metrics.json and the source tables of the figures."""
 
 import json
+import logging
 import os
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 from gde.errors import bad
 from gde.files.io import atomic_dir, read_json
 from gde.files.seals import write_sealed_json
+
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -25,14 +28,16 @@ def run(
 ) -> None:
     """Evaluate a trained model on a store's held-out sets; writes `metrics_out` and the directory `tables_out`.
 
-    Either both appear whole or the last ones stay. Raises GdeError when a metric cannot be computed: NaN is never
-    written.
+    Either both appear whole or the last ones stay. What was left out, and why, and what makes a metric mean less than
+    it seems to (`marks`) is written and logged. Raises GdeError when a metric cannot be computed: NaN is never written.
     """
     from gde.config.evaluations import EVALUATIONS
     from gde.definitions.digest import code_digest
     from gde.evaluate.shared.context import Context
+    from gde.evaluate.shared.left_out import left_out
+    from gde.evaluate.shared.marks import marks
     from gde.evaluate.shared.metrics import check, published
-    from gde.evaluate.shared.tables import write_tables
+    from gde.evaluate.shared.tables import left_out_table, write_tables
     from gde.models.base import Model
     from gde.runs.code_digest import evaluation_roots
     from gde.runs.provenance import provenance
@@ -46,11 +51,19 @@ def run(
     model = Model.load(model_dir, device=device)
     trained = read_json(model_dir / "config.json")
     module, function = EVALUATIONS[kind].evaluate.split(":")
+    ctx = Context(model, store, resolved, resolved["seed"])
     with torch.no_grad(), model.encoder.unchanging():
-        metrics, tables = getattr(import_module(module), function)(Context(model, store, resolved, resolved["seed"]))
+        metrics, tables = getattr(import_module(module), function)(ctx)
+    check(metrics)
     for name, metric in metrics.items():
         metric["published"] = published(resolved, name)
-    check(metrics)
+        metric["marks"] += marks(metric)
+        for mark in metric["marks"]:
+            log.info("%s, %.4g: %s", name, metric["value"], mark)
+    left = left_out(EVALUATIONS[kind].metrics, metrics, ctx.left)
+    for one in left:
+        log.info("left out: %s: %s", one["what"], one["why"])
+    tables.setdefault("left_out", left_out_table(ctx.left))
     if (model_dir / "log.jsonl").is_file():
         tables["loss"] = loss_table(model_dir / "log.jsonl")
     settings = {key: value for key, value in resolved.items() if key not in ("description", "preset")}
@@ -69,6 +82,7 @@ def run(
             "device": str(device),
             "budget": trained["budget"],
             "provenance": record,
+            "left_out": left,
             "metrics": metrics,
         },
     )

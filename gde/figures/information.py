@@ -58,7 +58,9 @@ def _estimates(ax: Axes, table, colours: dict[str, str]) -> None:
     ax.set_xlabel("both sides taken as")
     ax.set_ylabel("mutual information, early and late (bits)")
     ax.legend(fontsize=7)
-    ax.set_title("Held-out clones; grey: shuffled", fontsize=9)
+    own = {"embedding_all": "All clones, also trained ones"}.get(parts[0], "Held-out clones")
+    also = " (last: all clones)" if len(parts) > 1 and "embedding_all" in parts else ""
+    ax.set_title(f"{own}{also}; grey: shuffled", fontsize=9)
 
 
 def _by_dimension(ax: Axes, table, colours: dict[str, str]) -> None:
@@ -76,7 +78,7 @@ def _by_dimension(ax: Axes, table, colours: dict[str, str]) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("principal components")
     ax.set_ylabel("bits")
-    ax.set_title("Dimension", fontsize=9)
+    ax.set_title("Dimension, held-out clones", fontsize=9)
 
 
 def _by_size(ax: Axes, table, colours: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Every metric with its interval, baselines, chance and ceiling, each on its own scale."""
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -11,11 +12,13 @@ from gde.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VER
 COLOURS = (ORANGE, PURPLE, SKY, VERMILION)
 MARKERS = "sD^v"
 AROUND = {"chance": ("|", GREY, "chance"), "ceiling": ("|", GREEN, "ceiling"), "published": ("*", BLACK, "published")}
+WRAPPED = 130  # letters of a line of text
 NOT_DRAWN = ("resample_truth", "bayes")  # the ceiling, under another name
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """One row per metric. Reads metrics.json only."""
+    """One row per metric, over it in red what makes it mean less than it seems to; below all what was left out and
+    why. Reads metrics.json only."""
     metrics = result["metrics"]
     kinds = list(dict.fromkeys(b for m in metrics.values() for b in m["baselines"] if b not in NOT_DRAWN))
     look = {name: (MARKERS[i % 4], COLOURS[(i + i // 4) % 4]) for i, name in enumerate(kinds)}
@@ -28,6 +31,10 @@ def draw(tables: Path, result: dict) -> Figure:
     handles += [_handle(*AROUND[k]) for k in AROUND if k in used]
     handles += [_handle(marker, colour, name.replace("_", " ")) for name, (marker, colour) in look.items()]
     figure.legend(handles=handles, loc="outside upper left", ncols=4, handletextpad=0.3, columnspacing=1.2)
+    if result["left_out"]:
+        lines = [f"{one['what']}: {one['why']}" for one in result["left_out"]]
+        text = "\n".join(line for text in lines for line in textwrap.wrap(text, WRAPPED, subsequent_indent="   "))
+        figure.text(0.0, -0.02, f"Left out\n{text}", va="top", fontsize=6.5, color=GREY)
     return figure
 
 
@@ -68,4 +75,6 @@ def _row(ax: Axes, name: str, metric: dict, look: dict) -> None:
     else:
         better, arrow = ("higher", "↑") if metric["higher_is_better"] else ("lower", "↓")
     ax.set_ylabel(f"{name} {arrow}\n{metric['value']:.4g}", rotation=0, ha="right", va="center", fontsize=8)
+    if metric["marks"]:
+        ax.set_title("; ".join(metric["marks"]), fontsize=6, color=VERMILION, loc="left", pad=1)
     ax.set_gid(f"{name}: {better} is better")

@@ -24,9 +24,14 @@ def draw(tables: Path, result: dict) -> Figure:
         mean = f"mean shift of training ({metric['baselines']['train_mean']:.2f})"
         x, y = own["shift_size"], own["pearson2_train_mean"]
         left.scatter(x, y, s=16, marker="s", color=ORANGE, linewidths=0, alpha=0.7, label=mean)
-        left.scatter(
-            own["shift_size"], own["pearson2"], s=18, color=BLUE, linewidths=0, label=f"model ({metric['value']:.2f})"
-        )
+        right_way = (own["pearson"] >= 0).to_numpy()  # the square does not tell
+        for there, fill, name in (
+            (right_way, BLUE, f"model ({metric['value']:.2f})"),
+            (~right_way, "none", "model, the wrong way (r < 0)"),
+        ):
+            if there.any():
+                left.scatter(own["shift_size"][there], own["pearson2"][there], s=18, facecolors=fill, edgecolors=BLUE,
+                             linewidths=0.8, label=name)  # fmt: skip
         left.axhline(metric["ceiling"], color=GREEN, lw=1.2, ls="--", label=f"noise ceiling ({metric['ceiling']:.2f})")
         for _, row in own.head(NAMED).iterrows():
             left.annotate(

@@ -30,7 +30,7 @@ def draw(tables: Path, result: dict) -> Figure:
     left.set_xlabel("groups looked at, most similar first")
     left.set_ylabel("recall")
     left.legend(loc="lower right")
-    left.set_title(f"{int(table['first'].max())} held-out groups")
+    left.set_title(f"Held-out samples of {int(table['first'].max())} groups")  # groups may have others that train
     metrics = {name: result["metrics"][name] for name in SCORES if name in result["metrics"]}
     for row, metric in enumerate(metrics.values()):
         values = [metric["value"], *metric["baselines"].values()]

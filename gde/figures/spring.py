@@ -10,7 +10,7 @@ from gde.figures.style import GREY, SEQUENTIAL, new, note
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """One panel for all clones, one for those held out; grey: the cells of the other panel."""
+    """One panel for all clones, one for those held out alone; grey: cells beside those whose value is drawn."""
     if (why := left_out(tables, "spring", "information")) is not None:
         return note(why)
     table, units = read_table(tables, "spring")
@@ -19,7 +19,8 @@ def draw(tables: Path, result: dict) -> Figure:
     figure, axes = new(1, len(parts), height=3.6, sharex=True, sharey=True)
     for ax, part in zip(axes[0], parts, strict=True):
         own = table[table["part"] == part]
-        ax.scatter(table[x], table[y], s=2, color=GREY, alpha=0.15, linewidths=0, rasterized=True)
+        ground = table if part == "all" else own  # no clone that trained in a panel of held-out ones
+        ax.scatter(ground[x], ground[y], s=2, color=GREY, alpha=0.15, linewidths=0, rasterized=True)
         low, high = np.quantile(own["bits"], [0.02, 0.98])
         order = np.argsort(own["bits"].to_numpy(), kind="stable")
         dots = ax.scatter(*(own[c].to_numpy()[order] for c in (x, y)), c=own["bits"].to_numpy()[order], cmap=SEQUENTIAL,

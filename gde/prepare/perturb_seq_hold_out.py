@@ -2,12 +2,14 @@
 or of all of them."""
 
 import numpy as np
+import pandas as pd
 
 from gde.errors import bad
 from gde.prepare.common.counts import listed
 from gde.readers.hdf5 import unknown
 from gde.sets.random import seed_of
 from gde.sets.store.layout import SPLITS
+from gde.sets.vectors import Vectors
 
 
 def hold_out(gene: np.ndarray, line: np.ndarray, control: np.ndarray, cfg: dict, where: str) -> tuple[list, list]:
@@ -57,3 +59,15 @@ def hold_out(gene: np.ndarray, line: np.ndarray, control: np.ndarray, cfg: dict,
         if part not in perturbed:
             raise bad(where, f"no perturbation in split '{part}'", "one in every split", "change dataset.split")
     return split, protocol
+
+
+def check_held_out(vectors: Vectors, groups: pd.DataFrame, where: str) -> None:
+    """GdeError where none of the held-out genes can be predicted: they train in no cell line, and no vector tells them
+    from others. groups : with the columns gene and protocol."""
+    tested = groups[groups["protocol"].isin(["one_line", "all_lines"])]
+    told = (tested["protocol"] == "one_line") | ~tested["gene"].isin(vectors.lost)
+    if not told.any():
+        genes = sorted(set(tested["gene"]))
+        found = f"no vector for any of the {len(genes)} held-out genes ({listed(genes)}), which train in no cell line"
+        remedy = "hold out genes that have one (dataset.split.genes), or give a file that has theirs (dataset.vectors)"
+        raise bad(where, found, "a vector of one or more, to predict it from", remedy)

@@ -11,6 +11,7 @@ from gde.errors import bad
 from gde.features.pipeline import logarithm
 from gde.prepare.common.groups import Assignment
 from gde.prepare.common.vectors import match, read_vectors
+from gde.prepare.perturb_seq_hold_out import check_held_out
 from gde.sets.vectors import Vectors
 
 PARTNERS = 2000  # genes whose correlations describe a target: those of highest mean in controls
@@ -107,7 +108,9 @@ class Targets:
         if self.vectors is None or self.vectors["kind"] != "file":
             return None
         path, n_pcs = self.vectors["path"], self.vectors["n_pcs"]
-        return match(read_vectors(path), self._wanted(), where=path, n_pcs=n_pcs, missing=self.vectors["missing"])[0]
+        found = match(read_vectors(path), self._wanted(), where=path, n_pcs=n_pcs, missing=self.vectors["missing"])[0]
+        check_held_out(found, self.groups, path)
+        return found
 
     def _wanted(self) -> list[str]:
         return sorted(set(self.groups["gene"][~self.groups["control"]]))
@@ -116,7 +119,10 @@ class Targets:
         """Those of all perturbed genes, as configured. GdeError when some are missing and may not be."""
         if self.vectors is None or self.vectors["kind"] == "file":
             return self.from_file
-        return match(self._coexpression(), self._wanted(), where="dataset.vectors", missing=self.vectors["missing"])[0]
+        where = "dataset.vectors"
+        found = match(self._coexpression(), self._wanted(), where=where, missing=self.vectors["missing"])[0]
+        check_held_out(found, self.groups, where)
+        return found
 
     def _coexpression(self) -> Vectors:
         if not self.cross:

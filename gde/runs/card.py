@@ -76,6 +76,7 @@ def card(config: dict[str, Any], report: dict[str, Any], description: str = "") 
             "|---|---|---|---|---|---|---|---|---|",
             *rows,
             "",
+            *notes(report),
             "## Limits",
             "",
             "The embedding describes the samples it is given: batch effects, sampling bias and group sizes are part of "
@@ -126,6 +127,14 @@ def better(m: dict[str, Any]) -> str:
     if m["target"] is not None:
         return f"closer to {m['target']:g} is better"
     return f"{'higher' if m['higher_is_better'] else 'lower'} is better"
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """What makes metrics mean less than they seem to, and what was left out and why, each as a list with a title."""
+    marked = [f"- {name}: {'; '.join(m['marks'])}." for name, m in report["metrics"].items() if m["marks"]]
+    left = [f"- {one['what']}: {one['why']}." for one in report["left_out"]]
+    sections = ("### Read these with care", marked), ("### Left out", left)
+    return [line for title, lines in sections if lines for line in (title, "", *lines, "")]
 
 
 def metric_row(name: str, m: dict[str, Any]) -> str:

@@ -150,5 +150,13 @@ def show(run: Run) -> dict[str, Any]:
         out["provenance"] = {"model": run.model["provenance"]}
     if run.metrics is not None:
         out["metrics"] = {k: v["value"] for k, v in run.metrics["metrics"].items()}
+        # metrics of older versions have neither marks nor what was left out
+        if marks := {k: v["marks"] for k, v in run.metrics["metrics"].items() if v.get("marks")}:
+            out["marks"] = marks
+        left: dict[str, list[str]] = {}
+        for one in run.metrics.get("left_out", ()):
+            left.setdefault(one["what"], []).append(one["why"])
+        if left:
+            out["left_out"] = {what: "; ".join(why) for what, why in left.items()}
         out["provenance"] = out.get("provenance", {}) | {"metrics": run.metrics["provenance"]}
     return out | {"config": run.config}

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Vectors:
-    """names : n conditions, each once; table (n, k) float32; source : where they are from, for reports."""
+    """names : n conditions, each once; table (n, k) float32; source : where they are from, for reports.
+
+    lost : the conditions of which nothing is known, the mean of the others standing for their vector.
+    """
 
     names: list[str]
     table: np.ndarray
     source: str
+    lost: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.table.ndim != 2 or len(self.table) != len(self.names) or not np.isfinite(self.table).all():
@@ -37,13 +41,14 @@ class Vectors:
     def shuffled(self, seed: int) -> "Vectors":
         """The same vectors under each other's names: a control that must not be able to predict anything."""
         order = np.random.default_rng(seed).permutation(len(self.names))
-        return Vectors(self.names, self.table[order], f"{self.source}, shuffled")
+        return Vectors(self.names, self.table[order], f"{self.source}, shuffled", self.lost)
 
     def frame(self) -> pd.DataFrame:
-        """The table `vectors` of a set store: condition, source, v0, v1, ...."""
+        """The table `vectors` of a set store: condition, source, known (False for the lost ones), v0, v1, ...."""
         values = pd.DataFrame(self.table, columns=[f"v{i}" for i in range(self.table.shape[1])])
         values.insert(0, "condition", self.names)
         values.insert(1, "source", self.source)
+        values.insert(2, "known", ~np.isin(self.names, self.lost))
         return values
 
 
@@ -53,8 +58,10 @@ def load_vectors(store: "SetStore") -> Vectors | None:
         return None
     frame = store.table("vectors")
     try:
-        table = frame.drop(columns=["condition", "source"]).to_numpy(np.float32)
-        return Vectors(frame["condition"].astype(str).tolist(), table, str(frame["source"].iloc[0]))
+        table = frame.drop(columns=["condition", "source", "known"]).to_numpy(np.float32)
+        names = frame["condition"].astype(str)
+        lost = tuple(names[~frame["known"].astype(bool)])
+        return Vectors(names.tolist(), table, str(frame["source"].iloc[0]), lost)
     except (LookupError, TypeError, ValueError) as e:
         found, expected = f"a table without vectors ({e})", "condition, source and a column for each number"
         raise bad(store.path / "vectors.parquet", found, expected, "make the set store again") from e

@@ -4,6 +4,7 @@ import shutil
 from importlib.metadata import version
 
 import pytest
+import tiny
 import yaml
 from projects import edit, id_of, train
 
@@ -55,6 +56,8 @@ def test_show(project, run):
         assert shown["state"] == "current"
         assert shown["budget"]["steps"] == 16
         assert shown["metrics"]["geometry/w2_spearman"] == 0.9
+        assert shown["marks"] == {"reconstruction/w2": [tiny.MARK]}
+        assert shown["left_out"] == {tiny.LEFT["what"]: tiny.LEFT["why"]}
         assert shown["config"]["latent_dim"] == 4
         record = shown["provenance"]["model"]
         assert record["inputs"] == {"store": store_digest(project / "results/sets/tiny")}

@@ -1,5 +1,7 @@
 """Stores of single cells with planted answers: clones, perturbations, donors; and models that read or ignore them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -125,7 +127,7 @@ PERTURBATION = {
 SCREEN = {"kind": "perturbation", "control": {"gene": "none"}, "within": ["cell_line"]}
 
 
-def screen(path, *, lines=2, genes=60, d=20, cells=60, sd=0.5, seed=0, batches=True):
+def screen(path, *, lines=2, genes=60, d=20, cells=60, sd=0.5, seed=0, batches=True, lost=()):
     """A screen: every gene's shift is linear in its vector of 4 numbers, 40 % do nothing; genes of the second half of
     the held-out ones train in the other lines. Batches move all cells and hold perturbations in uneven shares.
 
@@ -159,7 +161,7 @@ def screen(path, *, lines=2, genes=60, d=20, cells=60, sd=0.5, seed=0, batches=T
             frames.append(pd.DataFrame({"gem_group": [f"L{line}:{g}" for g in gem]}))
     groups = pd.DataFrame(rows)
     groups.insert(0, "group", groups["gene"] + "|" + groups["cell_line"])
-    tables = {"vectors": vectors.frame()}
+    tables = {"vectors": replace(vectors, lost=tuple(lost)).frame()}
     store = write(path, groups, x, pd.concat(frames, ignore_index=True), tables=tables)
     return store, dict(zip(names, effect, strict=True))
 

@@ -143,9 +143,33 @@ def test_conditions_that_the_model_does_not_know_are_counted(world, monkeypatch)
     some = {name: v for name, v in effect.items() if int(name[1:]) >= 50}
     metrics, tables = run(store, some, monkeypatch)
     assert not any(name.startswith("zero_shot") for name in metrics)
-    assert "20 of 20 groups" in " ".join(tables["left_out"]["status"])
+    assert "20 of 20 groups: no vector" in " ".join(tables["left_out"]["status"])
     with pytest.raises(GdeError, match=r"objective\.conditions: vectors"):
         run(store, {"G1": np.zeros(20)}, monkeypatch)
+
+
+def test_a_condition_without_a_vector_is_not_predicted(tmp_path, monkeypatch):
+    """Its vector is the mean: what would be compared is nobody's prediction. One that trained elsewhere is learned."""
+    lost = [f"G{i}" for i in range(40, 49)] + ["G50"]
+    store, effect = screen(tmp_path / "s", lost=lost)
+    metrics, tables = run(store, effect, monkeypatch, null=None)
+    assert metrics["zero_shot/r2"]["n"] == 2 and metrics["transfer/r2"]["n"] == 10
+    assert "18 of 20 groups: no vector" in " ".join(tables["left_out"]["status"])
+    assert metrics["zero_shot/r2"]["marks"] == ["rests on 1 only: too few to tell"]  # one gene in two lines
+
+
+def test_the_sign_stands_beside_the_square(world, monkeypatch):
+    """A prediction that goes the wrong way has the square of one that goes the right way."""
+    store, effect = world
+    right, wrong = (run(store, {g: sign * e for g, e in effect.items()}, monkeypatch)[0] for sign in (1, -1))
+    for protocol in ("zero_shot", "transfer"):
+        square = wrong[f"{protocol}/pearson2"]["value"]
+        assert square == pytest.approx(right[f"{protocol}/pearson2"]["value"], abs=0.02)
+        for name in ("pearson", "pearson_generated", "pearson_unmatched"):
+            ours, other = right[f"{protocol}/{name}"]["value"], wrong[f"{protocol}/{name}"]["value"]
+            assert ours > 0.2 and other == pytest.approx(-ours, abs=0.25), name
+        own = right[f"{protocol}/pearson"]
+        assert own["value"] == pytest.approx(own["ceiling"], abs=0.2) and own["ceiling"] <= 1
 
 
 def test_the_scores_are_their_formulas():

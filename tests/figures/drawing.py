@@ -27,9 +27,10 @@ def write_results(
     write_tables(here / "tables", tables)
     (here / "tables" / "loss.tsv").write_text(LOSS)
     write_sums(here / "tables")
+    left = [{"what": a, "why": b} for a, b in tables["left_out"].to_numpy()] if "left_out" in tables else []
     budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
     head = {"experiment": name, "run": f"{name}-12345678", "data": data, "seed": 0, "device": "cpu", "budget": budget}
-    write_sealed_json(here / "metrics.json", head | {"metrics": metrics})
+    write_sealed_json(here / "metrics.json", head | {"left_out": left, "metrics": metrics})
     return here
 
 

@@ -8,6 +8,8 @@ from gde.config.evaluations import EVALUATIONS
 from gde.evaluate.cells import donors as donor_evaluation
 from gde.evaluate.cells import lineage, perturbation
 from gde.evaluate.shared.context import Context
+from gde.figures.read import read_table
+from gde.files.seals import read_sealed_json
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,30 @@ def test_every_figure_has_axis_labels(results, kind, name):
 @pytest.mark.parametrize("name", ["fate", "days"])
 def test_what_was_left_out_is_said(results, name):
     assert any(text.startswith("not evaluated: ") for text in notes(drawn(name, results["gaps"])))
+
+
+@pytest.mark.parametrize(("kind", "title"), [("lineage", "Held-out clones"), ("gaps", "All clones")])
+def test_a_panel_of_held_out_clones_shows_no_others(results, kind, title):
+    """Where too few are held out there is no such panel, and the title says that the clones also train."""
+    figure = drawn("information", results[kind])
+    if kind == "gaps" and not (results[kind] / "tables" / "information.tsv").is_file():
+        assert any(text.startswith("not evaluated: ") for text in notes(figure))
+        return
+    assert figure.axes[0].get_title().startswith(title)
+    if kind == "lineage":
+        assert "(last: all clones)" in figure.axes[0].get_title()
+        table, _ = read_table(results[kind] / "tables", "spring")
+        panels = {ax.get_title(): ax for ax in drawn("spring", results[kind]).axes if ax.get_title()}
+        assert sorted(panels) == ["All clones, embedding", "Held-out clones, projection"]
+        own = (table["part"] == "held out").sum()
+        drawn_dots = {len(dots.get_offsets()) for dots in panels["Held-out clones, projection"].collections}
+        assert drawn_dots == {own}
+
+
+def test_marks_and_what_was_left_out_stand_in_the_figure_of_metrics(results):
+    figure, report = drawn("metrics", results["gaps"]), read_sealed_json(results["gaps"] / "metrics.json")
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["; ".join(metric["marks"]) for metric in report["metrics"].values()]
+    assert any("rests on" in title for title in titles)
+    said = " ".join(" ".join(text.get_text().split()) for text in figure.texts)
+    assert all(f"{one['what']}: {one['why']}" in said for one in report["left_out"])

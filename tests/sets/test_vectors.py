@@ -83,15 +83,29 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name, message):
     assert "\n" not in str(e.value)
 
 
-def test_missing_names_are_counted_listed_and_filled_on_request():
+def test_missing_names_are_counted_listed_and_filled_on_request(caplog):
     vectors = Vectors(NAMES, TABLE, "genes.npz")
+    caplog.set_level("INFO")
     with pytest.raises(GdeError, match=r"no vector for 2 of 4 conditions \(X1, X2\)"):
         match(vectors, ["G3", "X1", "G1", "X2"], where="dataset.vectors")
     found, lost = match(vectors, ["G3", "X1", "G1", "X2"], where="dataset.vectors", missing="mean")
+    assert found.lost == ("X1", "X2") and "no vector for 2 of 4 conditions (X1, X2)" in caplog.text
+    assert found.frame()["known"].tolist() == [True, False, True, False]
     assert lost == ["X1", "X2"] and found.names == ["G3", "X1", "G1", "X2"]
     np.testing.assert_allclose(found.table[1], found.table[[0, 2]].mean(0), atol=1e-6)
     with pytest.raises(GdeError, match=r"no vector for 2 of 2.*check that the file names conditions"):
         match(vectors, ["ENSG1", "ENSG2"], where="dataset.vectors", missing="mean")
+
+
+@pytest.mark.parametrize(
+    ("table", "wanted"),
+    [(TABLE, ["G1", "X1", "X2"]), (np.ones_like(TABLE), ["G1", "G2", "X1"]), (0 * TABLE, ["G1", "G2"])],
+    ids=["one has a vector", "all have the same", "all are zero"],
+)
+def test_vectors_that_tell_no_two_conditions_apart_are_refused(table, wanted):
+    """They would be a column of zeros: every prediction of an unseen condition would be the same one."""
+    with pytest.raises(GdeError, match=r"with a vector, all alike, expected two that differ"):
+        match(Vectors(NAMES, table, "x"), wanted, where="dataset.vectors", missing="mean")
 
 
 def test_components_keep_the_distances_of_low_rank_vectors():

@@ -8,11 +8,14 @@ from gde.config.base import Count, refuse
 from gde.config.evaluations.base import BOOTSTRAP, EvaluationKind
 
 SHIFTS = (
+    "pearson",
     "pearson2",
     "r2",
     "mse",
+    "pearson_unmatched",
     "pearson2_unmatched",
     "r2_unmatched",
+    "pearson_generated",
     "pearson2_generated",
     "de_recall",
     "e_distance",

@@ -40,7 +40,8 @@ def evaluate(ctx: Context) -> Results:
 
     metrics, predictions = labels_of(ctx, views, labels)
     if options["batch"] is None or options["batch"] not in store.groups:
-        ctx.leave_out("labels/batch_auc", f"groups have no {options['batch']}")
+        why = "evaluation.batch names no column" if options["batch"] is None else f"groups have no {options['batch']}"
+        ctx.leave_out("labels/batch_auc, labels/corrected", why)
     else:
         metrics |= batches(ctx, views, labels, column_of(store, options["batch"], "evaluation.batch"))
     metrics |= replicates(ctx, [rows[g] for g in np.flatnonzero(labels.tested)], types)
@@ -88,7 +89,8 @@ def labels_of(ctx: Context, views: Views, labels: Labelled) -> tuple[dict[str, d
             if result is not None:
                 found[view] = result
         if "gde" not in found:
-            ctx.leave_out(f"labels/auc{suffix}", "too few donors of two labels, to fit on or to test")
+            for metric in ("accuracy", "auc"):
+                ctx.leave_out(f"labels/{metric}{suffix}", "too few donors of two labels, to fit on or to test")
             continue
         own = found["gde"]
         others = {name: result for name, result in found.items() if name != "gde"}
@@ -112,7 +114,7 @@ def batches(ctx: Context, views: Views, labels: Labelled, batch: np.ndarray) -> 
     rng, names, unit, repeats = ctx.rng, labels.names, labels.unit, ctx.options["repeats"]
     found = {v: cross_validated(x, batch, unit, rng, repeats=repeats) for v, x in views.items()}
     if found["gde"] is None:
-        ctx.leave_out("labels/batch_auc", "fewer than two batches with two donors")
+        ctx.leave_out("labels/batch_auc, labels/corrected", "fewer than two batches with two donors")
         return {}
     without = {
         v: cross_validated(x, batch, unit, rng, repeats=repeats, remove=(names, batch)) for v, x in views.items()
@@ -124,6 +126,8 @@ def batches(ctx: Context, views: Views, labels: Labelled, batch: np.ndarray) -> 
     corrected = {v: held_out(correct(x, names, batch, ~labels.tested), labels, rng) for v, x in views.items()}
     if corrected["gde"] is not None:
         metrics["labels/corrected_auc"] = auc_record(ctx, corrected, higher_is_better=True)
+    else:
+        ctx.leave_out("labels/corrected_auc", "too few donors of two labels, to fit on or to test")
     return metrics
 
 

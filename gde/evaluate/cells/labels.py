@@ -139,6 +139,7 @@ def evaluate_labels(ctx: Context, held: Held) -> Results:
         ),
         baselines={"pseudobulk_mean": balanced_accuracy(own[tested], predict(pseudobulk, sets, labels)[1])},
         chance=1 / len(np.unique(own[tested])),
+        units=len(np.unique(sets.group[tested])),
     )
     target = np.flatnonzero(sets.target)
     values = silhouettes(z[target], own[target])
@@ -151,6 +152,7 @@ def evaluate_labels(ctx: Context, held: Held) -> Results:
         ci=mean_interval(means, rng, repeats=ctx.repeats),
         baselines={"pseudobulk_mean": anchor.mean()},
         chance=0.0,
+        units=len(means),
     )
     groups = np.array([p.group for p in held.pairs])
     confusion = pd.DataFrame(

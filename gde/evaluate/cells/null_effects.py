@@ -62,4 +62,5 @@ def null_auc(ctx: Context, effects: Effects, controls: dict[str, Controls]) -> d
         ci=bootstrap(resampled, len(test), rng, repeats=ctx.repeats),
         baselines={"pseudobulk_mean": auc(means, positive)},
         chance=0.5,
+        units=int(min(positive.sum(), (~positive).sum())),
     )

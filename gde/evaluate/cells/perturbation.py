@@ -46,14 +46,16 @@ def evaluate(ctx: Context) -> Results:
     if options["batch"] is None or not has(store, options["batch"]):
         ctx.leave_out("matched shifts", f"samples have no {options['batch']}: shifts are against all controls")
     known = set(ctx.model.heads["perturbation"].conditions.names)
+    # with the mean for a vector nothing is known of a condition: one that trained is learned, the others are not told
+    nothing = {"zero_shot": set() if vectors is None else set(vectors.lost), "transfer": set()}
     metrics: dict[str, dict] = {}
     parts = []
     for protocol in ("zero_shot", "transfer"):
         every = np.flatnonzero(effects.protocol == protocol)
-        test = np.array([i for i in every if effects.condition[i] in known], dtype=int)
+        test = np.array([i for i in every if effects.condition[i] in known - nothing[protocol]], dtype=int)
         if len(every) > len(test):
             without = f"{len(every) - len(test)} of {len(every)} groups"
-            ctx.leave_out(protocol, f"{without}: the model knows no vector of them")
+            ctx.leave_out(protocol, f"{without}: no vector describes their condition to the model")
         if len(test) < 2:
             ctx.leave_out(protocol, f"{len(test)} groups to predict")
             continue
@@ -68,7 +70,9 @@ def evaluate(ctx: Context) -> Results:
     if not metrics:
         raise bad(store.path, "; ".join(f"{a}: {b}" for a, b in ctx.left), "held-out perturbations to predict",
                   "set objective.conditions: vectors to predict conditions that never train")  # fmt: skip
-    if options["null"] is not None:
+    if options["null"] is None:
+        ctx.leave_out("effect/null_auc", "evaluation.null names no column: it is not known what does nothing")
+    else:
         metrics["effect/null_auc"] = null_auc(ctx, effects, controls)
     tables = {
         "perturbations": gene_table(store, parts, genes),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gde.evaluate.cells.effect_scores import discrimination, mse, pearson2, r2, recall, reliability, slope
+from gde.evaluate.cells.effect_scores import correlation, discrimination, mse, pearson2, r2, recall, reliability, slope
 from gde.evaluate.cells.effects import Effects, Genes
 from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import grouped_bootstrap, record
@@ -41,8 +41,9 @@ def records(
     sd : standard deviation (genes,) of expression among the controls of each context.
 
     Ceilings come from split halves of the cells: what noise-free shifts would score on the shifts of all cells for
-    pearson2 (reliability), r2 and mse (a quarter of the squared difference of halves is noise); for de_recall and
-    discrimination one half predicts the other, which is less than a perfect model would reach.
+    pearson2 (reliability; pearson its root), r2 and mse (a quarter of the squared difference of halves is noise); for
+    de_recall and discrimination one half predicts the other, which is less than a perfect model would reach.
+    A square is blind to the sign: every squared correlation stands beside the correlation itself.
     """
     top = ctx.options["top"]
     truth, unmatched = genes(effects.shift), genes(effects.unmatched)
@@ -57,16 +58,20 @@ def records(
         for name, p in predicted.items()
     }
     half_tops = [recall(first[i : i + 1], second[i : i + 1], sd[c], top)[0] for i, c in enumerate(effects.context)]
-    genes_n = truth.shape[1]
+    genes_n, reliable = truth.shape[1], reliability(first, second)
     scores = {
+        "pearson": Score(
+            {n: correlation(p, truth) for n, p in predicted.items()}, True, 0.0, np.sqrt(reliable).mean(),
+        ),
         "pearson2": Score(
-            {n: pearson2(p, truth) for n, p in predicted.items()}, True, 0.0, reliability(first, second).mean(),
+            {n: pearson2(p, truth) for n, p in predicted.items()}, True, 0.0, reliable.mean(),
         ),
         "r2": Score(
             {n: r2(p, truth) for n, p in predicted.items()}, True, 0.0,
             float((1 - noise.sum(1) / np.maximum(total, 1e-12)).mean()),
         ),
         "mse": Score({n: mse(p, truth) for n, p in predicted.items()}, False, None, float(noise.mean())),
+        "pearson_unmatched": Score({n: correlation(p, unmatched) for n, p in predicted.items()}, True, 0.0, None),
         "pearson2_unmatched": Score({n: pearson2(p, unmatched) for n, p in predicted.items()}, True, 0.0, None),
         "r2_unmatched": Score({n: r2(p, unmatched) for n, p in predicted.items()}, True, 0.0, None),
         "de_recall": Score(tops, True, min(top, genes_n) / genes_n, float(np.mean(half_tops))),
@@ -78,11 +83,14 @@ def records(
     if not np.isnan(ranks["model"]).all():
         half = _mean(discrimination(first, second, effects.context))
         scores["discrimination"] = Score(ranks, True, 0.5, half)
+    else:
+        ctx.leave_out(f"{protocol}/discrimination", "one held-out perturbation in each context")
     metrics = {f"{protocol}/{name}": _record(ctx, score, effects.condition) for name, score in scores.items()}
-    made = {"model": pearson2(predicted["generated"], truth)}
-    made |= {n: v for n, v in scores["pearson2"].values.items() if n not in NOT_BASELINES}
-    drawn = Score(made, True, 0.0, scores["pearson2"].ceiling)
-    metrics[f"{protocol}/pearson2_generated"] = _record(ctx, drawn, effects.condition)
+    for name, score in (("pearson", correlation), ("pearson2", pearson2)):
+        made = {"model": score(predicted["generated"], truth)}
+        made |= {n: v for n, v in scores[name].values.items() if n not in NOT_BASELINES}
+        drawn = Score(made, True, 0.0, scores[name].ceiling)
+        metrics[f"{protocol}/{name}_generated"] = _record(ctx, drawn, effects.condition)
     condition = effects.condition.astype(str)
     moving = {n: p for n, p in predicted.items() if np.abs(p).max() > 0 and n not in NOT_BASELINES}
     metrics[f"{protocol}/calibration"] = record(
@@ -92,6 +100,7 @@ def records(
         ci=grouped_bootstrap(lambda i: slope(predicted["model"][i], truth[i]), condition, ctx.rng, repeats=ctx.repeats),
         baselines={n: slope(p, truth) for n, p in moving.items()},
         ceiling=1.0,
+        units=len(set(condition)),
     )
     own = own_gene(effects, genes.names)
     if len(own):
@@ -103,6 +112,8 @@ def records(
             baselines={n: p[at].mean() for n, p in predicted.items() if n not in NOT_BASELINES},
             chance=0.0,
         )
+    else:
+        ctx.leave_out(f"{protocol}/target_gene", "no perturbed gene is among the features")
     table = pd.DataFrame({name: score.values["model"] for name, score in scores.items()})
     baseline = {f"pearson2_{n}": v for n, v in scores["pearson2"].values.items() if n not in NOT_BASELINES}
     return metrics, table.assign(**baseline)
@@ -132,4 +143,5 @@ def _record(ctx: Context, score: Score, condition: np.ndarray) -> dict:
         baselines={n: v[kept].mean() for n, v in score.values.items() if n not in NOT_BASELINES},
         chance=score.chance,
         ceiling=score.ceiling,
+        units=len(set(condition[kept].astype(str))),
     )

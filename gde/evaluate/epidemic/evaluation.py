@@ -41,7 +41,7 @@ def evaluate(ctx: Context) -> Results:
 
     found = population(ctx, keys, z, frame)
     if found is None:
-        ctx.leave_out("sweeps, sites, novelty, perplexity", "no month with evaluation.least sequences")
+        ctx.leave_out("sweeps, sites, novelty, perplexity, likelihood", "no month with evaluation.least sequences")
     else:
         months, trained = training_counts(store, keys, frame, 10 * options["known"])
         for own, more in (

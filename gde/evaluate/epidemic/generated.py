@@ -45,6 +45,7 @@ def novelty(ctx: Context, found: Population, keys: Keys, frame: Frame) -> dict[s
             near["generated"].mean(), n=len(compared), target=near["real"].mean(),
             ci=mean_interval_of_groups(near["generated"], group[compared], rng, repeats=options["bootstrap"]),
             baselines={"reference": plain, "independent_sites": scattered.mean()}, protocol=protocol(options),
+            units=len(fresh),
         )
     }  # fmt: skip
     tokens = alike(found.tokens)
@@ -56,7 +57,7 @@ def novelty(ctx: Context, found: Population, keys: Keys, frame: Frame) -> dict[s
     metrics["novelty/copies"] = record(
         copied["generated"].mean(), n=len(copied["generated"]), target=copied["real"].mean(),
         ci=mean_interval_of_groups(copied["generated"], group[whole["generated"]], rng, repeats=options["bootstrap"]),
-        protocol=protocol(options),
+        protocol=protocol(options), units=len(fresh),
     )  # fmt: skip
     return metrics
 
@@ -154,4 +155,5 @@ def perplexity(
     return record(
         np.exp(nats["generated"].mean()), n=len(group), target=np.exp(nats["real"].mean()),
         ci=None if ends is None else tuple(np.exp(ends)), chance=float(residues + 1),
+        units=len(np.unique(group)),
     )  # fmt: skip

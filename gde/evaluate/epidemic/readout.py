@@ -38,7 +38,7 @@ def readouts(ctx: Context, views: dict[str, np.ndarray], sets: Sets, keys: Keys)
             ctx.leave_out(f"month/mae{SUFFIX[name]}", f"no set is {WHAT[name]}")
     groups = keys.unit[sets.group[fit]]
     if len(np.unique(groups)) < 3:
-        ctx.leave_out("month", f"{len(np.unique(groups))} groups that train, three are needed")
+        ctx.leave_out("month, country", f"{len(np.unique(groups))} groups that train, three are needed")
         return {}, {}
     penalty = {name: int(ctx.rng.integers(1 << 31)) for name in views}  # each view has random folds of its own
     found = {
@@ -115,5 +115,5 @@ def over_groups(
         ci = grouped_bootstrap(lambda i: values[i].mean(), group, ctx.rng, repeats=ctx.repeats)
     return record(
         values.mean(), n=len(values), higher_is_better=higher_is_better, ci=ci,
-        baselines={name: x.mean() for name, x in baselines.items()},
+        baselines={name: x.mean() for name, x in baselines.items()}, units=len(np.unique(group)),
     )  # fmt: skip

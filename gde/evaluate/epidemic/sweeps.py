@@ -95,7 +95,13 @@ def sweeps(ctx: Context, found: Population, frame: Frame, trained: np.ndarray) -
         ("pearson", past, slice(None), pearson, True),
         ("error_future", ~past, slice(None), average, False),
     ):
-        if not rows.any() or (name == "named_error" and not picked):
+        if not rows.any():
+            why = "no month is held out whole" if name == "error_future" else "every month is held out whole"
+            ctx.leave_out(f"sweeps/{name}", why)
+            continue
+        if name == "named_error" and not picked:
+            if not ctx.options["mutations"]:
+                ctx.leave_out(f"sweeps/{name}", "evaluation.mutations names none")
             continue
 
         def scored(x: np.ndarray, y: np.ndarray, part: Any = (rows, columns), score: Any = score) -> float:
@@ -107,7 +113,7 @@ def sweeps(ctx: Context, found: Population, frame: Frame, trained: np.ndarray) -
             ci=interval(ctx, shares, scored, value, shares.months[rows], bounds),
             baselines={who: scored(x, real) for who, x in others.items()},
             ceiling=float(np.mean([scored(x, real) for x in again])),
-            protocol=protocol(ctx.options),
+            protocol=protocol(ctx.options), units=int(rows.sum()),  # months
         )  # fmt: skip
     return metrics, {"sweeps": share_table(shares, [name_of(frame, *m) for m in common], real, made)}
 
@@ -203,7 +209,7 @@ def sites(ctx: Context, found: Population, frame: Frame, trained: np.ndarray, mo
             ),
             baselines={"training": score(usual[varies], real[varies])},
             ceiling=score(again[varies], real[varies]),
-            protocol=protocol(ctx.options),
+            protocol=protocol(ctx.options), units=len(found.group),
         )  # fmt: skip
     return metrics, {"sites": table} if varies.any() else {}
 

@@ -58,7 +58,8 @@ def evaluate(ctx: Context) -> Results:
     for suffix, column in LABELS.items():
         names = column_of(store, column, f"groups: {column}")[groups]
         if len(set(names[tested])) < 2 or len(set(names[~tested])) < 2:
-            ctx.leave_out(f"tissue/accuracy{suffix}", f"samples of {len(set(names))} {column} only")
+            for score in ("accuracy", "macro_f1"):
+                ctx.leave_out(f"tissue/{score}{suffix}", f"samples of {len(set(names))} {column} only")
             continue
         own, result = label_metrics(ctx, found, pieces, Labelled(names, unit, tested))
         metrics |= {f"tissue/{name}{suffix}": value for name, value in own.items()}
@@ -70,6 +71,8 @@ def evaluate(ctx: Context) -> Results:
     if "classifier" in ctx.model.heads and ctx.config["objective"]["label"] in LABELS.values():
         told = column_of(store, ctx.config["objective"]["label"], "objective.label")[groups]
         metrics["tissue/head_accuracy"] = head_accuracy(ctx, whole[tested], told[tested], unit[tested])
+    else:
+        ctx.leave_out("tissue/head_accuracy", "no classifier of tissues was trained: objective is not classification")
     if own := replicates(ctx, found, samples.tissue, tested):
         metrics |= own
     else:

@@ -37,7 +37,7 @@ def axis_metrics(ctx: Context, sets: WindowSets) -> Results:
             ci=bootstrap(lambda i, f=found, p=parts: within(f["gde"][i], value[i], p[i]), len(sets), ctx.rng,
                          repeats=ctx.repeats),
             baselines={name: within(x, value, parts) for name, x in found.items() if name != "gde"},
-            ceiling=within(truth, value, parts),
+            ceiling=within(truth, value, parts), units=fewest(parts),
         )  # fmt: skip
     if top.any():
         metrics["extrapolation/auc"] = beyond(ctx, own, sets)
@@ -89,6 +89,12 @@ def within(x: np.ndarray, y: np.ndarray, condition: np.ndarray) -> float:
     parts = [condition == c for c in np.unique(condition)]
     found = [spearman(x[p], y[p]) for p in parts if p.sum() >= 3]
     return float(np.mean(found)) if found else 0.0
+
+
+def fewest(condition: np.ndarray) -> int:
+    """Sets of the smallest condition that counts in `within`: what one of its correlations rests on."""
+    size = np.unique(condition, return_counts=True)[1]
+    return int(size[size >= 3].min(initial=size.max()))
 
 
 def beyond(ctx: Context, own: dict[str, np.ndarray], sets: WindowSets) -> dict[str, Any]:

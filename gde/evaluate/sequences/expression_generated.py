@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gde.evaluate.sequences.expression_axis import BELOW, within
+from gde.evaluate.sequences.expression_axis import BELOW, fewest, within
 from gde.evaluate.sequences.oracle import Oracle
 from gde.evaluate.sequences.windows import WindowSets
 from gde.evaluate.shared.context import Context
@@ -67,6 +67,7 @@ def generated_metrics(ctx: Context, made: Achieved, sets: WindowSets) -> tuple[d
         "expression/spearman": record(
             within(mean["generated"], made.truth, condition), n=n, higher_is_better=True, chance=0.0,
             ci=interval(within, mean["generated"]), ceiling=within(mean["real"], made.truth, condition),
+            units=fewest(condition),
             baselines={"independent_tokens": within(mean["independent_tokens"], made.truth, condition)},
         ),
         "expression/slope": record(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gde.errors import bad
+from gde.evaluate.shared.marks import few
 
 LEVEL = 0.95
 
@@ -23,10 +24,12 @@ def record(
     ceiling: float | None = None,
     published: float | None = None,
     protocol: str = "strict",
+    units: int | None = None,
 ) -> dict[str, Any]:
     """The JSON form of a metric; every number a Python float.
 
     n : how many sets, pairs or sub-sets the value is a statistic of.   ci : 95 % interval.
+    units : how many of these are independent, such as the groups that sub-sets are of; None = all. Few are marked.
     target : the value to come close to, from either side, where neither higher nor lower is better.
     ceiling : what a perfect model scores under the same estimator.   protocol : strict | paper_protocol.
     """
@@ -43,6 +46,7 @@ def record(
         "ceiling": None if ceiling is None else float(ceiling),
         "published": None if published is None else float(published),
         "protocol": protocol,
+        "marks": few(int(n if units is None else min(n, units))),
     }
 
 

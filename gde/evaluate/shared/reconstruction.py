@@ -33,6 +33,9 @@ def reconstruct(ctx: Context, held: Held) -> Results:
     context, its covariance shrunk by d / (n + d) towards a sphere; `mean`, the context's mean;
     `other_group`, real context of another group. Means over groups and DRAWS draws.
     """
+    if held.left_out:
+        of = len(held.left_out) + len(held.pairs)
+        ctx.leave_out("groups", f"{len(held.left_out)} of {of} held out: too few samples to give and to compare with")
     rng = ctx.random("bootstrap")
     table = errors(ctx, held)
     means = table.groupby("source", sort=False)[list(METRICS)].mean()

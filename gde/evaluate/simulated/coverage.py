@@ -67,6 +67,7 @@ def evaluate_coverage(
         ci=bootstrap(lambda i: held[i].mean(), s, rng, repeats=repeats),
         baselines={"normal_quantile": (away <= NORMAL).mean()},
         ceiling=LEVEL,
+        units=s,
     )
     rows = [
         (size, level, coordinate, share)

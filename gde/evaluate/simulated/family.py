@@ -39,6 +39,9 @@ def evaluate(ctx: Context) -> Results:
 
     metrics, tables = reconstruction(ctx, family, strict)
     exact_sets = options["exact_sets"] if distribution == "mixture" else 0
+    if not exact_sets:
+        why = "evaluation.exact_sets is 0" if distribution == "mixture" else "of mixtures only"
+        ctx.leave_out("geometry/exact_w2_spearman", why)
     found, some = evaluate_geometry(ctx, family, strict, exact_sets=exact_sets)
     metrics, tables = metrics | found, tables | some
     if distribution != "counts":  # counts of equal means are equal distributions, or no family
@@ -47,12 +50,18 @@ def evaluate(ctx: Context) -> Results:
         )
         found, some = paths(ctx, family, strict)
         metrics, tables = metrics | found, tables | some
+    else:
+        ctx.leave_out("geometry/w2_spearman_equal_means, geometry/geodesic", "not of counts")
     if kind == "multinomial" and family.categories == 3:
         found, tables["simplex"] = evaluate_simplex(ctx, family, strict.z.shape[1])
         metrics |= found
+    else:
+        ctx.leave_out("geometry/simplex", "of multinomial distributions of three categories only")
     if kind == "poisson":
         found, tables["poisson"] = evaluate_poisson(ctx, family, strict.params["rate"])
         metrics |= found
+    else:
+        ctx.leave_out("poisson", "of Poisson distributions only")
     if options["clt"]:
         metrics["clt/slope"], clt = evaluate_clt(model, family, strict.params, seed=seed, repeats=repeats)
         tables |= clt
@@ -60,6 +69,10 @@ def evaluate(ctx: Context) -> Results:
             metrics["clt/coverage"], tables["coverage"] = evaluate_coverage(
                 model, family, strict.params, replicates=replicates, seed=seed, repeats=repeats
             )
+        else:
+            ctx.leave_out("clt/coverage", "evaluation.coverage_replicates is 0")
+    else:
+        ctx.leave_out("clt", "evaluation.clt is false")
     tables["embedding"] = embedding_table(family, strict)
     tables["reconstruction"] = points_table(ctx, strict)
     return metrics, tables
@@ -68,6 +81,8 @@ def evaluate(ctx: Context) -> Results:
 def reconstruction(ctx: Context, family: Any, strict: Sets) -> Results:
     """Errors of generated samples, in the order of the report: paper_metric first, where the family has one."""
     model, store, rng, seed, repeats = ctx.model, ctx.store, ctx.rng, ctx.seed, ctx.repeats
+    if form(strict.params) == "counts":
+        ctx.leave_out("reconstruction/paper_metric", "none was published for counts")
     n = ctx.options["generated"] or strict.size
     table = errors(model, family, strict, n, seed=seed)
     metrics: dict[str, Any] = dict.fromkeys(
@@ -85,6 +100,8 @@ def reconstruction(ctx: Context, family: Any, strict: Sets) -> Results:
                 published, "paper_metric", rng, bootstrap=repeats, protocol="paper_protocol"
             )
             metrics["reconstruction/paper_metric_strict"] = own
+        else:
+            ctx.leave_out("reconstruction/paper_metric_strict", "no sets of the published distribution")
     return metrics, {"reconstruction_errors": table}
 
 
@@ -92,6 +109,8 @@ def paths(ctx: Context, family: Any, strict: Sets) -> Results:
     """What is generated along latent lines, beside transport paths of normals or mixtures; a few are always drawn."""
     metrics, tables = {}, {}
     pairs = ctx.options["geodesic_pairs"]
+    if not pairs:
+        ctx.leave_out("geometry/geodesic_deviation", "evaluation.geodesic_pairs is 0")
     if form(strict.params) == "mixture":
         tables["interpolation"], tables["interpolation_points"] = mixture_tables(ctx, strict)
         if pairs:

@@ -88,6 +88,7 @@ def correlation(
         baselines={name: statistic(matrix[i, j], w2[i, j]) for name, matrix in anchors.items()},
         chance=0.0,
         ceiling=1.0,
+        units=s,
     )
 
 

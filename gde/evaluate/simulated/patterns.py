@@ -50,6 +50,8 @@ def evaluate(ctx: Context) -> Results:
     if len(patterns) == 3:
         found, tables["simplex"] = simplex(cases, matrices, rng, repeats)
         metrics = found | metrics
+    else:
+        ctx.leave_out("geometry/simplex", "of three k-mers only")
     made = generated(ctx, z)
     found, tables["patterns"] = composition(patterns, store, cases, made, rng, repeats)
     metrics |= found

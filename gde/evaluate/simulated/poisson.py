@@ -113,6 +113,7 @@ def evaluate_poisson(ctx: Context, family: Any, rate: Tensor) -> tuple[dict[str,
             ci=intervals["model"],
             baselines={name: errors[name] for name in ("naive", "rao_blackwell", "bayes")},
             ceiling=errors["bayes"],
+            units=s,
         )
     columns = ["n_samples [1]", "source", "mse [1]", "mse_low [1]", "mse_high [1]"]
     return metrics, pd.DataFrame(rows, columns=columns)

@@ -1,5 +1,6 @@
 """Vectors of conditions for a set store: from a file of embeddings, or from which genes vary together."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,9 @@ from gde.files.sniffing import looks_like_html
 from gde.readers.hdf5 import check_exists, open_hdf5, text
 from gde.sets.vectors import Vectors
 
+log = logging.getLogger(__name__)
 SHOWN = 10  # missing names listed in a message
+SAME = 1e-9  # relative difference of vectors that are one
 FORMATS = (".npz", ".parquet", ".csv", ".tsv", ".h5ad")
 
 
@@ -96,15 +99,16 @@ def match(
 ) -> tuple[Vectors, list[str]]:
     """The vectors of the conditions `wanted`, and the names that had none.
 
-    missing : refuse = GdeError that counts and lists them; mean = the mean of those found, that is, nothing known.
+    missing : refuse = GdeError that counts and lists them; mean = the mean of those found, that is, nothing known: they
+    are logged, and `lost` in the result. GdeError also where the vectors tell no two conditions apart.
     n_pcs : principal components of the vectors of all names in the file; centred and, with or without them, divided by
     one number, so that the mean square of an entry is 1.
     """
     wanted = list(dict.fromkeys(map(str, wanted)))
     row = vectors.rows(wanted)
     lost = [name for name, r in zip(wanted, row, strict=True) if r < 0]
+    listed = ", ".join(lost[:SHOWN]) + (", …" if len(lost) > SHOWN else "")
     if len(lost) == len(wanted) or (lost and missing == "refuse"):
-        listed = ", ".join(lost[:SHOWN]) + (", …" if len(lost) > SHOWN else "")
         found = f"no vector for {len(lost)} of {len(wanted)} conditions ({listed})"
         remedy = "give vectors for them, or set `missing: mean` to know nothing about them"
         if len(lost) == len(wanted):
@@ -117,9 +121,16 @@ def match(
         table = table @ (vt[:n_pcs].T * np.sign(vt[np.arange(n_pcs), np.abs(vt[:n_pcs]).argmax(1)]))
     table = table[row.clip(0)]
     known = row >= 0
+    if np.ptp(table[known], axis=0).max(initial=0) <= SAME * max(np.abs(vectors.table).max(initial=0), 1.0):
+        found = f"{known.sum()} of {len(wanted)} conditions with a vector, all alike"
+        remedy = "give a file with vectors of all conditions, or set vectors: null to predict none that never trained"
+        raise bad(where, found, "two that differ, or one condition is not told from another", remedy)
+    if lost:
+        said = "the mean vector stands for them, which tells nothing"
+        log.info("%s: no vector for %d of %d conditions (%s): %s", where, len(lost), len(wanted), listed, said)
     table = np.where(known[:, None], table, table[known].mean(0))
     table = table / (np.sqrt(np.square(table - table.mean(0)).mean()) or 1.0)
-    return Vectors(wanted, table.astype(np.float32), vectors.source), lost
+    return Vectors(wanted, table.astype(np.float32), vectors.source, tuple(lost)), lost
 
 
 def coexpression(chunks: Iterable[Any], names: Sequence[str], n_pcs: int) -> Vectors:

@@ -1,5 +1,6 @@
 """The parts of a set store beside its samples, as every writer of one makes them."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from torch import Tensor
 from gde.errors import bad
 from gde.files.io import write_json
 from gde.sets.store.layout import PROVENANCE, SPLITS
+from gde.sets.store.told import told
+
+log = logging.getLogger(__name__)
 
 
 def checked_groups(path: Path, groups: pd.DataFrame) -> pd.DataFrame:
@@ -56,10 +60,13 @@ def write_parts(
     provenance: dict[str, Any] | None,
 ) -> None:
     """Write meta.json, groups.parquet, truth.safetensors, further tables, features/ and provenance.json (with the
-    digests of meta's sources) into `directory`, which is to be the store at `path`.
+    digests of meta's sources) into `directory`, which is to be the store at `path`. What was counted and left out on
+    the way is logged.
 
     GdeError for truth that is not of all groups, and a table of samples with another number of rows than there are.
     """
+    for line in told(meta):
+        log.info("%s: %s", meta.get("name", path.name), line)
     write_json(directory / "meta.json", meta)
     groups.to_parquet(directory / "groups.parquet")
     if truth is not None:
