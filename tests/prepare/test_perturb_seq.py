@@ -1,5 +1,8 @@
 """A Perturb-seq screen in every published layout becomes sets of a perturbed gene in a cell line, held out as asked."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -10,10 +13,11 @@ from simulators.perturb import simulate_perturb
 
 from gde.config.datasets.cells import PerturbSeq
 from gde.config.inputs import input_files
+from gde.errors import GdeError
 from gde.prepare.perturb_seq import prepare
-from gde.prepare.perturb_seq_hold_out import hold_out
+from gde.prepare.perturb_seq_hold_out import check_held_out, hold_out
 from gde.sets.store.set_store import SetStore
-from gde.sets.vectors import load_vectors
+from gde.sets.vectors import Vectors, load_vectors
 
 OLD_FILE = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::anndata.OldFormatWarning")
 
@@ -160,7 +164,22 @@ def test_missing_vectors_are_counted_listed_or_filled(simulated, out, tmp_path):
     with refused(out, "no vector for 2 of 30 conditions", *lost, "missing: mean"):
         store_of(simulated.files, out, vectors={"kind": "file", "path": str(path)})
     store = store_of(simulated.files, out, vectors={"kind": "file", "path": str(path), "missing": "mean"})
-    assert len(load_vectors(store).names) == 30
+    assert len(load_vectors(store).names) == 30 and set(load_vectors(store).lost) == set(lost)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "refuses"),
+    [(("train", "all_lines", "all_lines"), True), (("train", "all_lines", "one_line"), False)],
+    ids=["none trains elsewhere", "one trains elsewhere"],
+)
+def test_held_out_genes_need_a_vector_or_another_line(protocol, refuses):
+    """Before hours of training: what no vector describes and no line trains on, nothing can predict."""
+    groups = pd.DataFrame({"gene": ["A", "B", "C"], "protocol": protocol})
+    vectors = Vectors(["A", "B", "C"], np.eye(3, dtype=np.float32), "x", lost=("B", "C"))
+    message = r"no vector for any of the 2 held-out genes \(B, C\)"
+    with pytest.raises(GdeError, match=message) if refuses else nullcontext():
+        check_held_out(vectors, groups, "x")
+    check_held_out(replace(vectors, lost=("B",)), groups, "x")
 
 
 @OLD_FILE
