@@ -186,7 +186,10 @@ def test_held_out_genes_need_a_vector_or_another_line(protocol, refuses):
 def test_the_excerpt(tmp_path, excerpt):
     folder = excerpt("perturbseq")
     files = {line: folder / f"{line}_raw_singlecell_01.h5ad" for line in ("K562", "A172")}
-    store = store_of(files, tmp_path / "store", split={"genes": ["MAPK1", "PLK4"], "lines": ["K562"]})
+    split = {"genes": ["MAPK1", "PLK4"], "lines": ["K562"]}
+    with refused(tmp_path / "refused" / "store", "1 of 18 conditions with a vector", "vectors: null"):
+        store_of(files, tmp_path / "refused" / "store", split=split)  # one of the perturbed genes is measured
+    store = store_of(files, tmp_path / "store", split=split, vectors=None)
     assert store.meta["data"] == "excerpt" and len(store) == 29 and store.meta["dim"] == 60
     groups = store.groups.set_index("group")
     assert groups.loc["MAPK1|K562", "protocol"] == "one_line" and groups.loc["MAPK1|A172", "split"] == "train"
