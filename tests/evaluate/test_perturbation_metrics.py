@@ -154,7 +154,8 @@ def test_a_condition_without_a_vector_is_not_predicted(tmp_path, monkeypatch):
     store, effect = screen(tmp_path / "s", lost=lost)
     metrics, tables = run(store, effect, monkeypatch, null=None)
     assert metrics["zero_shot/r2"]["n"] == 2 and metrics["transfer/r2"]["n"] == 10
-    assert "18 of 20 groups: no vector" in " ".join(tables["left_out"]["status"])
+    left = " ".join(tables["left_out"]["status"])
+    assert "18 of 20 groups: no vector" in left and "10 of 60 conditions have none" in left
     assert metrics["zero_shot/r2"]["marks"] == ["rests on 1 only: too few to tell"]  # one gene in two lines
 
 

@@ -48,6 +48,9 @@ def evaluate(ctx: Context) -> Results:
     known = set(ctx.model.heads["perturbation"].conditions.names)
     # with the mean for a vector nothing is known of a condition: one that trained is learned, the others are not told
     nothing = {"zero_shot": set() if vectors is None else set(vectors.lost), "transfer": set()}
+    if vectors is not None and vectors.lost:
+        why = f"{len(vectors.lost)} of {len(vectors.names)} conditions have none: the mean stands for it, and tells nothing"
+        ctx.leave_out("vectors", why)
     metrics: dict[str, dict] = {}
     parts = []
     for protocol in ("zero_shot", "transfer"):
