@@ -13,9 +13,13 @@ from gde.files.io import atomic_write
 from gde.readers import hdf5
 from gde.readers.anndata import read_cells
 from gde.readers.sequence_files import ending_of
+from gde.readers.totals import row_totals, spread
+from gde.readers.values import MAX_LOG, MOST_SPREAD, rounding
 
 CELLS_LOOKED_AT = 2000
 WIDE = 10**6  # no line breaks
+MOST_EQUAL = 1.5  # 95th by 5th percentile of totals that were made equal
+MOST_FRACTIONS = 0.9  # of counts with fractions: small ones stay whole
 TEMPLATE = """\
 # Written by `gde init`. Every key has a default: config/README.md lists them all.
 description: {description}
@@ -25,12 +29,13 @@ dataset:
   path: {path}
   # One set of cells per combination of these columns. In the file: {columns}
   groupby: {groupby}
-  values: {values}        # counts (per-10k and log1p are done here) | lognorm | scaled (taken as they are)
+  # counts, fractional_counts (estimates): per-10k and log1p are done here | normalised: log1p | lognorm, scaled: kept
+  values: {values}
   # layer: counts         # read this layer instead of X
   # use_raw: true         # or .raw
   # labels: [condition]   # columns, constant within a group, that the embedding should tell apart
   n_hvg: {n_hvg}          # most variable genes kept, chosen on training cells; null = all
-  n_pcs: {n_pcs}          # principal components, fitted on training cells; null = genes themselves
+  n_pcs: {n_pcs}          # principal components: auto = as many as hold in cells they are not fitted on; null = genes
   min_size: {min_size}    # smaller groups are left out
   split:
     by: {by}              # group: whole groups are held out; sample: cells of each; or a column, e.g. donor
@@ -88,7 +93,7 @@ def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:
         groupby=yaml.safe_dump(groupby, default_flow_style=True, width=WIDE).strip(),
         values=values,
         n_hvg=2000 if n_genes > 2000 and values != "scaled" else "null",
-        n_pcs=min(50, n_genes - 1, n_cells // 4) if n_genes > 50 else "null",
+        n_pcs="auto" if n_genes > 50 else "null",
         min_size=min_size,
         by="group" if groups >= 20 else "sample",
     )
@@ -104,10 +109,22 @@ def guess_groupby(columns: dict[str, int], n_cells: int, path: Path) -> list[str
 
 
 def guess_values(x: "sp.csr_matrix | np.ndarray") -> str:
-    """counts when all values are whole and not negative, lognorm when they are small and not negative, else scaled."""
-    values = x.data if sp.issparse(x) else np.asarray(x).ravel()
+    """What the numbers of the first cells x (n, genes), CSR or dense, can be.
+
+    Negative: scaled. Whole but for rounding: counts. Small, and of equal totals once the logarithm is taken back:
+    lognorm. Of equal totals as they are: normalised. Others small and never whole: lognorm, of another base or of some
+    genes. The rest are counts with fractions.
+    """
+    values = (x.data if sp.issparse(x) else np.asarray(x).ravel()).astype(np.float64)
+    values = values[values != 0]
     if values.size and values.min() < 0:
         return "scaled"
-    if np.array_equal(values, np.round(values)):
+    apart = np.abs(values - np.rint(values))
+    if (apart <= rounding(values)).all():
         return "counts"
-    return "lognorm" if values.max() <= 50 else "scaled"
+    small = values.max() <= MAX_LOG
+    if small and spread(row_totals(x, np.expm1)) <= MOST_SPREAD:
+        return "lognorm"
+    if not small and spread(row_totals(x)) <= MOST_EQUAL:
+        return "normalised"
+    return "lognorm" if small and (apart > 0).mean() > MOST_FRACTIONS else "fractional_counts"

@@ -18,6 +18,7 @@ from gde.config.kinds import ByKind
 from gde.config.models import Gde, Model
 from gde.config.objectives import Objective
 from gde.config.objectives.general import Reconstruction
+from gde.config.objectives.perturbation import Perturbation
 from gde.config.training import Training
 from gde.sets.types.base import SampleType
 
@@ -120,6 +121,8 @@ class Experiment(Section):
         if self.evaluation.kind == "perturbation" and self.objective.kind != "perturbation":
             expected = "'perturbation' with the evaluation of that name"
             refuse("objective.kind", self.objective.kind, expected, "it says which groups are controls of which")
+        if self.objective.kind == "perturbation":
+            check_controls(self.dataset, self.objective)
         if family and self.mixer is not None:
             refuse("mixer", self.mixer.kind, "null for a simulated family", "a mixer mixes the groups of real data")
         context = getattr(self.objective, "context", 0)
@@ -141,6 +144,16 @@ class Experiment(Section):
             if metric not in self.evaluation.metrics:
                 refuse(f"published|{metric}", metric, "|".join(self.evaluation.metrics), "")
         return self
+
+
+def check_controls(dataset: DataSet, objective: Perturbation) -> None:
+    """Refuse an objective of controls that nobody names, and of vectors that the data set will not have."""
+    if objective.control is None and not dataset.controls:
+        remedy = f"add it: a data set of kind {dataset.kind} does not tell its controls"
+        refuse("objective.control", None, "one `column: value`, such as {treatment: DMSO}", remedy)
+    if dataset.controls and dataset.vectors is None and objective.conditions != "learned":
+        expected = "'learned' where dataset.vectors is null"
+        refuse("objective.conditions", objective.conditions, expected, "set it, or give vectors")
 
 
 def evaluation_of(dataset: str) -> str:

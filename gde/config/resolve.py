@@ -247,7 +247,7 @@ def with_kinds(tree: Tree) -> Tree:
     dataset = data.get("dataset")
     kind = str(dataset.get("kind")) if isinstance(dataset, dict) else ""
     known = DATASETS.get(kind, DataSet)
-    data = started(data, known.start)
+    data = started(data, known.start_of(dataset if isinstance(dataset, dict) else {}))
     defaults = {"model": "gde", "objective": "reconstruction", "evaluation": known.evaluation}
     if isinstance(data.get("mixer"), dict):
         defaults["mixer"] = "dirichlet_k"

@@ -96,6 +96,16 @@ class Gram:
         self.mean += delta * (n / total)
         self.n = total
 
+    def __iadd__(self, other: "Gram") -> "Gram":
+        """Add the rows of another one."""
+        if other.n:
+            delta, total = other.mean - self.mean, self.n + other.n
+            self.m2 += other.m2
+            self.m2 += np.triu(np.outer(delta, delta)) * (self.n * other.n / total)
+            self.mean += delta * (other.n / total)
+            self.n = total
+        return self
+
     def components(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """First k principal axes (k, d), orthonormal rows, and their variances (k,) with ddof 1; destroys the sums.
 

@@ -14,7 +14,7 @@ from gde.files.io import storage_errors
 from gde.files.sniffing import looks_like_html
 from gde.prepare.common.composition import composition
 from gde.prepare.common.counts import JoinedCells, unique_names
-from gde.prepare.common.groups import Assignment, assign
+from gde.prepare.common.groups import Assignment, as_text, assign
 from gde.prepare.common.units import units
 from gde.prepare.common.write import KNOWN, source_of, write_features
 from gde.prepare.lineage_tracing_clones import DOUBLET, NONE, clone_of
@@ -102,7 +102,8 @@ def groups_of(table: pd.DataFrame, cfg: dict, where: str) -> Assignment:
     if not cfg["by_well"]:
         wells = part["well"].groupby(found.row).agg(lambda w: "+".join(sorted(set(w))))
         groups = groups.assign(well=wells.reindex(range(len(groups))).to_numpy())
-    share = composition(found.row, part["cell_type"].to_numpy(), len(groups))
+    kinds = as_text(part, ["cell_type"], where)["cell_type"].to_numpy()
+    share = composition(found.row, kinds, len(groups))
     row = np.full(len(table), -1, dtype=np.int64)
     row[inside] = found.row
     return Assignment(row, pd.concat([groups, share], axis=1), found.dropped, found.split)

@@ -10,12 +10,14 @@ from gde.errors import bad
 from gde.prepare.common.counts import missing_as_text
 from gde.readers import hdf5
 from gde.readers.anndata import Cells
+from gde.readers.missing import first_missing
 
 # Replogle et al. and Nadig et al. say gene, non-targeting, gem_group; copies on Zenodo perturbation, control, batch.
 GENE = ("gene", "perturbation")
-CONTROL = ("non-targeting", "control")
+CONTROL = ("non-targeting", "control", "ctrl")
 BATCH = ("gem_group", "gemgroup", "batch")
-SYMBOL = "gene_name"
+# Cell Ranger's and Replogle's, CELLxGENE's, scanpy's.
+SYMBOLS = ("gene_name", "feature_name", "gene_symbols", "gene_symbol", "symbol")
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,41 @@ def read_screen(path: Path, cells: Cells, cfg: dict) -> Screen:
     where = f"{path}: obs"
     usual = tuple(c for c in GENE if c in obs and set(CONTROL) & set(cells.obs(c))) or GENE  # some files have both
     column = _choose(cfg["gene"], usual, obs, where, "dataset.gene")
-    gene = missing_as_text(cells.obs(column), "")
-    _complete(gene, column, cells, where)
+    gene = _complete(cells, column, where)
     label = _label(cfg["control"], gene, f"{where}.{column}")
+    gene = alone(gene, label)
     batch_column = None if cfg["batch"] is None else _choose(cfg["batch"], BATCH, obs, where, "dataset.batch")
     if batch_column is None:
         batch = np.full(len(cells), "all", dtype=object)
     else:
-        batch = missing_as_text(cells.obs(batch_column), "")
-        _complete(batch, batch_column, cells, where)
-    symbol = cfg["genes"] if cfg["genes"] != "auto" else SYMBOL if SYMBOL in var else None
-    symbols = cells.var_names
-    if symbol is not None:
-        named = missing_as_text(cells.var(symbol), "")
-        symbols = [s or n for s, n in zip(named, cells.var_names, strict=True)]  # a gene without a symbol keeps its id
+        batch = _complete(cells, batch_column, where)
+    if cfg["genes"] != "auto":
+        symbol, symbols = cfg["genes"], named(cells, cfg["genes"])
+    else:
+        symbol, symbols = usual_symbols(cells, [s for s in SYMBOLS if s in var], set(gene) - {label})
     names = {"gene": column, "control": label, "batch": batch_column, "symbols": symbol}
     return Screen(gene, gene == label, batch, list(symbols), names)
+
+
+def alone(gene: np.ndarray, control: str) -> np.ndarray:
+    """Perturbed genes (n,), those paired with a control (`KLF1+ctrl`, `ctrl+KLF1`) by their own name."""
+    ends = f"+{control}", f"{control}+"
+    own = {g: g.removesuffix(ends[0]) if g.endswith(ends[0]) else g.removeprefix(ends[1]) for g in set(gene)}
+    return np.array([own[g] for g in gene], dtype=object)
+
+
+def named(cells: Cells, column: str) -> list[str]:
+    """Names of the genes in a column of var; a gene without one keeps that of the index."""
+    return [s or n for s, n in zip(missing_as_text(cells.var(column), ""), cells.var_names, strict=True)]
+
+
+def usual_symbols(cells: Cells, columns: list[str], perturbed: set[str]) -> tuple[str | None, list[str]]:
+    """The column of var, None for its index, in which most perturbed genes are found, and its names; of equal ones the
+    first, the index last."""
+    known: dict[str | None, list[str]] = {column: named(cells, column) for column in columns}
+    known[None] = cells.var_names
+    best = max(known, key=lambda column: len(perturbed.intersection(known[column])))  # the first of equal ones
+    return best, list(known[best])
 
 
 def _choose(given: str, usual: tuple[str, ...], known: list[str], where: str, key: str) -> str:
@@ -81,8 +102,12 @@ def _label(given: str, gene: np.ndarray, where: str) -> str:
     return found
 
 
-def _complete(values: np.ndarray, column: str, cells: Cells, where: str) -> None:
-    empty = np.flatnonzero(values == "")
-    if len(empty):
-        place = f"{where}: row {empty[0]} ({cells.obs_names[empty[0]]}), column {column}"
-        raise bad(place, "a missing value", "a value in every row", "fill it in or drop the row, and write it again")
+def _complete(cells: Cells, column: str, where: str) -> np.ndarray:
+    """A column of obs (n,) as text. GdeError names the first cell without a value."""
+    values = cells.obs(column)
+    if absent := first_missing(values):
+        row, found, remedy = absent
+        raise bad(
+            f"{where}: row {row} ({cells.obs_names[row]}), column {column}", found, "a value in every row", remedy
+        )
+    return missing_as_text(values, "")

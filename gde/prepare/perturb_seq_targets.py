@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from gde.errors import bad
 from gde.features.pipeline import logarithm
+from gde.prepare.common.counts import listed
 from gde.prepare.common.groups import Assignment
 from gde.prepare.common.vectors import match, read_vectors
 from gde.prepare.perturb_seq_hold_out import check_held_out
@@ -46,12 +47,33 @@ class Targets:
         self.line, self.lines = pd.factorize(samples["cell_line"])
         self.own = np.full(len(samples), np.nan)  # each cell's own target
         self.total = np.full(len(samples), np.nan)
+        self.expressed = np.zeros(len(names))  # sum over controls, by gene
         self.sum = np.zeros((len(self.batches), len(self.targets)))  # of controls
         self.count = np.zeros(len(self.batches))
         self.partners: np.ndarray | None = None
         self.cross: dict[int, _Cross] = {}
         self.samples = samples
+        self.told: dict[str, int] = {}
         self.from_file = self._from_file()  # at once: what is missing is to be said before hours of reading
+        self._check_coexpression()
+
+    def _check_coexpression(self) -> None:
+        """GdeError where co-expression could tell nothing of any perturbed gene."""
+        if self.vectors is None or self.vectors["kind"] != "coexpression" or len(self._measured()) > 1:
+            return
+        wanted, n = self._wanted(), len(self._measured())
+        found = f"{n} of {len(wanted)} perturbed genes ({listed(wanted, 3)}) among the genes ({listed(self.names, 3)})"
+        remedy = (
+            "set dataset.genes to the column of var that names genes as the perturbations do, give a file of vectors, "
+            "or set vectors: null"
+        )
+        raise bad("dataset.vectors", found, "two or more, for their co-expression", remedy)
+
+    def look(self, start: int, x: Any) -> None:
+        """Rows x (n, genes) from row `start` on, in a first pass: what controls express, whatever their order."""
+        controls = np.flatnonzero(self.control[start : start + x.shape[0]])
+        if len(controls):
+            self.expressed += np.asarray(x[controls].sum(0, dtype=np.float64)).ravel()
 
     def add(self, start: int, x: Any) -> None:
         """Rows x (n, genes) from row `start` on."""
@@ -61,8 +83,9 @@ class Targets:
         self.total[here] = total
         target = self.target_of[here]
         cells = np.flatnonzero(target >= 0)
-        own = np.asarray(x[cells, target[cells]], dtype=np.float64).ravel()
-        self.own[start + cells] = self._log(own[:, None], total[cells])[:, 0]
+        if len(cells):  # SciPy has no empty selection of a sparse matrix
+            own = np.asarray(x[cells, target[cells]], dtype=np.float64).ravel()
+            self.own[start + cells] = self._log(own[:, None], total[cells])[:, 0]
         controls = np.flatnonzero(self.control[here])
         if len(controls) == 0 or len(self.targets) == 0:
             return
@@ -76,8 +99,7 @@ class Targets:
 
     def _cross(self, x: Any, y: np.ndarray, total: np.ndarray, line: np.ndarray) -> None:
         if self.partners is None:
-            mean = np.asarray(x.mean(0)).ravel()  # the first control cells are enough to tell what is expressed
-            self.partners = np.sort(np.argsort(-mean, kind="stable")[:PARTNERS])
+            self.partners = np.sort(np.argsort(-self.expressed, kind="stable")[:PARTNERS])
         z = self._log(_dense(x[:, self.partners]), total)
         for code in np.unique(line):
             cross = self.cross.setdefault(int(code), _Cross(y.shape[1], z.shape[1]))
@@ -86,9 +108,10 @@ class Targets:
     def _log(self, x: np.ndarray, total: np.ndarray) -> np.ndarray:
         return np.asarray(logarithm(x, self.values, lambda: total), dtype=np.float64)
 
-    def finish(self) -> tuple[dict[str, np.ndarray], dict[str, pd.DataFrame]]:
-        """Columns for the groups; the table of vectors. Adds the column `total` to the table of samples."""
+    def finish(self) -> tuple[dict[str, np.ndarray], dict[str, pd.DataFrame], dict[str, Any]]:
+        """Columns for the groups; the table of vectors; what meta.json tells. The table of samples gets `total`."""
         self.samples["total"] = self.total
+        self.told = {"perturbed_genes": len(self._wanted()), "measured": len(self._measured())}
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self.sum / self.count[:, None]  # (batches, targets), NaN without controls
         place = np.searchsorted(self.targets, self.target_of.clip(0)).clip(max=max(len(self.targets) - 1, 0))
@@ -102,7 +125,9 @@ class Targets:
                 "control_expression": np.bincount(row, weights=reference[counted], minlength=size) / n,
             }
         vectors = self._vectors()
-        return columns, {} if vectors is None else {"vectors": vectors.frame()}
+        if vectors is not None:
+            self.told["without_vector"] = len(vectors.lost)
+        return columns, {} if vectors is None else {"vectors": vectors.frame()}, {"targets": self.told}
 
     def _from_file(self) -> Vectors | None:
         if self.vectors is None or self.vectors["kind"] != "file":
@@ -111,6 +136,11 @@ class Targets:
         found = match(read_vectors(path), self._wanted(), where=path, n_pcs=n_pcs, missing=self.vectors["missing"])[0]
         check_held_out(found, self.groups, path)
         return found
+
+    def _measured(self) -> list[str]:
+        """Perturbed genes that are among the genes of the matrix."""
+        known = set(self.names)
+        return [gene for gene in self._wanted() if gene in known]
 
     def _wanted(self) -> list[str]:
         return sorted(set(self.groups["gene"][~self.groups["control"]]))
@@ -125,19 +155,20 @@ class Targets:
         return found
 
     def _coexpression(self) -> Vectors:
-        if not self.cross:
-            found, remedy = "no perturbed gene that is measured in control cells", "give a file, or set vectors: null"
-            raise bad("dataset.vectors", found, "some", remedy)
         n = sum(c.n for c in self.cross.values())
         correlation = sum(c.correlation() * (c.n / n) for c in self.cross.values())
+        varies = np.abs(correlation).max(1) > 0
+        if varies.sum() < 2:
+            found = f"{varies.sum()} perturbed genes that vary in {n} control cells"
+            raise bad("dataset.vectors", found, "two or more", "give a file of vectors, or set vectors: null")
         # A target's correlation of 1 with itself says nothing about its programme.
         correlation[self.targets[:, None] == self.partners[None, :]] = 0
-        correlation -= correlation.mean(0)
+        correlation = correlation[varies] - correlation[varies].mean(0)
         k = min(self.vectors["n_pcs"], *correlation.shape)
         left, size, right = np.linalg.svd(correlation, full_matrices=False)
         largest = np.abs(right[:k]).argmax(1)
         scores = left[:, :k] * size[:k] * np.sign(right[np.arange(k), largest])
-        names = [self.names[t] for t in self.targets]
+        names = [self.names[t] for t in self.targets[varies]]
         return Vectors(names, scores.astype(np.float32), f"coexpression of {n} control cells")
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gde.prepare.common.groups import assign, columns_needed
+from gde.prepare.common.units import of_components
 from gde.prepare.common.write import KNOWN, source_of, write_features
 from gde.readers.table import Table
 
@@ -26,7 +27,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         "kind": "table",
         "data": KNOWN.get(source["sha256"], "user"),
         "source": {**source, "rows": len(others)},
-        "units": units + (f"; principal component scores of these ({n_pcs})" if n_pcs else ""),
+        "units": units + of_components(n_pcs),
         "groupby": list(cfg["groupby"]),
         "labels": list(cfg.get("labels") or []),
     }

@@ -1,5 +1,6 @@
 """Cells of an .h5ad file (any layout since anndata 0.6) or an AnnData in memory, read in chunks of rows."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,8 @@ from gde.files.io import storage_errors
 from gde.readers import hdf5
 from gde.readers.disk import DiskRows, csc_to_csr
 from gde.readers.values import ValueCheck
+
+log = logging.getLogger(__name__)
 
 # Values of one chunk if it were dense: 64 MB in float32, whatever the number of genes. Dense arrays stored in one piece
 # are read in smaller ones, whose temporaries the allocator reuses instead of asking the system for pages every time;
@@ -48,7 +51,7 @@ class Cells:
     ):
         self.where, self.matrix, self.obs, self.var, self.values = where, matrix, obs, var, values
         self.obs_names, self.var_names = [str(n) for n in obs_names], [str(n) for n in var_names]
-        self._checked = False
+        self._checked = self._rounding = False
         sparse = sp.issparse(matrix) or isinstance(matrix, DiskRows)
         values = CHUNK_VALUES if sparse or getattr(matrix, "chunks", None) else PIECE_VALUES
         self.step = max(1, min(chunk, values // max(len(self.var_names), 1)))
@@ -111,10 +114,16 @@ class Cells:
                     x = np.asarray(x, dtype=np.float32)
             if check is not None:
                 check.add(start, x)
+                self._rounding |= check.rounded > 0
+            if self._rounding:
+                x = sp.csr_matrix((np.rint(x.data), x.indices, x.indptr), x.shape) if sp.issparse(x) else np.rint(x)
             yield start, x
         if check is not None:
             check.finish()
             self._checked = True
+            if check.rounded:
+                words = "%s: counts that are up to %.2g from whole numbers, as rounding leaves them, are made whole"
+                log.info(words, self.where, check.rounded)
 
 
 @contextmanager
@@ -143,9 +152,8 @@ def read_cells(
     path = Path(source)
     with hdf5.open_hdf5(path) as f, ExitStack() as stack:
         with hdf5.reading(path):
-            for key in ("obs", "var"):
-                if key not in f:
-                    raise bad(path, f"no '{key}' in the HDF5 file", "an .h5ad file", "write it with AnnData.write_h5ad")
+            if "obs" not in f or "var" not in f or ("mod" in f and "X" not in f):
+                raise hdf5.not_anndata(f, path)
             node, var = _locate(f, path, layer, use_raw)
             matrix = _open_matrix(node, path, scratch, stack)
             obs_names, var_names = hdf5.index(f["obs"], path), hdf5.index(var, path)

@@ -22,9 +22,18 @@ DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeEr
 
 def check_exists(path: Path) -> None:
     """GdeError when `path` is missing, empty or no regular file."""
-    check_file(path, "a data file", "check dataset.path (relative paths start at the working directory)")
+    remedy = "check dataset.path (relative paths start at the working directory)"
+    if zarr_store(path):
+        remedy = f"write it as a file: anndata.read_zarr('{path.name}').write_h5ad('{path.stem}.h5ad')"
+        raise bad(path, "a Zarr store, which is a directory", "an .h5ad file", remedy)
+    check_file(path, "a data file", remedy)
     if path.stat().st_size == 0:
         raise bad(path, "an empty file", "data", "fetch or write it again")
+
+
+def zarr_store(path: Path) -> bool:
+    """Whether this is a directory in which Zarr keeps arrays."""
+    return path.is_dir() and any((path / name).is_file() for name in (".zgroup", "zarr.json", ".zmetadata"))
 
 
 @contextmanager
@@ -93,10 +102,47 @@ def reading(where: object) -> Iterator[None]:
     except GdeError:
         raise
     except DAMAGE as e:
-        told = isinstance(e, OSError | RuntimeError | KeyError | ValueError)  # others speak of Python, not of the file
-        reason = ((str(e).strip("'\"") if told else "").splitlines() or [type(e).__name__])[0][:160]
-        found = f"a truncated file ({reason})" if "truncated" in reason else f"a damaged file ({reason})"
-        raise bad(where, found, "a whole .h5ad file", "fetch or write it again") from e
+        raise _told(where, e) from e
+
+
+def _told(where: object, e: Exception) -> GdeError:
+    """The error for what h5py or HDF5 raised: a file held by another process, values packed by a filter that is not
+    here, a file cut short, damage; or a layout that only our own code did not expect."""
+    words = str(e).strip("'\"") if isinstance(e, OSError | RuntimeError | KeyError | ValueError) else ""
+    reason = (words.splitlines() or [type(e).__name__])[0][:160]
+    if "unable to lock file" in words:
+        held = "Resource temporarily unavailable" in words  # else the file system has no locks at all
+        found = (
+            "a file that another process has open for writing" if held else f"a file system without locks ({reason})"
+        )
+        remedy = "close it there (e.g. `adata.file.close()` in a notebook, or end its kernel) and start again"
+        return bad(where, found, "one to read", remedy if held else "set HDF5_USE_FILE_LOCKING=FALSE and start again")
+    if "required filter" in words or "plugin" in words:  # HDF5 says which one, or where it looked in vain
+        remedy = "write it again with AnnData.write_h5ad(..., compression='gzip') where it can be read"
+        return bad(where, f"values packed by a filter that is not installed ({reason})", "gzip, lzf or none", remedy)
+    if "truncated" in reason:
+        return bad(where, f"a truncated file ({reason})", "a whole .h5ad file", "fetch or write it again")
+    if isinstance(e, OSError | RuntimeError | ValueError) or words.startswith(("Unable to", "Can't")):
+        return bad(where, f"a damaged file ({reason})", "a whole .h5ad file", "fetch or write it again")
+    found = f"a layout that is not understood ({type(e).__name__}{': ' + reason if words else ''})"
+    remedy = "read it with anndata and write it again with AnnData.write_h5ad; where that fails, too, it is damaged"
+    return bad(where, found, "an .h5ad file", remedy)
+
+
+def not_anndata(f: Any, path: Path) -> GdeError:
+    """The error for an HDF5 file without cells at its top: says whose it is, and how it becomes an .h5ad."""
+    if "mod" in f and hasattr(f["mod"], "keys"):
+        names = list(f["mod"])
+        found = f"a MuData file (.h5mu) of the modalities {', '.join(names[:12])}"
+        remedy = f"write one out: mudata.read_h5mu('{path.name}')['{names[0]}'].write_h5ad('{names[0]}.h5ad')"
+        return bad(path, found if names else "a MuData file without modalities", "an .h5ad file", remedy)
+    if "matrix" in f and "obs" not in f:
+        found, remedy = "no 'obs': a file of Cell Ranger, or a loom file", "read it as kind: tenx"
+        if "row_attrs" in f:
+            found, remedy = "a loom file", f"write it with anndata.io.read_loom('{path.name}').write_h5ad(...)"
+        return bad(path, found, "an .h5ad file", remedy)
+    lost = next((key for key in ("obs", "var") if key not in f), "X")
+    return bad(path, f"no '{lost}' in the HDF5 file", "an .h5ad file", "write it with AnnData.write_h5ad")
 
 
 def unknown(where: str, name: str, known: Sequence[str]) -> GdeError:
@@ -197,7 +243,7 @@ def columns(path: Path, frame: str = "obs") -> list[str]:
     """Names of the columns of obs (or var) of an .h5ad file, in file order."""
     with open_hdf5(path) as f, reading(path):
         if frame not in f:
-            raise bad(path, f"no '{frame}' in the HDF5 file", "an .h5ad file", "write it with AnnData.write_h5ad")
+            raise not_anndata(f, path)
         node = f[frame]
         if hasattr(node, "dtype"):
             return [n for n in node.dtype.names if n not in ("index", "_index")]

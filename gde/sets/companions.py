@@ -14,6 +14,8 @@ from gde.sets.store.columns import column, joint, listed, numbers
 from gde.sets.store.set_store import SetStore
 from gde.sets.vectors import Vectors, load_vectors
 
+MOST_RANK = 64
+
 
 class Labels:
     """The label of each set: a class, or for a mixture of groups the share of each class.
@@ -87,13 +89,39 @@ class Successors:
         return {"next": following, "condition": code}
 
 
+def control_of(store: SetStore, control: dict[str, Any] | None) -> tuple[pd.Series, np.ndarray]:
+    """The condition of each group (G,), as text, and whether it is a control (G,) bool: where the column in `control`
+    has the given value; None = the column `gene` and the label that the store's meta.json tells.
+
+    GdeError for an unknown column, a value that no group has, and a store that tells none.
+    """
+    if control is None:
+        if (label := store.meta.get("control")) is None:
+            found, expected = "a data set that does not say which groups are controls", "one `column: value`"
+            raise bad("objective.control", found, expected, "set objective.control, e.g. {treatment: DMSO}")
+        control = {"gene": label}
+    ((name, value),) = control.items()
+    names = column(store, name, f"objective.control.{name}")
+    is_control = ((names == str(value)) | (store.groups[name] == value)).to_numpy()
+    if not is_control.any():
+        found, expected = repr(value), f"a value of the column: {listed(names.dropna().unique())}"
+        raise bad(f"objective.control.{name}", found, expected, "give the control's value as it stands there")
+    return names, is_control
+
+
+def rank_of(rank: int | str, conditions: int) -> int:
+    """The rank of the interaction with controls: as given, or one for every four conditions that train, so that few of
+    them are not learned by heart."""
+    return max(1, min(MOST_RANK, conditions // 4)) if rank == "auto" else int(rank)
+
+
 class Controls:
-    """A set of a control of each group: where the column in `control` has the given value, and those in `within` agree.
+    """A set of a control of each group, as `control_of` tells them; the columns in `within` agree.
 
     The column's other values are the conditions; with `vectors` all are known that the store has a vector for, also
-    those that do not train. A held-out group is also matched with training controls, never the other way round. Raises
-    GdeError for unknown columns, a control value that no group has, when no training group has a control, and for
-    vectors that the store lacks.
+    those that do not train. remark : what the log is to say, or nothing. A held-out group is also matched with training
+    controls, never the other way round. Raises GdeError for unknown columns, a control value that no group has, when no
+    training group has a control, and for vectors that the store lacks.
     """
 
     def __init__(
@@ -101,26 +129,27 @@ class Controls:
         store: SetStore,
         *,
         split: str,
-        control: dict[str, Any],
+        control: dict[str, Any] | None,
         within: Iterable[str] = (),
-        rank: int = 16,
+        rank: int | str = "auto",
         conditions: str = "learned",
     ):
-        ((name, value),) = control.items()
-        names = column(store, name, f"objective.control.{name}")
-        is_control = ((names == str(value)) | (store.groups[name] == value)).to_numpy()
-        if not is_control.any():
-            found, expected = repr(value), f"a value of the column: {listed(names.dropna().unique())}"
-            raise bad(f"objective.control.{name}", found, expected, "give the control's value as it stands there")
+        names, is_control = control_of(store, control)
         keys = list(joint(store, within, "objective.within"))
         offered = [key if control else None for key, control in zip(keys, is_control, strict=True)]
         self.matches = Matches(store, split, keys, offered, ~is_control)
         matched = self.matches.has("train")
         if not matched.any():
-            found = f"no training group with a control ({name}: {value}) of equal {', '.join(within) or 'split'}"
+            found = f"no training group with a control of equal {', '.join(within) or 'split'}"
             raise bad("objective.control", found, "one or more", "check objective.within, or the split")
         self.vectors = None
         self.conditions = Codes(names, matched)
+        trained = len(self.conditions.values)
+        rank, own = rank_of(rank, trained), rank_of("auto", trained)
+        self.remark = ""
+        if rank > trained:
+            told = f"objective.rank: {rank} for {trained} conditions that train, which can so be learned by heart"
+            self.remark = f"{told}; `auto` takes {own}"
         if conditions != "learned":
             self.vectors = described(store, self.conditions.values, shuffled=conditions == "shuffled_vectors")
             self.conditions = Codes(names, values=self.vectors.names)

@@ -1,6 +1,7 @@
 """Source of batches: from a prepared store to training batches: sets of its rows, or of the family it describes."""
 
 import inspect
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from gde.sets.store.set_store import SetStore
 
 if TYPE_CHECKING:
     from gde.features.pipeline import FeaturePipeline
+
+log = logging.getLogger(__name__)
 
 VALIDATION_SETS = 128
 VALIDATION_POSITIONS = 1 << 18  # of samples that networks make many vectors of, which fill memory sooner
@@ -83,6 +86,8 @@ def model_sections(store: SetStore, config: dict[str, Any]) -> dict[str, Any]:
     """What of a model's configuration only the data tell: `heads`, what it predicts besides samples, with its sizes
     (absent for plain reconstruction), and what the sample type says of itself."""
     companions = make_companions(store, config, "train")
+    if remark := getattr(companions, "remark", ""):
+        log.warning("%s", remark)
     heads = {} if companions is None else {"heads": companions.heads}
     return heads | store.sample_type.section
 

@@ -38,16 +38,28 @@ def test_init_guesses_the_groups(project, run):
     assert resolve("guessed", {"experiments": []}, project)["dataset"]["groupby"] == ["donor"]
 
 
-@pytest.mark.parametrize("values", ["counts", "lognorm", "scaled"])
+@pytest.mark.parametrize("values", ["counts", "fractional_counts", "few_fractions", "normalised", "lognorm", "scaled"])
 @pytest.mark.parametrize("form", ["sparse", "dense"])
 def test_init_recognises_the_values(project, run, values, form):
     adata = tiny.cells()
     x = adata.X.toarray()
-    x = {"counts": x, "lognorm": np.log1p(x / x.sum(1, keepdims=True) * 1e4), "scaled": x - x.mean(0)}[values]
+    per_10k = x / x.sum(1, keepdims=True) * 1e4
+    depth = np.geomspace(1, 10, len(x))[:, None]
+    fractions = np.where(x > 1, x - 0.25, x)
+    x = {
+        "counts": x,
+        "fractional_counts": fractions * np.rint(depth),
+        "few_fractions": np.where(depth > 5, fractions, x),
+        "normalised": per_10k,
+        "lognorm": np.log1p(per_10k),
+        "scaled": x - x.mean(0),
+    }[values]
     adata.X = type(adata.X)(x) if form == "sparse" else x
     adata.write_h5ad("x.h5ad")
     assert run("init", "x.h5ad", "--name", "xx")[0] == 0
-    assert resolve("xx", {"experiments": []}, project)["dataset"]["values"] == values
+    found = resolve("xx", {"experiments": []}, project)["dataset"]
+    assert found["values"] == {"few_fractions": "fractional_counts"}.get(values, values)
+    tiny.prepare(resolve("xx", {"experiments": []}, project), project / "results/sets/xx")  # what is proposed runs
 
 
 def test_init_of_a_long_path_and_odd_names(project, run):

@@ -105,3 +105,37 @@ def test_a_context_beyond_half_a_set_is_refused():
     over = {"gmm": {"objective": {"context": 33}}}
     with pytest.raises(GdeError, match=r"gmm\.objective\.context: found 33, expected at most half of .* = 64"):
         resolve("gmm", over, ROOT)
+
+
+SCREEN = {"kind": "perturb_seq", "files": {"K562": "screen.h5ad"}}
+
+
+def screen(tmp_path, dataset, **more):
+    write(project(tmp_path), "screen", {"dataset": SCREEN | dataset, **more})
+    return resolve("screen", {}, tmp_path)
+
+
+def test_a_screen_needs_its_section_alone(tmp_path):
+    resolved = screen(tmp_path, {})
+    objective = resolved["objective"]
+    assert (objective["kind"], objective["control"], objective["within"]) == ("perturbation", None, ["cell_line"])
+    assert (objective["conditions"], objective["rank"]) == ("vectors", "auto")
+    assert resolved["evaluation"]["kind"] == "perturbation"
+
+
+def test_a_screen_without_vectors_learns_its_conditions(tmp_path):
+    assert screen(tmp_path / "a", {"vectors": None})["objective"]["conditions"] == "learned"
+    given = {"kind": "perturbation", "control": {"gene": "NT"}, "within": ["cell_line"], "rank": 5}
+    assert given.items() <= screen(tmp_path / "b", {"vectors": None}, objective=given)["objective"].items()
+    part = screen(tmp_path / "c", {}, objective={"shift_weight": 2.0})["objective"]
+    assert (part["kind"], part["shift_weight"], part["within"]) == ("perturbation", 2.0, ["cell_line"])
+    with pytest.raises(GdeError, match=r"objective\.conditions: found 'vectors', expected 'learned' where dataset"):
+        screen(tmp_path / "d", {"vectors": None}, objective={"kind": "perturbation", "conditions": "vectors"})
+
+
+def test_controls_that_nobody_names_are_asked_for(tmp_path):
+    content = data("pbmc68k") | {"mixer": None, "objective": {"kind": "perturbation"}}
+    write(project(tmp_path), "pbmc68k", content)
+    assert "objective.control: found nothing, expected one `column: value`, such as {treatment: DMSO}" in refusal(
+        tmp_path
+    )

@@ -205,7 +205,10 @@ def test_damaged_files_are_named(tmp_path):
         ({"n_pcs": 500}, "dataset.n_pcs: found 500, expected between 1 and 120 (120 features, 300 training rows)"),
         ({"n_pcs": 0}, "dataset.n_pcs: found 0"),
         ({"values": "scaled", "n_hvg": 10}, "dataset.n_hvg: found 10 with values: scaled"),
-        ({"values": "raw"}, "dataset.values: found 'raw', expected one of counts, normalised, lognorm, scaled"),
+        (
+            {"values": "raw"},
+            "dataset.values: found 'raw', expected one of counts, fractional_counts, normalised, lognorm, scaled",
+        ),
     ],
     ids=["too-many", "zero", "hvg-of-scaled", "values"],
 )

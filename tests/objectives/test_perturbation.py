@@ -10,6 +10,7 @@ from gde.errors import GdeError
 from gde.nets.registry import resolve_kind
 from gde.objectives import REGISTRY
 from gde.objectives.perturbation import perturbation
+from gde.sets.companions import control_of, rank_of
 from gde.sets.random import ShardRandom
 from gde.sets.source import make_sampler
 from gde.sets.store.set_store import SetStore
@@ -112,3 +113,25 @@ def test_only_trained_conditions_can_be_asked_for(untrained):
         model.predict_perturbed(torch.zeros(2, 4), "G99")
     with pytest.raises(GdeError, match=r"condition: found 3 conditions, expected 1 or 2"):
         model.predict_perturbed(torch.zeros(2, 4), ["G1", "G2", "G3"])
+
+
+@pytest.mark.parametrize(
+    ("rank", "conditions", "expected"),
+    [("auto", 2, 1), ("auto", 6, 1), ("auto", 40, 10), ("auto", 256, 64), ("auto", 2000, 64), (64, 6, 64)],
+)
+def test_the_rank_follows_the_number_of_conditions(rank, conditions, expected):
+    assert rank_of(rank, conditions) == expected
+
+
+def test_the_store_says_which_groups_are_controls(world):
+    store = world[0]
+    names, control = control_of(store, {"gene": "none"})
+    told = SetStore(store.path, store.groups, store.meta | {"control": "none"}, store.fields, store.digest)
+    again, found = control_of(told, None)
+    assert (found == control).all() and (found == (names == "none")).all() and (names == again).all()
+    config = worlds.experiment(OBJECTIVE | {"rank": "auto"})
+    config["objective"]["control"] = None
+    model = build_models(config, told, tiny.CPU)[0]
+    assert model.heads["perturbation"].inward.out_features == 2  # of eight genes
+    with pytest.raises(GdeError, match=r"objective\.control: found a data set that does not say"):
+        control_of(store, None)

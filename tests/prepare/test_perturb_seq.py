@@ -183,12 +183,12 @@ def test_held_out_genes_need_a_vector_or_another_line(protocol, refuses):
 
 
 @OLD_FILE
-def test_the_excerpt(tmp_path, excerpt):
+def test_the_excerpt(tmp_path, out, excerpt):
     folder = excerpt("perturbseq")
     files = {line: folder / f"{line}_raw_singlecell_01.h5ad" for line in ("K562", "A172")}
     split = {"genes": ["MAPK1", "PLK4"], "lines": ["K562"]}
-    with refused(tmp_path / "refused" / "store", "1 of 18 conditions with a vector", "vectors: null"):
-        store_of(files, tmp_path / "refused" / "store", split=split)  # one of the perturbed genes is measured
+    with refused(out, "1 of 18 perturbed genes", "vectors: null"):  # co-expression of one gene tells none apart
+        store_of(files, out, split=split)
     store = store_of(files, tmp_path / "store", split=split, vectors=None)
     assert store.meta["data"] == "excerpt" and len(store) == 29 and store.meta["dim"] == 60
     groups = store.groups.set_index("group")
@@ -318,3 +318,68 @@ def test_holding_out_depends_on_names_and_seed_alone():
     assert [protocol[i] for i in np.flatnonzero(np.isin(gene, ["g1", "g2"]))] == ["all_lines"] * 4
     alone = line == "A"  # where no other line has the gene, nothing trains on it
     assert "one_line" not in hold_out(gene[alone], line[alone], control[alone], cfg, "x")[1]
+
+
+def screen_file(path, label, var, genes: int = 12, cells: int = 25, control: str = "control"):
+    """Counts of `genes` perturbed genes and as many others; label : perturbed gene -> what the file calls it."""
+    rng = np.random.default_rng(0)
+    names = [f"G{i}" for i in range(2 * genes)]
+    labels = [control] * 80 + [label(g) for g in names[:genes] for _ in range(cells)]
+    x = rng.poisson(rng.gamma(2.0, 2.0, len(names)), (len(labels), len(names))).astype(np.float32)
+    index = [f"c{i}" for i in range(len(labels))]
+    ad.AnnData(x, pd.DataFrame({"perturbation": labels}, index=index), var(names)).write_h5ad(path)
+    return {"K562": path}
+
+
+def ensembl(column):
+    return lambda names: pd.DataFrame({column: names}, index=[f"ENSG{i:011d}" for i in range(len(names))])
+
+
+def plain(names):
+    return pd.DataFrame({"gene_name": [f"x{n}" for n in names]}, index=names)
+
+
+CALLED = {
+    "gene_name": (str, ensembl("gene_name"), "control"),
+    "feature_name": (str, ensembl("feature_name"), "control"),
+    "the index, not gene_name": (str, plain, "control"),
+    "paired with a control": ("{}+ctrl".format, ensembl("gene_symbols"), "ctrl"),
+    "paired, control first": ("control+{}".format, plain, "control"),
+}
+
+
+@pytest.mark.parametrize("called", CALLED)
+def test_targets_are_found_whatever_they_are_called(called, tmp_path):
+    label, var, control = CALLED[called]
+    options = {"batch": None, "n_hvg": None, "vectors": {"kind": "coexpression", "n_pcs": 3}}
+    store = store_of(screen_file(tmp_path / "s.h5ad", label, var, control=control), tmp_path / "store", **options)
+    groups = store.groups.set_index("gene")
+    assert sorted(groups.index) == sorted([*(f"G{i}" for i in range(12)), control])
+    assert store.meta["control"] == control and groups.loc[control, "control"]
+    perturbed = groups[~groups["control"]]
+    assert perturbed["target_expression"].notna().all() and perturbed["control_expression"].notna().all()
+    assert store.meta["targets"] == {"perturbed_genes": 12, "measured": 12, "without_vector": 0}
+
+
+def test_genes_without_a_vector_are_counted_aloud(tmp_path, out, caplog):
+    files = screen_file(tmp_path / "s.h5ad", lambda g: g if int(g[1:]) < 9 else f"other{g}", ensembl("gene_name"))
+    with caplog.at_level("INFO"):
+        store = store_of(files, tmp_path / "store", batch=None, vectors={"kind": "coexpression", "n_pcs": 3})
+    assert store.meta["targets"] == {"perturbed_genes": 12, "measured": 9, "without_vector": 3}
+    assert "no vector for 3 of 12" in caplog.text and "otherG9" in caplog.text
+
+
+@pytest.mark.parametrize("measured", [0, 1])
+def test_coexpression_of_genes_that_are_not_measured_is_refused(measured, tmp_path, out):
+    files = screen_file(tmp_path / "s.h5ad", lambda g: g if int(g[1:]) < measured else f"o{g}", ensembl("gene_name"))
+    with refused(out, f"{measured} of 12 perturbed genes", "dataset.genes", "vectors: null"):
+        store_of(files, out, batch=None)
+    store = store_of(files, out, batch=None, vectors=None)
+    assert load_vectors(store) is None and store.meta["targets"] == {"perturbed_genes": 12, "measured": measured}
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "None", " "])
+def test_a_missing_perturbation_that_is_spelled_out_is_refused(word, tmp_path, out):
+    files = screen_file(tmp_path / "s.h5ad", lambda g: word if g == "G3" else g, ensembl("gene_name"))
+    with refused(out, "column perturbation", "missing value", "drop the row"):
+        store_of(files, out, batch=None)

@@ -2,13 +2,24 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gde.config.base import Count, Section
+from gde.config.base import Count, Section, refuse
 from gde.files.input_files import expand, is_pattern, pattern_files
 
+Values = Literal["counts", "fractional_counts", "normalised", "lognorm"]
+VALUES = (
+    "what the numbers are: counts, or fractional_counts (estimates, corrected counts) -> per 10,000 and log1p; "
+    "normalised (totals made equal already) -> log1p; lognorm is kept"
+)
+Components = Count | Literal["auto"] | None
+MOST_COMPONENTS = 50  # that `auto` takes
+COMPONENTS = (
+    "principal components that samples are made of, fitted on training samples; auto = up to 50, while they have at "
+    "least half of their variance in training samples that they were not fitted on; null = none"
+)
 ADAMW = {"kind": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 
 
@@ -18,6 +29,7 @@ class DataSet(Section):
     prepare : "module:function" that writes its set store.   sample_type : what its samples are.
     sources : data sets of resources/sources.yaml that it always reads.   evaluation : the kind of it where none is
     given.   start : sections of an experiment where its file does not say otherwise.
+    controls : whether its store says which groups are controls.
     """
 
     prepare: ClassVar[str]
@@ -25,6 +37,12 @@ class DataSet(Section):
     sources: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[str] = "samples"
     start: ClassVar[dict[str, Any]] = {"encoder": {"kind": "resnet"}, "generator": {"kind": "flow"}}
+    controls: ClassVar[bool] = False
+
+    @classmethod
+    def start_of(cls, dataset: Mapping[str, Any]) -> dict[str, Any]:
+        """`start`, where the settings as they stand in the file decide it."""
+        return cls.start
 
     @classmethod
     def sample_type_of(cls, dataset: Mapping[str, Any]) -> str:
@@ -119,6 +137,26 @@ class PatternFiles(DataSet):
         return [file for file in dataset["files"] or () if is_pattern(file)]
 
 
-def least(*numbers: int | None) -> int | None:
-    """The smallest of those that are known; None where none is."""
-    return min((n for n in numbers if n is not None), default=None)
+def fitting_values(data: Any) -> Any:
+    """Settings of cells, not yet validated: no n_hvg by default where `values: scaled` leave nothing to choose from."""
+    return {"n_hvg": None, **data} if isinstance(data, dict) and data.get("values") == "scaled" else data
+
+
+def check_values(section: Any) -> None:
+    """Refuse variable genes of values that are no expression."""
+    if section.values == "scaled" and section.n_hvg is not None:
+        expected = "null with values: scaled: variable genes are chosen from expression"
+        refuse("n_hvg", section.n_hvg, expected, "set n_hvg: null, or give counts or lognorm values")
+
+
+def check_path(key: str, path: str) -> None:
+    """Refuse a Zarr store, which is a directory, where an .h5ad is to be read."""
+    if path.rstrip("/").endswith(".zarr"):
+        remedy = "write it as one: anndata.read_zarr(...).write_h5ad(...)"
+        refuse(key, path, "an .h5ad file", remedy)
+
+
+def least(*numbers: int | str | None) -> int | None:
+    """The smallest of those that are known, `auto` components being 50; None where none is."""
+    known = (MOST_COMPONENTS if n == "auto" else n for n in numbers if n is not None)
+    return min(known, default=None)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, refuse
-from gde.config.datasets.base import Vectors, least
+from gde.config.datasets.base import COMPONENTS, Components, Vectors, least
 from gde.config.split import Split
 
 
@@ -35,7 +35,7 @@ class Pbmc68k(Vectors):
     sources: ClassVar[tuple[str, ...]] = ("pbmc68k",)  # data sets of resources/sources.yaml that this kind reads
     prepare: ClassVar = "gde.prepare.pbmc68k:prepare"
     kind: Literal["pbmc68k"] = Field(description="the 700 blood cells that come with scanpy; a group is a cell type")
-    n_pcs: Count | None = Field(20, description="principal components that samples are made of; null = genes")
+    n_pcs: Components = Field(20, description=COMPONENTS)
     scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
     split: Split = Field(Split(by="sample"), description="what is held out; by sample, since the groups are few")

@@ -6,23 +6,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, Section, Share, Whole, refuse
-from gde.config.datasets.base import Vectors
+from gde.config.datasets.base import COMPONENTS, VALUES, Components, Values, Vectors, check_path
 from gde.config.datasets.tables import h5ad_shape
 from gde.config.kinds import ByKind
 from gde.config.split import Split
 from gde.files.input_files import lineage_files, screen_files, vectors_file
 
-VALUES = (
-    "what the numbers are: counts -> per 10,000 and log1p; normalised (totals made equal already) -> log1p; "
-    "lognorm is kept"
-)
 HVG = "highly variable genes kept, chosen on training cells; null = all"
 SCALE = "centre and scale genes (clipped at 10), fitted on training cells"
-PCS = "principal components that samples are made of, fitted on training cells; null = genes"
 SMALL = "groups with fewer cells are left out, and counted"
 MISSING = "genes without a vector: refuse = an error that lists them; mean = the mean vector, which tells nothing"
 Missing = Literal["refuse", "mean"]
-Values = Literal["counts", "normalised", "lognorm"]
 
 
 class LineageTracing(Vectors):
@@ -40,7 +34,7 @@ class LineageTracing(Vectors):
     by_well: bool = Field(False, description="a group is a clone on a day in a well, to compare sister cells")
     n_hvg: Count | None = Field(2000, description=HVG)
     scale: bool = Field(True, description=SCALE)
-    n_pcs: Count | None = Field(50, description=PCS)
+    n_pcs: Components = Field("auto", description=COMPONENTS)
     min_size: Count = Field(3, description=SMALL)
     split: Split = Field(Split(by="clone"), description="what is held out; whole clones")
 
@@ -99,6 +93,7 @@ class PerturbSeq(Vectors):
 
     prepare: ClassVar = "gde.prepare.perturb_seq:prepare"
     evaluation: ClassVar = "perturbation"
+    controls: ClassVar = True
     kind: Literal["perturb_seq"] = Field(
         description="a Perturb-seq screen (Replogle et al. 2022 and others); a group is a perturbed gene in a cell line"
     )
@@ -106,18 +101,20 @@ class PerturbSeq(Vectors):
         description="cell line: its .h5ad file; genes are those that all files have. An override leaves one out by null"
     )
     gene: str = Field("auto", description="column of obs with the perturbed gene; auto = `gene`, else `perturbation`")
-    control: str = Field("auto", description="its value for control cells; auto = `non-targeting`, else `control`")
+    control: str = Field("auto", description="its value for control cells; auto = `non-targeting`, `control` or `ctrl`")
     batch: str | None = Field(
         "auto", description="column of obs with the batch; auto = `gem_group`, `gemgroup` or `batch`; null = one batch"
     )
     genes: str = Field(
-        "auto", description="column of var with gene symbols; auto = `gene_name` where there is one, else the index"
+        "auto",
+        description="column of var with gene symbols; auto = `gene_name`, `feature_name`, `gene_symbols` or the index, "
+        "where most perturbed genes are found",
     )
     layer: str | None = Field(None, description="layer to read instead of X")
     values: Values = Field("counts", description=VALUES)
     n_hvg: Count | None = Field(2000, description=HVG)
     scale: bool = Field(False, description=SCALE)
-    n_pcs: Count | None = Field(None, description=PCS)
+    n_pcs: Components = Field(None, description=COMPONENTS)
     vectors: Annotated[VectorFile | Coexpression, ByKind()] | None = Field(
         Coexpression(kind="coexpression"),
         description="what describes a gene, so that one that was not trained can be predicted; null = nothing",
@@ -128,6 +125,8 @@ class PerturbSeq(Vectors):
     @model_validator(mode="after")
     def possible(self):
         lines = [line for line, file in self.files.items() if file]
+        for line in lines:
+            check_path(f"files.{line}", self.files[line])
         if not lines:
             refuse("files", self.files, "one file or more", "give a file for a cell line")
         unknown = [line for line in self.split.lines or () if line not in lines]
@@ -136,6 +135,12 @@ class PerturbSeq(Vectors):
         if self.split.lines and not self.split.genes:
             refuse("split.lines", self.split.lines, "null where no genes are named", "name genes, or remove lines")
         return self
+
+    @classmethod
+    def start_of(cls, dataset: Mapping[str, Any]) -> dict[str, Any]:
+        """Shifts from the controls of the same cell line, of conditions that vectors describe where there are some."""
+        conditions = "learned" if dataset.get("vectors", ...) is None else "vectors"
+        return cls.start | {"objective": {"kind": "perturbation", "within": ["cell_line"], "conditions": conditions}}
 
     @classmethod
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
@@ -161,12 +166,13 @@ class Donors(Vectors):
     values: Values = Field("counts", description=VALUES)
     n_hvg: Count | None = Field(2000, description=HVG)
     scale: bool = Field(True, description=SCALE)
-    n_pcs: Count | None = Field(50, description=PCS)
+    n_pcs: Components = Field("auto", description=COMPONENTS)
     min_size: Count = Field(20, description=SMALL)
     split: Split = Field(Split(by="group"), description="what is held out; whole donors, also with `groupby`")
 
     @model_validator(mode="after")
     def possible(self):
+        check_path("path", self.path)
         if self.layer is not None and self.use_raw:
             refuse("use_raw", True, "false when a layer is given", "remove layer or use_raw")
         if self.donor in self.labels:

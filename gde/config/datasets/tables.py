@@ -6,7 +6,17 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, refuse
-from gde.config.datasets.base import Vectors, least
+from gde.config.datasets.base import (
+    COMPONENTS,
+    VALUES,
+    Components,
+    Values,
+    Vectors,
+    check_path,
+    check_values,
+    fitting_values,
+    least,
+)
 from gde.config.split import Split
 from gde.files.input_files import expand
 
@@ -20,22 +30,29 @@ class H5ad(Vectors):
     groupby: Names = Field(description="columns of obs that together name a group: one embedding each")
     layer: str | None = Field(None, description="layer to read instead of X")
     use_raw: bool = Field(False, description="read .raw instead of X")
-    values: Literal["counts", "normalised", "lognorm", "scaled"] = Field(
-        "counts",
-        description="what the numbers are: counts -> per 10,000 and log1p; normalised (totals made equal already) -> "
-        "log1p; lognorm and scaled are kept",
+    values: Values | Literal["scaled"] = Field(
+        "counts", description=f"{VALUES}, and so is scaled (any numbers, of which no variable genes are chosen)"
     )
     labels: list[str] = Field([], description="further columns of obs to keep; the first one is scored and coloured by")
-    n_hvg: Count | None = Field(2000, description="highly variable genes kept; null = all")
+    n_hvg: Count | None = Field(
+        2000, description="highly variable genes kept; null = all, as where values are scaled and it is not given"
+    )
     scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
-    n_pcs: Count | None = Field(50, description="principal components that samples are made of; null = genes")
+    n_pcs: Components = Field("auto", description=COMPONENTS)
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
     split: Split = Field(Split(), description="what is held out; by group")
 
+    @model_validator(mode="before")
+    @classmethod
+    def fitting(cls, data: Any) -> Any:
+        return fitting_values(data)
+
     @model_validator(mode="after")
     def possible(self):
+        check_path("path", self.path)
         if self.layer is not None and self.use_raw:
             refuse("use_raw", True, "false when a layer is given", "remove layer or use_raw")
+        check_values(self)
         check_columns(self)
         return self
 
@@ -55,7 +72,7 @@ class Table(Vectors):
     labels: list[str] = Field([], description="further columns to keep; the first one is scored and coloured by")
     transpose: bool = Field(False, description="the file has samples in columns")
     scale: bool = Field(True, description="centre and scale features (clipped at 10), fitted on training samples")
-    n_pcs: Count | None = Field(None, description="principal components that samples are made of; null = features")
+    n_pcs: Components = Field(None, description=COMPONENTS)
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
     split: Split = Field(Split(), description="what is held out; by group")
 

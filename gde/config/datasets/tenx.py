@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names
-from gde.config.datasets.base import Vectors
+from gde.config.datasets.base import COMPONENTS, Components, Vectors
 from gde.config.datasets.tables import check_columns
 from gde.config.split import Split
 from gde.files.input_files import expand, tenx_files
@@ -30,7 +30,7 @@ class Tenx(Vectors):
     )
     n_hvg: Count | None = Field(2000, description="highly variable genes kept; null = all")
     scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
-    n_pcs: Count | None = Field(50, description="principal components that samples are made of; null = genes")
+    n_pcs: Components = Field("auto", description=COMPONENTS)
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
     split: Split = Field(Split(), description="what is held out; by group")
 

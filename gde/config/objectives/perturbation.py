@@ -16,11 +16,17 @@ class Perturbation(ObjectiveKind):
         description="reconstruction + errors of the set mean, read off the embedding, and of its shift from a control, "
         "predicted from the control's embedding and the condition"
     )
-    control: dict[str, Any] = Field(
-        description="one `column: value`: the column names the condition, the value says which groups are controls"
+    control: dict[str, Any] | None = Field(
+        None,
+        description="one `column: value`: the column names the condition, the value says which groups are controls; "
+        "null = as the data set tells (`perturb_seq`)",
     )
     within: list[str] = Field([], description="columns whose values a group and its control share")
-    rank: Count = Field(16, description="numbers that describe a condition: the rank of its interaction with controls")
+    rank: Count | Literal["auto"] = Field(
+        "auto",
+        description="numbers that describe a condition: the rank of its interaction with controls; auto = one for each "
+        "four conditions that train, 64 at most",
+    )
     conditions: Literal["learned", "vectors", "shuffled_vectors"] = Field(
         "learned",
         description="what those numbers are: learned for each condition; a map of the vectors that the data set came "
@@ -32,6 +38,8 @@ class Perturbation(ObjectiveKind):
 
     @model_validator(mode="after")
     def possible(self):
+        if self.control is None:
+            return self
         if len(self.control) != 1:
             refuse("control", self.control, "one `column: value`", "name the column of conditions and its control")
         ((column, value),) = self.control.items()

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from gde.errors import bad
+from gde.sets.companions import control_of
 from gde.sets.store.annotations import codes, has, rows_of
-from gde.sets.store.columns import column, joint
+from gde.sets.store.columns import joint
 
 CONTROL_CELLS = 4000  # of a context: enough for its embedding, its spread and its pictures
 
@@ -60,9 +61,7 @@ def true_effects(
     objective : says which groups are controls and which columns make a context. batches (rows,) : code of each sample's
     batch; all alike = `shift` is `unmatched`. GdeError where no held-out group has a control.
     """
-    ((name, value),) = objective["control"].items()
-    names = column(store, name, "objective.control")
-    control = ((names == str(value)) | (store.groups[name] == value)).to_numpy()
+    names, control = control_of(store, objective["control"])
     key = np.array([" ".join(k) or "all" for k in joint(store, objective["within"], "objective.within")], dtype=object)
     n = int(batches.max()) + 1
     parity = rng.permutation(len(store.x)) % 2

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from gde.errors import bad
 from gde.readers.anndata import Cells
+from gde.readers.missing import missing as is_missing
 from gde.readers.values import LINEAR
 
 SHOWN = 5
@@ -36,9 +37,9 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 
 def missing_as_text(values: np.ndarray, missing: str) -> np.ndarray:
-    """A column as text, whole numbers without a decimal point, `missing` where there is no value."""
+    """A column as text, whole numbers without a decimal point, `missing` where there is none, or a word for it."""
     series = pd.Series(values, dtype=object)
-    none = series.isna() | (series == "")
+    none = pd.Series(is_missing(series), series.index)
     numbers = pd.to_numeric(series.where(~none), errors="coerce")
     whole = numbers.notna() & (numbers == numbers.round()) & series.map(lambda v: not isinstance(v, str))
     text = series.astype(str)

@@ -1,7 +1,9 @@
 """Store of features: from chunks of raw rows to a set store: transform, write, and record what standardises the
 features."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from gde.features.moments import Moments
-from gde.features.pipeline import FeaturePipeline
+from gde.features.pipeline import AUTO, FeaturePipeline
 from gde.files.io import sha256_file
 from gde.prepare.common.groups import Assignment
 from gde.sets.store.writer import StoreWriter
+
+log = logging.getLogger(__name__)
 
 # Digests of files that are themselves published, or cuts of published data: their results may be called by that name.
 KNOWN = {
@@ -50,13 +54,16 @@ def origin(sources: Sequence[dict]) -> str:
 
 
 class Observer(Protocol):
-    """What else is to be learned from the rows while they pass."""
+    """What else is to be learned from the rows while they pass, twice."""
+
+    def look(self, start: int, x: Any) -> None:
+        """Every chunk of the source, as `add`, in a pass before."""
 
     def add(self, start: int, x: Any) -> None:
         """Every chunk of the source: its first row, rows (n, features) before any transformation."""
 
-    def finish(self) -> tuple[dict[str, np.ndarray], dict[str, pd.DataFrame]]:
-        """Columns (G,) for the groups, and tables for the store, by name."""
+    def finish(self) -> tuple[dict[str, np.ndarray], dict[str, pd.DataFrame], dict[str, Any]]:
+        """Columns (G,) for the groups, tables for the store, by name, and what meta.json tells."""
 
 
 def one_thread():
@@ -69,6 +76,19 @@ def one_thread():
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, user_api="blas")
+
+
+def fit_of_components(train: Moments, held: Moments, *, chosen: bool) -> dict[str, Any]:
+    """What meta.json tells of principal components: how many, whether the data chose the number, and the sum of their
+    variances in training and in held-out samples. Half the variance or less is told in the log."""
+    fitted, other = float(train.var(1).sum()), float(held.var(1).sum())
+    if held.n > 1 and other < fitted / 2:
+        words = "principal components: variance %.3g in %d training samples, %.3g in %d held-out ones"
+        log.warning(
+            words + ("" if chosen else "; fewer would hold better: set n_pcs: auto"), fitted, train.n, other, held.n
+        )
+    variance = {"train": fitted, "held_out": other if held.n > 1 else None}
+    return {"number": len(train.mean), "chosen": chosen, "variance": variance}
 
 
 def write_features(
@@ -90,16 +110,20 @@ def write_features(
     samples : what is known of each row of the source; the store's rows keep it, as `SetStore.samples`.
     """
     row, train = assignment.row, assignment.train
+    passes = count()
 
     def training() -> Iterator[Any]:
+        first = next(passes) == 0
         for start, x in chunks():
+            if first and observer is not None:
+                observer.look(start, x)
             wanted = train[start : start + x.shape[0]]
             if wanted.any():
                 yield x if wanted.all() else x[np.flatnonzero(wanted)]
 
     with one_thread():
         features = FeaturePipeline.fit(training, names, steps)
-    moments = Moments(features.dim)
+    moments, held = Moments(features.dim), Moments(features.dim)
     origin_row = np.empty(int((row >= 0).sum()), np.int64)  # the source's row of every row of the store
     with StoreWriter(out, groups=assignment.groups, sample_shape=(features.dim,), seed=seed) as writer:
         for start, x in chunks():
@@ -113,14 +137,16 @@ def write_features(
             with one_thread():
                 y = features.transform(x if len(kept) == x.shape[0] else x[kept], names)
             moments.add(y[train[start + kept]])
+            held.add(y[~train[start + kept]])
             origin_row[writer.write(y, here[kept])] = start + kept
         with one_thread():
-            columns, tables = observer.finish() if observer is not None else ({}, {})
+            columns, tables, told = observer.finish() if observer is not None else ({}, {}, {})
         writer.groups = writer.groups.assign(**columns)
         if samples is not None:
             tables["samples"] = samples.iloc[origin_row]
         meta = {
             **meta,
+            **told,
             **assignment.meta(),
             "dim": features.dim,
             "sample_shape": [features.dim],
@@ -128,4 +154,6 @@ def write_features(
             "mean": moments.mean.tolist(),
             "scale": moments.sd().tolist(),
         }
+        if "components" in features.tensors:
+            meta["principal_components"] = fit_of_components(moments, held, chosen=steps.get("n_pcs") == AUTO)
         writer.finish(meta, features=features, tables=tables, provenance=provenance)
