@@ -34,6 +34,7 @@ METRIC = {
     "ceiling": (float, type(None)),
     "published": (float, type(None)),
     "protocol": str,
+    "marks": list,
 }
 
 
