@@ -13,7 +13,7 @@ from gde.figures.style import CYCLE, GREY, MARKERS, new, note
 TITLES = {
     "embedding": "embedding",
     "pca": "principal\ncomponents",
-    "projection": "cross-predictive\nprojection",
+    "projection": "cross-\npredictive\nprojection",
     "embedding_all": "embedding,\nall clones\n(published\nprotocol)",
 }
 
@@ -54,13 +54,13 @@ def _estimates(ax: Axes, table, colours: dict[str, str]) -> None:
             ax.errorbar(x, row["bits"], [[row["bits"] - row["low"]], [row["high"] - row["bits"]]], color=colour, lw=1.4,
                         marker=MARKERS[j], ms=4.5, label=source.replace("_", " ") if i == 0 else None)  # fmt: skip
     ax.axhline(0, color="#DDDDDD", lw=0.8, zorder=0)
-    ax.set_xticks(range(len(parts)), [TITLES[p] for p in parts], fontsize=7)
+    ax.set_xticks(range(len(parts)), [TITLES[p] for p in parts], fontsize=6)
     ax.set_xlabel("both sides taken as")
     ax.set_ylabel("mutual information, early and late (bits)")
     ax.legend(fontsize=7)
-    own = {"embedding_all": "All clones, also trained ones"}.get(parts[0], "Held-out clones")
-    also = " (last: all clones)" if len(parts) > 1 and "embedding_all" in parts else ""
-    ax.set_title(f"{own}{also}; grey: shuffled", fontsize=9)
+    which = "All clones, also trained ones" if parts == ["embedding_all"] else "Held-out clones"
+    last = " (last: all clones)" if parts[:-1] and parts[-1] == "embedding_all" else ""
+    ax.set_title(f"{which}{last}\ngrey: shuffled", fontsize=8)
 
 
 def _by_dimension(ax: Axes, table, colours: dict[str, str]) -> None:
@@ -78,7 +78,7 @@ def _by_dimension(ax: Axes, table, colours: dict[str, str]) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("principal components")
     ax.set_ylabel("bits")
-    ax.set_title("Dimension, held-out clones", fontsize=9)
+    ax.set_title("Held-out clones,\nby dimension", fontsize=8)
 
 
 def _by_size(ax: Axes, table, colours: dict[str, str]) -> None:
@@ -96,4 +96,4 @@ def _by_size(ax: Axes, table, colours: dict[str, str]) -> None:
     ax.set_xlabel("clones")
     ax.set_ylabel("bits")
     ax.legend(fontsize=7)
-    ax.set_title("Clones", fontsize=9)
+    ax.set_title("By number\nof clones", fontsize=8)

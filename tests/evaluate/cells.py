@@ -124,7 +124,7 @@ PERTURBATION = {
     "kind": "perturbation", "bootstrap": 30, "batch": "gem_group", "top": 4, "generated": 100, "shown": 3,
     "null": "null",
 }  # fmt: skip
-SCREEN = {"kind": "perturbation", "control": {"gene": "none"}, "within": ["cell_line"]}
+SCREEN = {"kind": "perturbation", "control": {"gene": "none"}, "within": ["cell_line"], "conditions": "vectors"}
 
 
 def screen(path, *, lines=2, genes=60, d=20, cells=60, sd=0.5, seed=0, batches=True, lost=()):

@@ -14,6 +14,7 @@ from scipy import stats
 import gde.models.base
 from gde import evaluate
 from gde.errors import GdeError
+from gde.evaluate.shared.left_out import OTHERWISE
 from gde.evaluate.shared.metrics import check, mean_interval, published, record
 from gde.evaluate.shared.pca import two_components
 from gde.evaluate.shared.tables import check_table
@@ -93,7 +94,8 @@ def model_dir(tmp_path, monkeypatch):
     return path
 
 
-def test_run_writes_the_documented_form(tmp_path, model_dir):
+def test_run_writes_the_documented_form(tmp_path, model_dir, caplog):
+    caplog.set_level("INFO")
     family_store(tmp_path / "store", "mvn", sets=8, size=200)
     resolved = config("simulated", clt=False)
     kinds = {"dataset": "mvn", "encoder": "mean", "generator": "flow", "objective": "reconstruction"}
@@ -109,6 +111,15 @@ def test_run_writes_the_documented_form(tmp_path, model_dir):
     assert all(list(m) == keys for m in result["metrics"].values())
     assert result["metrics"]["geometry/w2_spearman"]["published"] == 0.9
     assert result["metrics"]["geometry/w2_pearson"]["published"] is None
+    left = {one["what"]: one["why"] for one in result["left_out"]}
+    assert left["clt"] == "evaluation.clt is false" and OTHERWISE not in left.values()
+    assert "clt" in set(pd.read_csv(tmp_path / "tables" / "left_out.tsv", sep="\t")["group"])
+    said = [record.getMessage() for record in caplog.records]
+    assert "left out: clt: evaluation.clt is false" in said
+    marked = {name: m["marks"] for name, m in result["metrics"].items() if m["marks"]}
+    assert marked and all(
+        any(name in line and mark in line for line in said) for name in marked for mark in marked[name]
+    )
     loss = pd.read_csv(tmp_path / "tables" / "loss.tsv", sep="\t")
     assert loss["quantity"].tolist() == ["train", "validation"]
 

@@ -34,6 +34,7 @@ METRIC = {
     "ceiling": (float, type(None)),
     "published": (float, type(None)),
     "protocol": str,
+    "marks": list,
 }
 
 
@@ -48,7 +49,8 @@ def copied(made, tmp_path):
 @pytest.mark.parametrize("experiment", KINDS)
 def test_metrics_file(made, experiment):
     report = read_sealed_json(made / f"results/{experiment}/metrics.json")
-    assert set(report) == {"experiment", "run", "data", "seed", "device", "budget", "provenance", "metrics"}
+    about = {"experiment", "run", "data", "seed", "device", "budget", "provenance"}
+    assert set(report) == about | {"left_out", "metrics"}
     assert report["experiment"] == experiment
     assert report["run"].startswith(f"{experiment}-")
     assert report["data"] == {"gmm": "simulated", "pbmc68k": "release"}[experiment]

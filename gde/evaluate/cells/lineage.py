@@ -89,6 +89,8 @@ def information(
         found = by_dimension(continuous, rng, dims=options["dims"], k=k, bits=best.bits)
         tables |= {} if found.empty else {"information_dim": found}
         tables["information_size"] = by_size(continuous, rng, k=k)
+    else:
+        ctx.leave_out("information/recovered", "nothing was estimated: too few clones with early and late cells")
     return metrics, tables, own
 
 

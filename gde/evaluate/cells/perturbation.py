@@ -44,15 +44,18 @@ def evaluate(ctx: Context) -> Results:
     effects, controls = true_effects(store, ctx.config["objective"], batches, rng)
     genes, vectors = genes_of(ctx.model), load_vectors(store)
     if options["batch"] is None or not has(store, options["batch"]):
-        ctx.leave_out("matched shifts", f"samples have no {options['batch']}: shifts are against all controls")
+        why = "evaluation.batch names no column" if options["batch"] is None else f"samples have no {options['batch']}"
+        ctx.leave_out("matched shifts", f"{why}: shifts are against all controls")
     known = set(ctx.model.heads["perturbation"].conditions.names)
-    # with the mean for a vector nothing is known of a condition: one that trained is learned, the others are not told
-    nothing = {"zero_shot": set() if vectors is None else set(vectors.lost), "transfer": set()}
+    if ctx.config["objective"]["conditions"] != "learned" and vectors is not None and vectors.lost:
+        known -= set(vectors.lost)  # all of them have one vector, the mean
+        number = f"{len(vectors.lost)} of {len(vectors.names)} conditions"
+        ctx.leave_out("vectors", f"{number} have none: the mean stands for it, which tells nothing")
     metrics: dict[str, dict] = {}
     parts = []
     for protocol in ("zero_shot", "transfer"):
         every = np.flatnonzero(effects.protocol == protocol)
-        test = np.array([i for i in every if effects.condition[i] in known - nothing[protocol]], dtype=int)
+        test = np.array([i for i in every if effects.condition[i] in known], dtype=int)
         if len(every) > len(test):
             without = f"{len(every) - len(test)} of {len(every)} groups"
             ctx.leave_out(protocol, f"{without}: no vector describes their condition to the model")
@@ -68,8 +71,9 @@ def evaluate(ctx: Context) -> Results:
         metrics |= found
         parts.append((protocol, effects.where(test), sources, scores))
     if not metrics:
-        raise bad(store.path, "; ".join(f"{a}: {b}" for a, b in ctx.left), "held-out perturbations to predict",
-                  "set objective.conditions: vectors to predict conditions that never train")  # fmt: skip
+        remedy = "set objective.conditions: vectors, with a vector of each (dataset.vectors), or hold out others"
+        found = "; ".join(f"{a}: {b}" for a, b in ctx.left)
+        raise bad(store.path, found, "held-out perturbations to predict", remedy)
     if options["null"] is None:
         ctx.leave_out("effect/null_auc", "evaluation.null names no column: it is not known what does nothing")
     else:

@@ -35,7 +35,8 @@ def readouts(ctx: Context, views: dict[str, np.ndarray], sets: Sets, keys: Keys)
     tested = {name: np.flatnonzero(part == name) for name in SUFFIX}
     for name, chosen in tested.items():
         if not len(chosen):
-            ctx.leave_out(f"month/mae{SUFFIX[name]}", f"no set is {WHAT[name]}")
+            for metric in ("month/mae", "country/accuracy"):
+                ctx.leave_out(f"{metric}{SUFFIX[name]}", f"no set is {WHAT[name]}")
     groups = keys.unit[sets.group[fit]]
     if len(np.unique(groups)) < 3:
         ctx.leave_out("month, country", f"{len(np.unique(groups))} groups that train, three are needed")

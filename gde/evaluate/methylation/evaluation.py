@@ -131,7 +131,9 @@ def generated(ctx: Context, samples: Samples, z: np.ndarray) -> Results:
         reads = {t: some.take(some.valid) for t, some in reads.items()}
         for score in SCORES:
             error = score_error(ctx, score, truth, reads, int(drawn.min()), trained)
-            if error is not None:
+            if error is None:
+                ctx.leave_out(f"{source}/{score}_error", "no held-out read has enough known CpGs")
+            else:
                 metrics[f"{source}/{score}_error"] = error
         metrics[f"{source}/valid"] = record(
             valid.mean(), n=len(tissues), higher_is_better=True, ceiling=1.0,

@@ -46,10 +46,13 @@ def evaluate(ctx: Context) -> Results:
     if len(held) < there:
         ctx.leave_out("kmers", f"{there - len(held)} of {there} held-out sets, beyond evaluation.sets")
     if not held:
-        ctx.leave_out("kmers", "no held-out set of two sequences or more")
+        every = "kmers, composition, lengths, novelty, likelihood"
+        ctx.leave_out(every, "no held-out set of two sequences or more")
     else:
         found, more = generated(ctx, held, k)
         metrics, tables = metrics | found, tables | more
+        if without := [score for score in SCORES if score not in found]:
+            ctx.leave_out(", ".join(without), f"sequences of {store.alphabet.name} have none")
     part = np.where(labels.tested, "target", "context")
     tables["embedding"] = embedding_table(whole, group=labels.unit, label=names, part=part, sizes=store.sizes)
     tables["left_out"] = left_out_table(ctx.left)

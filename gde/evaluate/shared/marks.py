@@ -9,7 +9,7 @@ GIVEN_TRUTH = ("point_mass", "average_covariance")  # controls that know the tru
 
 def few(n: int) -> list[str]:
     """The mark of a value that rests on n independent sets, groups or points; none from FEWEST on."""
-    return [f"rests on {n} only: too few to tell"] if n < FEWEST else []
+    return [f"rests on {n} only, too few to tell"] if n < FEWEST else []
 
 
 def marks(metric: dict[str, Any]) -> list[str]:
@@ -28,7 +28,7 @@ def marks(metric: dict[str, Any]) -> list[str]:
     if equal := [name for name, other in others.items() if same(other, value)]:
         found.append(f"the same as {listed(equal)}")
     if metric["ci"] is not None and metric["n"] > 1 and same(low, high):
-        found.append("an interval without width: every resampling gives the same")
+        found.append("an interval without width, every resampling gives the same")
     if ceiling is None or metric["target"] is not None:
         return found
     up = 1 if metric["higher_is_better"] else -1
@@ -37,7 +37,7 @@ def marks(metric: dict[str, Any]) -> list[str]:
     slack = (high - low) / 2 + SAME * abs(ceiling)
     beyond = [name for name, other in others.items() if name not in GIVEN_TRUTH and up * (other - ceiling) > slack]
     if beyond:
-        found.append(f"{listed(beyond)} beyond the ceiling: it is no bound here")
+        found.append(f"{listed(beyond)} beyond the ceiling, which is no bound here")
     return found
 
 

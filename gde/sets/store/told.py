@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-COUNTS = ("counted", "cells", "repeated_rows", "gene_duplicates")  # keys of meta.json whose numbers are told
+COUNTS = ("counted", "cells", "targets", "repeated_rows", "gene_duplicates")  # keys of meta.json whose numbers are told
 SHOWN = 8  # groups that are named
 
 
