@@ -8,6 +8,7 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.prepare.common.split import DEFAULT, split_samples, split_units
+from gde.readers.missing import first_missing
 from gde.sets.store.layout import SPLITS
 
 RESERVED = ("group", "start", "stop", "split", "size", "n")
@@ -120,19 +121,13 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
 def as_text(
     table: pd.DataFrame, columns: Sequence[str], where: str, row_names: Sequence[str] | None = None
 ) -> dict[str, pd.Series]:
-    """Columns as text. GdeError names the first row without a value."""
+    """Columns as text. GdeError names the first row without a value, or with a word for a missing one."""
     text = {}
     for name in columns:
-        missing = pd.isna(table[name]).to_numpy() | (table[name] == "").to_numpy(dtype=bool, na_value=False)
-        if missing.any():
-            i = int(np.flatnonzero(missing)[0])
+        if absent := first_missing(table[name]):
+            i, found, remedy = absent
             row = f"row {i + 1}" if row_names is None else f"row {i} ({row_names[i]})"
-            raise bad(
-                f"{where}: {row}, column {name}",
-                "a missing value",
-                "a value in every row",
-                "fill it in or drop the row, then write the file again",
-            )
+            raise bad(f"{where}: {row}, column {name}", found, "a value in every row", remedy)
         text[name] = table[name].astype(str)
         if odd := [value for value in text[name].unique() if "\0" in value]:
             raise bad(f"{where}: column {name}", repr(odd[0]), "text without NUL bytes", "rename the value")
