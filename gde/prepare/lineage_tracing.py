@@ -110,7 +110,7 @@ def groups_of(table: pd.DataFrame, cfg: dict, where: str) -> Assignment:
 
 def metadata(path: Path) -> pd.DataFrame:
     """One row per cell: cell (a name of its own), the columns of COLUMNS, day as a number, SPRING's coordinates."""
-    table = Table(path, list(COLUMNS), list(SPRING))
+    table = Table(path, list(COLUMNS), list(SPRING), key="columns")
     frame = table.frame().rename(columns=COLUMNS)
     spring = pd.DataFrame(np.concatenate([x for _, x in table.chunks()]), columns=list(SPRING.values()))
     day = pd.to_numeric(frame["day"], errors="coerce")

@@ -24,7 +24,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     Raises GdeError for unknown columns, counts that are negative or no numbers, and too few barcodes of every oligo.
     """
     path, columns = Path(cfg["path"]).expanduser(), cfg["columns"]
-    table = Table(path, [columns["barcode"], columns["oligo"]], counted(columns, path), empty=True)
+    table = Table(path, [columns["barcode"], columns["oligo"]], counted(columns, path), empty=True, key="columns")
     frame = table.frame()
     dna, rna = read_counts(table, len(columns["dna"]), path)
     activity = log_ratio(dna, rna, cfg["pseudocount"], columns, path)

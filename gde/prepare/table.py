@@ -1,10 +1,13 @@
 """A set store from a table of the user's own: CSV, TSV or Parquet, rows are samples (or columns, with `transpose`)."""
 
+import logging
 from pathlib import Path
 
 from gde.prepare.common.groups import assign, columns_needed
 from gde.prepare.common.write import KNOWN, source_of, write_features
 from gde.readers.table import Table
+
+log = logging.getLogger(__name__)
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
@@ -15,6 +18,8 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     """
     path = Path(cfg["path"]).expanduser()
     table = Table(path, columns_needed(cfg), cfg.get("features"), transpose=cfg.get("transpose", False))
+    for column, why in table.left_out.items():
+        log.info("%s: column %r is no feature: %s; list it under dataset.features to use it", path, column, why)
     others = table.frame()
     assignment = assign(others, cfg, str(path))
     source = source_of(path)
@@ -29,5 +34,6 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         "units": units + (f"; principal component scores of these ({n_pcs})" if n_pcs else ""),
         "groupby": list(cfg["groupby"]),
         "labels": list(cfg.get("labels") or []),
+        "left_out_columns": table.left_out,
     }
     write_features(Path(out), assignment, table.chunks, table.features, steps, meta, seed=seed, provenance=provenance)
