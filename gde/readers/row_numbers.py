@@ -6,7 +6,9 @@ import numpy as np
 
 HEAD = 200  # rows that tell which columns may count them
 FEWEST = 8  # rows: of fewer, whole numbers may rise by chance
-NAMES = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__|index|level_\d+|row_?(names?|numbers?|ids?|index)", re.I)
+NAMES = re.compile(
+    r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__|index|level_\d+|row_?(names?|numbers?|ids?|index)", re.I
+)
 NAMED, COUNTS = "it is called as row numbers are", "it counts the rows"
 SHARE = 0.75  # of steps by one: counting begins again in every file of several that were joined
 
