@@ -8,6 +8,7 @@ import pytest
 from prepare_data import refused
 
 from gde.config.datasets.promoters import MpraBarcodes, MpraBins
+from gde.errors import GdeError
 from gde.prepare import mpra_barcodes, mpra_bins
 from gde.prepare.mpra_bins import element
 from gde.sets.store.set_store import SetStore
