@@ -11,7 +11,7 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.input_files import lineage_files
 from gde.files.io import storage_errors
-from gde.files.sniffing import looks_like_html
+from gde.files.sniffing import looks_like_html, not_utf8
 from gde.prepare.common.composition import composition
 from gde.prepare.common.counts import JoinedCells, unique_names
 from gde.prepare.common.groups import Assignment, assign
@@ -133,7 +133,9 @@ def gene_names(path: Path) -> list[str]:
     try:
         with opener(path, "rt", encoding="utf-8") as f:
             names = [line.strip() for line in f]
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as e:
+    except UnicodeDecodeError as e:
+        raise not_utf8(path, opener, "one gene name a line") from e
+    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise bad(path, f"a truncated or damaged file ({e})", "one gene name a line", "fetch it again") from e
     empty = [i for i, n in enumerate(names) if not n or "\t" in n]
     if empty or not names:

@@ -13,6 +13,7 @@ from gde.errors import bad
 from gde.prepare.common.groups import assign
 from gde.prepare.common.write import origin, source_of, write_features
 from gde.readers.table import Table
+from gde.readers.values import shown
 
 CHUNK = 1 << 16
 
@@ -79,7 +80,7 @@ def read_counts(table: Table, replicates: int, path: Path) -> tuple[np.ndarray, 
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         where = f"{path}: row {row + 1}, column {table.features[column]}"
-        raise bad(where, f"{counts[row, column]:g}", "a whole number of 0 or more", "give raw counts")
+        raise bad(where, shown(counts[row, column]), "a whole number of 0 or more", "give raw counts")
     return counts[:, :replicates], counts[:, replicates:]
 
 

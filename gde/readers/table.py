@@ -18,6 +18,7 @@ from gde.readers.delimited import read_rows
 from gde.readers.hdf5 import unknown
 from gde.readers.missing import missing
 from gde.readers.row_numbers import HEAD, NAMED, counts_rows, may_count_rows
+from gde.readers.values import shown
 
 CHUNK_VALUES = 8_000_000
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
@@ -128,7 +129,7 @@ class Table:
             wrong &= ~(self.empty & np.isnan(x))  # `_numbers` lets no other NaN pass
             if wrong.any():
                 row, column = divmod(int(np.flatnonzero(wrong.ravel())[0]), x.shape[1])
-                raise self._cell(start + row, self.features[column], f"{x[row, column]:g}", "a finite number")
+                raise self._cell(start + row, self.features[column], shown(x[row, column]), "a finite number")
             yield start, x
             start += len(x)
         self._check_rows(start)
