@@ -53,8 +53,8 @@ class Table(Vectors):
     groupby: Names = Field(description="columns that together name a group: one embedding each")
     features: Names | None = Field(
         None,
-        description="numeric columns; null = all but groupby, labels, split, the index of pandas and columns that count "
-        "the rows",
+        description="numeric columns; null = all but groupby, labels, split, the index of pandas and columns that "
+        "count the rows",
     )
     labels: list[str] = Field([], description="further columns to keep; the first one is scored and coloured by")
     transpose: bool = Field(False, description="the file has samples in columns")
