@@ -8,7 +8,7 @@ from gde.errors import bad
 
 KEY_VALUE = "key=value"
 NAME = "name"
-KEY = re.compile(r"(?:^|[\s;|\[])([^\s;|=\[\]]+)=")  # `name=` behind a blank, `;`, `|` or `[`
+KEY = re.compile(r"(^|[\s;|\[])([^\s;|=\[\]]+)=")  # `name=` behind a blank, `;`, `|` or `[`
 PARTS, ENDS = re.compile("[;|]"), " \t;|"
 SHOWN = 30
 HOLE = re.compile(r"\{([^{}]*)\}")
@@ -42,24 +42,25 @@ def key_values(header: str) -> dict[str, str]:
     where the next key begins, and at `;` or `|`; `seq1 [organism=Mus musculus]` has its ends in brackets. What stands
     before the first key is the name and words about it. NoFit for text that is in no field, and a key that comes again.
     """
-    keys = list(KEY.finditer(header))
-    before = header[: keys[0].start()] if keys else header
+    before, *parts = KEY.split(header)
     words = before.strip(ENDS).split(None, 1)
     out = {NAME: words[0].rstrip(ENDS) if words else header}
-    for i, key in enumerate(keys):
-        stop = keys[i + 1].start() if i + 1 < len(keys) else len(header)
-        name, value = unquote(key[1]), header[key.end() : stop]
-        if key[0].startswith("["):
+    for i in range(0, len(parts), 3):
+        opens, name, value = parts[i : i + 3]
+        if opens == "[":
             value, bracket, behind = value.partition("]")
-            if not bracket or (behind.strip() and stop < len(header)):
+            if not bracket or (behind.strip() and i + 3 < len(parts)):
                 raise NoFit(f"'[{name}=...]' with nothing but blanks behind it")
         else:
             value = value.strip(ENDS)
-            if odd := PARTS.search(value):
+            if ";" in value or "|" in value:
+                odd = PARTS.search(value)
                 raise NoFit(f"key=value behind each {odd[0]!r}, which {value[odd.end() :].strip()[:SHOWN]!r} is not")
+        if "%" in name or "%" in value:
+            name, value = unquote(name), unquote(value)
         if name in out and name != NAME:
             raise NoFit(f"the field {name!r} once")
-        out[name] = unquote(value.strip())
+        out[name] = value.strip()
     return out
 
 

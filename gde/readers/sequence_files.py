@@ -29,6 +29,7 @@ BOM = b"\xef\xbb\xbf"
 BLANK_LINES = re.compile(rb"\n(?:[ \t\r\v\f]*\n)+")
 BLANKS_AT_END = re.compile(rb"[ \t\r\v\f]+\n")
 BLANKS = (b" \n", b"\t\n", b"\r\n", b"\v\n", b"\f\n")
+BLANK_BEGINS = re.compile(rb"\n\s")  # quicker to find
 SHOWN = 60  # characters of a header in a message
 
 
@@ -227,7 +228,7 @@ def text_blocks(path: Path, mark: str | None, size: int = 1 << 20) -> Iterator[b
             block = block.removeprefix(BOM)
             _check_first(path, mark, block)
         text = b"\n" + block
-        runs = list(BLANK_LINES.finditer(text))
+        runs = list(BLANK_LINES.finditer(text)) if BLANK_BEGINS.search(text) else []
         if blank is not None and not (runs and runs[0].start() == 0):
             _check_blank(path, mark, blank, block)
             blank = None

@@ -237,7 +237,10 @@ class Table:
     def _fields(self) -> Iterator[list[str]]:
         try:
             with self._open_text() as f:
-                yield from read_rows(f, self.delimiter, self.path)
+                for number, fields in enumerate(read_rows(f, self.delimiter, self.path)):
+                    if "\0" in "".join(fields):  # which ends a value for some readers and is part of it for others
+                        raise bad(f"{self.path}: row {number}", "a NUL byte", "text", "the file is damaged")
+                    yield fields
         except UnicodeDecodeError as e:
             raise not_utf8(self.path, gzip.open if self.gzipped else open, "a table") from e
         except (EOFError, OSError, zlib.error) as e:
