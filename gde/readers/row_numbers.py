@@ -10,6 +10,7 @@ NAMES = re.compile(
     r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__|index|level_\d+|row_?(names?|numbers?|ids?|index)", re.I
 )
 NAMED, COUNTS = "it is called as row numbers are", "it counts the rows"
+LARGEST = 2.0**53  # float64 counts no further
 SHARE = 0.75  # of steps by one: counting begins again in every file of several that were joined
 
 
@@ -32,4 +33,4 @@ def counts_rows(values: np.ndarray) -> bool:
 
 
 def _whole(values: np.ndarray) -> bool:
-    return len(values) > 1 and bool(np.isfinite(values).all() and (values == np.rint(values)).all())
+    return len(values) > 1 and bool((np.abs(values) < LARGEST).all() and (values == np.rint(values)).all())

@@ -17,6 +17,7 @@ from gde.readers.delimited import read_rows
 from gde.readers.fasta import BLOCK, fasta_records
 from gde.readers.hdf5 import unknown
 from gde.readers.header_fields import NAME, NoFit, header_parser
+from gde.readers.missing import WORDS, first_missing
 from gde.readers.text_lines import line_blocks
 
 FASTA, FASTQ, TABLE = (".fasta", ".fa", ".fna", ".ffn", ".faa", ".fas"), (".fastq", ".fq"), (".csv", ".tsv", ".tab")
@@ -155,7 +156,11 @@ class SequenceFile:
 
     def _checked(self, number: int, values: dict[str, str], text: str) -> tuple[str, str, list[str]]:
         for column in self._columns():
-            if not values.get(column, "").strip():
+            bare = values.get(column, "").strip()
+            if bare in WORDS and column in self.wanted:
+                _, found, remedy = first_missing([bare])
+                raise bad(f"{self.where(number, values.get(NAME))}, {column}", found, "a value", remedy)
+            if not bare:
                 found = f"no value of {column!r}" if column in values else f"no {column!r}"
                 known = ", ".join(f"{k}={v}" for k, v in values.items())
                 expected = f"one in every record (there are {_short(known)})"
