@@ -205,7 +205,16 @@ BROKEN = [
     ("a.csv", CSV.replace(",", ";"), "found columns with semicolons"),
     ("a.csv", stray(CSV), "row 3: found quotes around 4 lines, each of which is a row"),
     ("a.tsv", stray(CSV).replace(",", "\t"), "row 3: found quotes around 4 lines, each of which is a row"),
-    ("a.csv", third(CSV, "\n", lambda r: r.replace("blood", "NA")), "row 2 .*column tissue: found 'NA', a missing"),
+    (
+        "a.csv",
+        third(CSV, "\n", lambda r: r.replace("blood", "NA")),
+        "row 3, tissue: found 'NA', a missing value that was spelled out",
+    ),
+    (
+        "a.fasta",
+        third(FASTA, ">", lambda r: r.replace("D00", "nan")),
+        r"record 3 \(s00.2\), donor: found 'nan', a missing",
+    ),
     ("a.csv", third(CSV, "\n", lambda r: r.replace(",blood", ',"blood')), "an ill-formed row"),
     ("a.txt", CSV, "the ending"),
 ]
