@@ -74,10 +74,10 @@ def read_text(path: Path, expected: str, remedy: str, *, name: object = None) ->
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as e:
-        if (kind := encoding(path.read_bytes())) in CONVERT:
-            raise bad(name, f"{kind} (at byte {e.start})", f"{expected} in UTF-8", CONVERT[kind]) from e
-        found = f"bytes that are not UTF-8 (at byte {e.start})"
-        raise bad(name, found, f"{expected} in UTF-8", f"{remedy}, or save it as UTF-8") from e
+        kind = encoding(path.read_bytes())
+        found = f"bytes that are not UTF-8 (at byte {e.start}{', as in UTF-16' if kind == UTF16 else ''})"
+        remedy = f"{remedy}, or {CONVERT.get(kind, 'save it as UTF-8')}"
+        raise bad(name, found, f"{expected} in UTF-8", remedy) from e
     except OSError as e:
         raise bad(name, f"a file that cannot be read ({e.strerror})", expected, remedy) from e
 
