@@ -36,6 +36,10 @@ def read_rows(lines: Iterable[str], delimiter: str, path: Path) -> Iterator[list
             number += 1
             yield fields
     except csv.Error as e:
+        if "field limit" in str(e):
+            found, expected = f"a field of more than {csv.field_size_limit():,} characters", "shorter ones"
+            remedy = "give long sequences as FASTA; if there are none, a quote is not closed"
+            raise bad(f"{path}: row {number}", found, expected, remedy) from e
         raise bad(f"{path}: row {number}", f"an ill-formed row ({e})", "fields of a table", QUOTES) from e
 
 
