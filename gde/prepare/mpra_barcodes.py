@@ -12,8 +12,7 @@ import pandas as pd
 from gde.errors import bad
 from gde.prepare.common.groups import assign
 from gde.prepare.common.write import origin, source_of, write_features
-from gde.readers.table import Table
-from gde.readers.values import shown
+from gde.readers.table import Table, shown
 
 CHUNK = 1 << 16
 

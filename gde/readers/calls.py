@@ -11,7 +11,7 @@ from gde.errors import bad
 from gde.readers.genome import Genome
 
 CALL = re.compile("[zZ]")
-BISMARK = re.compile("[.zZxXhHuU]*")  # in CpG, CHG, CHH and unknown context; other aligners have other residues in XM
+OTHER = re.compile("[^zZxXhHuU.]")  # none of Bismark's: BS-Seeker2's XM has X, Y, Z for its Z, X, H, and - for a point
 STRANDS = {"f": "f", "r": "r", "CT": "f", "GA": "r"}  # of YD, and of XG: which strand was converted
 READ_AS = {"f": {"C": "C", "T": "T"}, "r": {"G": "C", "A": "T"}}
 ALIGNED = (0, 7, 8)  # CIGAR M, = and X
@@ -36,27 +36,26 @@ class Calls:
         if residues is None:
             raise self.wrong(read, "no residues", "a read with its sequence", "keep the sequences in the BAM file")
         start, stop = np.searchsorted(self.positions, (read.reference_start - 1, read.reference_end))
-        told = read.get_tag("XM") if read.has_tag("XM") else None
-        told = told if isinstance(told, str) else None  # a number is how many bases differ, of Bowtie 2 and others
-        if start == stop and told is None:
+        called = read.has_tag("XM") and isinstance(read.get_tag("XM"), str)  # of Bowtie 2 it is a number of mismatches
+        if start == stop and not called:
             self.strand(read)
             return {}
         index = {int(p): i for i, p in enumerate(self.positions[start:stop], int(start))}
-        found = self.compared(read, residues, index) if told is None else self.bismark(read, told, residues, index)
+        found = self.bismark(read, residues, index) if called else self.compared(read, residues, index)
         quality = read.query_qualities
         if quality is None or not self.min_quality:
             return {i: residue for i, (residue, _) in found.items()}
         return {i: residue if quality[q] >= self.min_quality else "." for i, (residue, q) in found.items()}
 
-    def bismark(self, read: Any, told: str, residues: str, index: dict[int, int]) -> dict[int, tuple[str, int]]:
-        """Calls of the tag XM (`told`), a residue for each of the read: Z methylated, z not, at a CpG's C or, on the
-        other strand, its G."""
-        if not BISMARK.fullmatch(told):
-            odd = next(residue for residue in told if not BISMARK.fullmatch(residue))
-            found, expected = f"{odd!r} in the tag XM, as BS-Seeker2 has", "Bismark's residues .zZxXhHuU"
-            raise self.wrong(read, found, expected, WITHOUT)
+    def bismark(self, read: Any, residues: str, index: dict[int, int]) -> dict[int, tuple[str, int]]:
+        """Calls of the tag XM, a residue for each of the read: Z methylated, z not, at a CpG's C or, on the other
+        strand, its G."""
+        told = read.get_tag("XM")
         if len(told) != len(residues):
             raise self.wrong(read, f"{len(told)} residues in the tag XM", f"{len(residues)}, as in the read", WITHOUT)
+        if other := OTHER.search(told):
+            found = f"{other[0]!r} in the tag XM, as BS-Seeker2 writes it"
+            raise self.wrong(read, found, "that of Bismark: z, x, h, u, either case, and points", WITHOUT)
         blocks, out = aligned(read), {}
         for match in CALL.finditer(told):
             q = match.start()

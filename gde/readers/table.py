@@ -18,7 +18,6 @@ from gde.readers.delimited import read_rows
 from gde.readers.hdf5 import unknown
 from gde.readers.missing import missing
 from gde.readers.row_numbers import HEAD, NAMED, counts_rows, may_count_rows
-from gde.readers.values import shown
 
 CHUNK_VALUES = 8_000_000
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
@@ -270,3 +269,9 @@ class Table:
 def _as_numbers(values: pd.Series) -> np.ndarray:
     """Numbers (n,) float64, NaN for what is none."""
     return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def shown(value: np.floating) -> str:
+    """A number as messages say it: 73, but 72.9999 where that was found."""
+    short = f"{value:g}"
+    return short if float(short) == value else str(value)

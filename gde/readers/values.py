@@ -76,10 +76,4 @@ class ValueCheck:
             row, column = divmod(first, x.shape[1])
             value = x[row, column]
         place = f"{self.where}: row {start + row} ({self.row_names[start + row]}), column {self.column_names[column]}"
-        return bad(place, shown(value), expected, remedy)
-
-
-def shown(value: Any) -> str:
-    """A number as messages say it: 73, but 72.9999 where that was found."""
-    short = f"{float(value):g}"
-    return short if float(short) == float(value) else str(value)
+        return bad(place, f"{float(value):g}", expected, remedy)

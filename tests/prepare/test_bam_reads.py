@@ -253,7 +253,7 @@ FAULTS = {
     other_contig: ["contig 'phage'", "genome.fa"],
     calls_elsewhere: ["a call (XM) at chr1:", "a CpG of genome.fa"],
     short_calls: ["3 residues in the tag XM", "60"],
-    of_bs_seeker: ["'-' in the tag XM, as BS-Seeker2 has", "Bismark"],
+    of_bs_seeker: ["'-' in the tag XM, as BS-Seeker2 writes it", "Bismark"],
     of_bowtie: ["neither the tag XM nor YD or XG"],
     no_end: ["no block that marks the end", "cut"],
     cut_inside: ["a damaged file"],

@@ -185,6 +185,7 @@ def test_replicates_together_need_all_of_them(tmp_path):
     [
         ("-1", "found -1, expected a whole number"),
         ("1.5", "found 1.5"),
+        ("72.9999999", "found 72.9999999, expected a whole number"),
         ("many", "found 'many'"),
     ],
 )
