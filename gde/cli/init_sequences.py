@@ -8,7 +8,7 @@ import yaml
 
 from gde.errors import bad
 from gde.prepare.common.sequence_tokens import SEVERAL
-from gde.readers.header_fields import KEY_VALUE, NAME, key_values
+from gde.readers.header_fields import KEY_VALUE, NAME, NoFit, key_values
 from gde.readers.sequence_files import TABLE, Lines, SequenceFile, ending_of
 from gde.sets.types.alphabet import ALPHABETS
 
@@ -54,8 +54,14 @@ def first_records(path: Path) -> tuple[list[dict[str, str]], str | None]:
         rows = csv.reader(Lines(path, None), delimiter=file.delimiter)
         header = next(rows)
         return [dict(zip(header, row, strict=True)) for row in islice(rows, len(records))], None
-    records = next(SequenceFile(path, fields="{name}").chunks(LOOKED_AT))  # a pattern that takes the whole header
-    found = [key_values(header) for header in records.names]
+    file = SequenceFile(path, fields="{name}")  # a pattern that takes the whole header
+    records, found = next(file.chunks(LOOKED_AT)), []
+    for number, header in enumerate(records.names, 1):
+        try:
+            found.append(key_values(header))
+        except NoFit as e:
+            remedy = "correct the header, or write the experiment with a pattern as dataset.fields"
+            raise bad(file.where(number), f"the header {header[:60]!r}", str(e), remedy) from e
     common = set.intersection(*map(set, found)) - {NAME}
     out = [{k: v for k, v in values.items() if k in common} for values in found]
     fields = KEY_VALUE if common else None

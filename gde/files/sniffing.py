@@ -4,12 +4,21 @@ import errno
 import os
 import stat
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from gde.errors import GdeError, bad
 
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill")
+UTF16, NOT_UTF8, UNKNOWN = "text in UTF-16", "text that is not in UTF-8", "bytes of no known kind"
+CONVERT = {
+    UTF16: "save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8",
+    NOT_UTF8: "save it as UTF-8, e.g. iconv -f CP1252 -t UTF-8 if a program of Windows wrote it",
+}
 NO_PICKLES = "gde never loads pickles, since they can run any code: convert it with the program that wrote it"
+SEPARATORS = set(b"\t\n\r\f\v ,;")
+CONTROLS = set(range(32)) - SEPARATORS
 _SPECIAL = {
     stat.S_ISDIR: "a directory",
     stat.S_ISFIFO: "a named pipe",
@@ -65,8 +74,10 @@ def read_text(path: Path, expected: str, remedy: str, *, name: object = None) ->
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as e:
-        found = f"bytes that are not UTF-8 (at byte {e.start})"
-        raise bad(name, found, f"{expected} in UTF-8", f"{remedy}, or save it as UTF-8") from e
+        kind = encoding(path.read_bytes())
+        found = f"bytes that are not UTF-8 (at byte {e.start}{', as in UTF-16' if kind == UTF16 else ''})"
+        remedy = f"{remedy}, or {CONVERT.get(kind, 'save it as UTF-8')}"
+        raise bad(name, found, f"{expected} in UTF-8", remedy) from e
     except OSError as e:
         raise bad(name, f"a file that cannot be read ({e.strerror})", expected, remedy) from e
 
@@ -101,12 +112,39 @@ def kind_of(path: Path) -> str:
         return "a safetensors file"
     if looks_like_html(path):
         return "an HTML page"
+    return encoding(head)
+
+
+def encoding(head: bytes) -> str:
+    """What the beginning of a file of text is: text (UTF-8), UTF16, NOT_UTF8, or UNKNOWN where it is none."""
+    marked = head.startswith((b"\xff\xfe", b"\xfe\xff")) and 0 in head  # any tab, comma or line feed has one
+    if marked or _every_other_is_nul(head):
+        return UTF16
     try:
-        head[:500].decode()
+        head.decode()
     except UnicodeDecodeError as e:
-        if e.start < len(head[:500]) - 4:  # else a residue that is cut
-            return "bytes of no known kind"
-    return "bytes of no known kind" if b"\0" in head else "text"
+        if e.start < len(head) - 4:  # else a character that is cut
+            return UNKNOWN if CONTROLS & set(head) or not SEPARATORS & set(head) else NOT_UTF8
+    return UNKNOWN if b"\0" in head else "text"
+
+
+def _every_other_is_nul(head: bytes) -> bool:
+    """As in UTF-16 without a mark at its beginning, where most of the text is ASCII."""
+    nul = sorted(part.count(0) / max(len(part), 1) for part in (head[::2], head[1::2]))
+    return len(head) >= 4 and nul[0] == 0 and nul[1] > 0.5
+
+
+def not_utf8(path: Path, opener: Callable[..., IO[bytes]], expected: str) -> GdeError:
+    """The error for a file of text that cannot be decoded: its line and, where that can be told, its encoding.
+
+    opener : `open`, or `gzip.open` of a packed file.
+    """
+    with opener(path, "rb") as f:
+        kind = encoding(f.read(512))
+        f.seek(0)
+        number = next((n for n, line in enumerate(f, 1) if encoding(line + b"    ") != "text"), 1)
+    kind = UTF16 if kind == UTF16 else NOT_UTF8
+    return bad(f"{path}: line {number}", kind, f"{expected} in UTF-8", CONVERT[kind])
 
 
 def _archive(path: Path) -> str:
@@ -123,4 +161,4 @@ def _archive(path: Path) -> str:
 def other_file(path: Path, expected: str, remedy: str) -> GdeError:
     """The error for a file that is not what was expected: says what it is, and that pickles are never loaded."""
     found = kind_of(path)
-    return bad(path, found, expected, NO_PICKLES if "pickle" in found else remedy)
+    return bad(path, found, expected, NO_PICKLES if "pickle" in found else CONVERT.get(found, remedy))

@@ -8,12 +8,11 @@ from pathlib import Path
 from isal import igzip, isal_zlib  # unpacks twice as fast as Python's own
 
 from gde.errors import GdeError, bad
-from gde.files.sniffing import check_file, kind_of, other_file
+from gde.files.sniffing import NOT_UTF8, UNKNOWN, check_file, kind_of, other_file
 
 # Ending of a name -> what the file is then, in the words of `kind_of`
 ENDINGS = {".gz": "a gzip file", ".bgz": "a gzip file", ".xz": "an xz file", ".zst": "a zstd file"}
 NAMES = {"a gzip file": "gzip", "an xz file": "xz", "a zstd file": "zstd"}
-UNKNOWN = "bytes of no known kind"
 
 
 class Unpacked:
@@ -64,7 +63,7 @@ def unpacked(path: Path, expected: str, remedy: str, *, utf8: bool = True) -> It
     """
     check_file(path, expected, remedy)
     kind, promised = kind_of(path), ENDINGS.get(path.suffix.lower())
-    plain = kind == "text" or (kind == UNKNOWN and not utf8)
+    plain = kind == "text" or (kind in (UNKNOWN, NOT_UTF8) and not utf8)
     if (promised and kind != promised) or not (plain or kind in NAMES):
         raise other_file(path, f"{promised}: {expected}" if promised else expected, remedy)
     file = Unpacked(path, kind, remedy)

@@ -11,7 +11,7 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.input_files import lineage_files
 from gde.files.io import storage_errors
-from gde.files.sniffing import looks_like_html
+from gde.files.sniffing import looks_like_html, not_utf8
 from gde.prepare.common.composition import composition
 from gde.prepare.common.counts import JoinedCells, unique_names
 from gde.prepare.common.groups import Assignment, as_text, assign
@@ -111,7 +111,7 @@ def groups_of(table: pd.DataFrame, cfg: dict, where: str) -> Assignment:
 
 def metadata(path: Path) -> pd.DataFrame:
     """One row per cell: cell (a name of its own), the columns of COLUMNS, day as a number, SPRING's coordinates."""
-    table = Table(path, list(COLUMNS), list(SPRING))
+    table = Table(path, list(COLUMNS), list(SPRING), key="columns")
     frame = table.frame().rename(columns=COLUMNS)
     spring = pd.DataFrame(np.concatenate([x for _, x in table.chunks()]), columns=list(SPRING.values()))
     day = pd.to_numeric(frame["day"], errors="coerce")
@@ -134,7 +134,9 @@ def gene_names(path: Path) -> list[str]:
     try:
         with opener(path, "rt", encoding="utf-8") as f:
             names = [line.strip() for line in f]
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as e:
+    except UnicodeDecodeError as e:
+        raise not_utf8(path, opener, "one gene name a line") from e
+    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise bad(path, f"a truncated or damaged file ({e})", "one gene name a line", "fetch it again") from e
     empty = [i for i, n in enumerate(names) if not n or "\t" in n]
     if empty or not names:

@@ -12,6 +12,8 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.sniffing import read_text
 from gde.prepare.common.split import check_fractions
+from gde.readers.delimited import read_rows
+from gde.readers.missing import first_missing
 from gde.sets.random import seed_of
 
 GEO = re.compile(r"(?P<gsm>GSM\d+)_(?P<tissue>.+)-Z(?P<id>[A-Za-z0-9]+)\.\w+\.(?:pat\.gz|pat|bam)")
@@ -63,19 +65,19 @@ def read_table(path: str) -> pd.DataFrame:
     """The table of samples by file name, all text. GdeError for one without the columns, or with a file twice."""
     text = read_text(Path(path), "a table of samples (CSV or TSV)", "correct dataset.samples")
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    try:
-        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (ValueError, pd.errors.ParserError) as e:
-        raise bad(path, f"an unreadable table ({e})", "lines of as many columns as the first", "correct it") from e
-    if missing := [name for name in COLUMNS if name not in table]:
+    header, *rows = list(read_rows(io.StringIO(text, newline=""), delimiter, Path(path))) or [[]]
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise bad(path, f"the column {twice[0]!r} twice", "distinct column names", "rename one")
+    table = pd.DataFrame(rows, columns=header, dtype=str)
+    if absent := [name for name in COLUMNS if name not in table]:
         found = f"the columns {', '.join(map(str, table.columns))}"
-        raise bad(path, found, f"{', '.join(COLUMNS)} (and coarse)", f"add {missing[0]}")
+        raise bad(path, found, f"{', '.join(COLUMNS)} (and coarse)", f"add {absent[0]}")
     table = table[[*COLUMNS, *(["coarse"] if "coarse" in table else [])]].astype(str)
     table["file"] = [Path(name).name for name in table["file"]]
     for name in table.columns:
-        empty = (table[name].str.strip() == "").to_numpy()
-        if empty.any():
-            raise bad(f"{path}: row {int(empty.argmax()) + 1}", f"no {name}", "a value in every row", "fill it in")
+        if odd := first_missing(table[name]):
+            row, found, remedy = odd
+            raise bad(f"{path}: row {row + 1}, column {name}", found, "a value in every row", remedy)
     if table["file"].duplicated().any():
         twice = table["file"][table["file"].duplicated()].iloc[0]
         raise bad(path, f"{twice} twice", "each file once", "remove one of the lines")

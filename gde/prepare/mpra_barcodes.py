@@ -12,7 +12,7 @@ import pandas as pd
 from gde.errors import bad
 from gde.prepare.common.groups import assign
 from gde.prepare.common.write import origin, source_of, write_features
-from gde.readers.table import Table
+from gde.readers.table import Table, shown
 
 CHUNK = 1 << 16
 
@@ -24,7 +24,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     Raises GdeError for unknown columns, counts that are negative or no numbers, and too few barcodes of every oligo.
     """
     path, columns = Path(cfg["path"]).expanduser(), cfg["columns"]
-    table = Table(path, [columns["barcode"], columns["oligo"]], counted(columns, path), empty=True)
+    table = Table(path, [columns["barcode"], columns["oligo"]], counted(columns, path), empty=True, key="columns")
     frame = table.frame()
     dna, rna = read_counts(table, len(columns["dna"]), path)
     activity = log_ratio(dna, rna, cfg["pseudocount"], columns, path)
@@ -79,7 +79,7 @@ def read_counts(table: Table, replicates: int, path: Path) -> tuple[np.ndarray, 
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         where = f"{path}: row {row + 1}, column {table.features[column]}"
-        raise bad(where, f"{counts[row, column]:g}", "a whole number of 0 or more", "give raw counts")
+        raise bad(where, shown(counts[row, column]), "a whole number of 0 or more", "give raw counts")
     return counts[:, :replicates], counts[:, replicates:]
 
 

@@ -76,7 +76,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 def read_elements(path: Path, cfg: dict) -> tuple[list[str], np.ndarray, np.ndarray, int]:
     """Names, tokens (m, length) uint8 and activities (m,) float64 of the table's rows; how many came again."""
     columns = cfg["columns"]
-    table = Table(path, [columns["name"], columns["sequence"]], [columns["activity"]])
+    table = Table(path, [columns["name"], columns["sequence"]], [columns["activity"]], key="columns")
     frame = table.frame()
     activity = np.concatenate([x[:, 0] for _, x in table.chunks()])
     again = frame.assign(activity=activity).duplicated().to_numpy()

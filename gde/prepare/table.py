@@ -1,11 +1,14 @@
 """A set store from a table of the user's own: CSV, TSV or Parquet, rows are samples (or columns, with `transpose`)."""
 
+import logging
 from pathlib import Path
 
 from gde.prepare.common.groups import assign, columns_needed
 from gde.prepare.common.units import of_components
 from gde.prepare.common.write import KNOWN, source_of, write_features
 from gde.readers.table import Table
+
+log = logging.getLogger(__name__)
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
@@ -16,6 +19,8 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     """
     path = Path(cfg["path"]).expanduser()
     table = Table(path, columns_needed(cfg), cfg.get("features"), transpose=cfg.get("transpose", False))
+    for column, why in table.left_out.items():
+        log.info("%s: column %r is no feature: %s; list it under dataset.features to use it", path, column, why)
     others = table.frame()
     assignment = assign(others, cfg, str(path))
     source = source_of(path)
@@ -30,5 +35,6 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         "units": units + of_components(n_pcs),
         "groupby": list(cfg["groupby"]),
         "labels": list(cfg.get("labels") or []),
+        "left_out_columns": table.left_out,
     }
     write_features(Path(out), assignment, table.chunks, table.features, steps, meta, seed=seed, provenance=provenance)

@@ -5,11 +5,13 @@ from datetime import date
 
 import numpy as np
 
+from gde.readers.missing import WORDS
+
 DAY_0 = date(2019, 12, 1)
 EPOCH = np.datetime64(DAY_0)
 WHOLE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 PARTIAL = re.compile(r"\d{4}(-(\d{1,2}|XX)(-(\d{1,2}|XX))?)?", re.I)
-NOWHERE = ("", "?", "unknown", "na", "n/a", "none", "null")
+NOWHERE = {"", "?", "unknown", "na", "none"} | {word.lower() for word in WORDS}
 MONTHS = 1 << 12  # more than there are from the first one to the year 2300
 PART_OF_DATE, NO_DATE, NO_COUNTRY = "date_partial", "date_wrong", "country"
 NO_DAY = (PART_OF_DATE, NO_DATE)

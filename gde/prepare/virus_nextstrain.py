@@ -55,7 +55,7 @@ def read(cfg: dict, path: Path, tally: Tally) -> Iterator[Records]:
         if not len(read):
             continue
         tokens, kept = spikes.of_tokens(flat, lengths[read])
-        names = hashes([block.headers[i].split(None, 1)[0] if block.headers[i].strip() else b"" for i in read[kept]])
+        names = hashes([block.headers[i].strip() for i in read[kept]])  # names of strains have blanks (Hong Kong)
         none = np.full(len(names), -1, np.int32)
         yield Records(names, none, none, tokens)
 
@@ -83,7 +83,9 @@ def read_metadata(cfg: dict, path: Path, countries: Countries, tally: Tally, nam
             table = _parsed(block, header, wanted)
         except pa.ArrowInvalid as e:
             raise _uneven(path, block, len(header), row) from e
-        strain = table[STRAIN].to_pylist()
+        strain = [name.strip() for name in table[STRAIN].to_pylist()]
+        if len(strain) != block.count(b"\n"):
+            raise _uneven(path, block, len(header), row)
         country, day = by_value(table[COUNTRY], countries.__getitem__), by_value(table[DATE], days.__getitem__)
         refused = np.where(country < 0, number_of[NO_COUNTRY], 0)
         for i, reason in enumerate(NO_DAY):
@@ -132,6 +134,8 @@ def _parsed(block: bytes, header: list[str], wanted: list[str]):
 def _uneven(path: Path, block: bytes, expected: int, row: int) -> GdeError:
     """The error of the first row that has not as many fields as the header."""
     for i, line in enumerate(block.split(b"\n")[:-1]):
+        if b"\r" in line.removesuffix(b"\r"):
+            return bad(f"{path}: row {row + i}", "a carriage return within a row", "rows that end with one", REMEDY)
         if (found := line.count(b"\t") + 1) != expected:
             return bad(f"{path}: row {row + i}", f"{found} fields", f"{expected} as in the header", REMEDY)
     return bad(path, "rows that are no table", METADATA, REMEDY)

@@ -11,6 +11,7 @@ from gde.errors import bad
 from gde.readers.genome import Genome
 
 CALL = re.compile("[zZ]")
+OTHER = re.compile("[^zZxXhHuU.]")  # none of Bismark's: BS-Seeker2's XM has X, Y, Z for its Z, X, H, and - for a point
 STRANDS = {"f": "f", "r": "r", "CT": "f", "GA": "r"}  # of YD, and of XG: which strand was converted
 READ_AS = {"f": {"C": "C", "T": "T"}, "r": {"G": "C", "A": "T"}}
 ALIGNED = (0, 7, 8)  # CIGAR M, = and X
@@ -35,11 +36,12 @@ class Calls:
         if residues is None:
             raise self.wrong(read, "no residues", "a read with its sequence", "keep the sequences in the BAM file")
         start, stop = np.searchsorted(self.positions, (read.reference_start - 1, read.reference_end))
-        if start == stop and not read.has_tag("XM"):
+        called = read.has_tag("XM") and isinstance(read.get_tag("XM"), str)  # of Bowtie 2 it is a number of mismatches
+        if start == stop and not called:
             self.strand(read)
             return {}
         index = {int(p): i for i, p in enumerate(self.positions[start:stop], int(start))}
-        found = self.bismark(read, residues, index) if read.has_tag("XM") else self.compared(read, residues, index)
+        found = self.bismark(read, residues, index) if called else self.compared(read, residues, index)
         quality = read.query_qualities
         if quality is None or not self.min_quality:
             return {i: residue for i, (residue, _) in found.items()}
@@ -51,6 +53,9 @@ class Calls:
         told = read.get_tag("XM")
         if len(told) != len(residues):
             raise self.wrong(read, f"{len(told)} residues in the tag XM", f"{len(residues)}, as in the read", WITHOUT)
+        if other := OTHER.search(told):
+            found = f"{other[0]!r} in the tag XM, as BS-Seeker2 writes it"
+            raise self.wrong(read, found, "that of Bismark: z, x, h, u, either case, and points", WITHOUT)
         blocks, out = aligned(read), {}
         for match in CALL.finditer(told):
             q = match.start()

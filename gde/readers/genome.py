@@ -108,6 +108,8 @@ class Scanner:
     lengths: list[int] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     line: int = 0  # lines before the block
+    blank: int | None = None  # the first of the empty lines that end what was read, from 0
+    places: np.ndarray | None = None  # line of the block of those that are not empty; None: all
     width: int = 0  # of the record's lines; 0 before the first
     ended: bool = False  # a shorter line was seen, which must be the record's last
     last: int = N  # the residue before the next one
@@ -123,9 +125,13 @@ class Scanner:
         if (text == ord("\r")).any():
             at = int(np.searchsorted(stop, (text == ord("\r")).argmax()))
             raise self.wrong(at, "a carriage return", "lines that end with a line feed", "convert it with dos2unix")
-        if (start == stop).any():
-            raise self.wrong(int((start == stop).argmax()), "an empty line", "a header or bases", REMEDY)
+        lines, self.places = len(stop), None
+        if self.blank is not None or (start == stop).any():
+            start, stop = self.without_blank_lines(text, start, stop)
         heads = np.flatnonzero(text[start] == ord(">"))
+        if not len(start):
+            self.line += lines
+            return
         if not self.names and (not len(heads) or heads[0]):
             raise self.wrong(0, "bases before the first header", "a line that begins with >", REMEDY)
         for i, j in self.runs(heads, len(start)):
@@ -134,7 +140,23 @@ class Scanner:
                 i += 1
             if i < j:
                 self.sequence(i, text[start[i] : stop[j - 1]], stop[i:j] - start[i:j])
-        self.line += len(stop)
+        self.line += lines
+
+    def without_blank_lines(self, text: np.ndarray, start: np.ndarray, stop: np.ndarray):
+        """Begins and ends of the lines that are not empty. GdeError for an empty line elsewhere than before a header or
+        at the end of the file."""
+        kept, blank = np.flatnonzero(start != stop), np.flatnonzero(start == stop)
+        behind = np.searchsorted(kept, blank)
+        if self.blank is not None:
+            blank, behind = np.r_[self.blank - self.line, blank], np.r_[0, behind]
+        inside = behind < len(kept)
+        wrong = text[start[kept[behind[inside]]]] != ord(">")
+        if wrong.any():
+            at = int(blank[inside][wrong.argmax()])
+            raise self.wrong(at, "an empty line", "a header or bases", REMEDY)
+        self.blank = None if inside.all() else self.line + int(blank[~inside][0])
+        self.places = kept
+        return start[kept], stop[kept]
 
     @staticmethod
     def runs(heads: np.ndarray, lines: int) -> Iterator[tuple[int, int]]:
@@ -189,6 +211,7 @@ class Scanner:
     def wrong(self, at: int, found: str, expected: str, remedy: str):
         """The error for line `at` of the block."""
         record = f" ({self.names[-1]})" if self.names else ""
+        at = at if self.places is None else int(self.places[at])
         return bad(f"{self.path}: line {self.line + at + 1}{record}", found, expected, remedy)
 
 

@@ -8,7 +8,9 @@ from gde.errors import bad
 
 KEY_VALUE = "key=value"
 NAME = "name"
-WORDS = re.compile(r"[\s;|]+")
+KEY = re.compile(r"(^|[\s;|\[])([^\s;|=\[\]]+)=")  # `name=` behind a blank, `;`, `|` or `[`
+PARTS, ENDS = re.compile("[;|]"), " \t;|"
+SHOWN = 30
 HOLE = re.compile(r"\{([^{}]*)\}")
 Parser = Callable[[str], dict[str, str]]
 
@@ -21,9 +23,9 @@ def header_parser(fields: str | None) -> tuple[Parser, list[str] | None]:
     """A function from a header to its fields, NAME always among them, and the names that it has in every header (None:
     those that a header happens to have). The function raises NoFit.
 
-    fields : None, the name is the first word; KEY_VALUE, words with `=` are fields, percent-escapes in them resolved,
-    and a first word without is the name, else the whole header; or a pattern with names in braces, which fits the
-    whole header, each name taking as little as it can. A pattern without {name} makes the whole header the name.
+    fields : None, the name is the first word; KEY_VALUE, see `key_values`; or a pattern with names in braces, which
+    fits the whole header, each name taking as little as it can. A pattern without {name} makes the whole header the
+    name.
     GdeError for a pattern that cannot be.
     """
     if fields is None:
@@ -34,17 +36,31 @@ def header_parser(fields: str | None) -> tuple[Parser, list[str] | None]:
 
 
 def key_values(header: str) -> dict[str, str]:
-    """`seq1 donor=a;tissue=left%20lung` -> name seq1, donor a, tissue 'left lung'."""
-    words = [word for word in WORDS.split(header) if word]
-    out = {NAME: words[0] if words and "=" not in words[0] else header}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            continue
-        key = unquote(key)
-        if key in out and key != NAME:
-            raise NoFit(f"the field {key!r} once")
-        out[key] = unquote(value)
+    """`seq1 donor=a;tissue=left%20lung` -> name seq1, donor a, tissue 'left lung'.
+
+    `sp|P1|NAME some protein OS=Mus musculus OX=10090` -> name sp|P1|NAME, OS 'Mus musculus', OX 10090: a value ends
+    where the next key begins, and at `;` or `|`; `seq1 [organism=Mus musculus]` has its ends in brackets. What stands
+    before the first key is the name and words about it. NoFit for text that is in no field, and a key that comes again.
+    """
+    before, *parts = KEY.split(header)
+    words = before.strip(ENDS).split(None, 1)
+    out = {NAME: words[0].rstrip(ENDS) if words else header}
+    for i in range(0, len(parts), 3):
+        opens, name, value = parts[i : i + 3]
+        if opens == "[":
+            value, bracket, behind = value.partition("]")
+            if not bracket or (behind.strip() and i + 3 < len(parts)):
+                raise NoFit(f"'[{name}=...]' with nothing but blanks behind it")
+        else:
+            value = value.strip(ENDS)
+            if ";" in value or "|" in value:
+                odd = PARTS.search(value)
+                raise NoFit(f"key=value behind each {odd[0]!r}, which {value[odd.end() :].strip()[:SHOWN]!r} is not")
+        if "%" in name or "%" in value:
+            name, value = unquote(name), unquote(value)
+        if name in out and name != NAME:
+            raise NoFit(f"the field {name!r} once")
+        out[name] = value.strip()
     return out
 
 

@@ -17,7 +17,8 @@ from gde.readers.hdf5 import check_exists
 
 BLOCK = 1 << 24  # bytes of text parsed at a time
 PIECE = 4_000_000  # entries read again at a time, where they have to be sorted
-FIELDS = ("real", "double", "integer", "pattern")
+FIELDS = ("real", "double", "integer", "unsigned-integer", "pattern")
+MIRRORED = {"general": None, "symmetric": 1, "skew-symmetric": -1}  # sign of what stands on the other side
 NAMES = ("row", "column", "value")
 
 
@@ -34,10 +35,11 @@ class Header:
             banner = f.readline().lower().split()
             if banner[:1] != ["%%matrixmarket"] or len(banner) != 5:
                 raise bad(path, "no MatrixMarket banner", "%%MatrixMarket matrix coordinate ...", "check the file")
-            if banner[1:3] != ["matrix", "coordinate"] or banner[3] not in FIELDS or banner[4] != "general":
-                found, expected = " ".join(banner[1:]), f"matrix coordinate {'|'.join(FIELDS)} general"
-                raise bad(path, f"'{found}'", f"'{expected}'", "write it with scipy.io.mmwrite or R's Matrix::writeMM")
-            self.field, self.lines = banner[3], 2
+            if banner[1:3] != ["matrix", "coordinate"] or banner[3] not in FIELDS or banner[4] not in MIRRORED:
+                found, expected = " ".join(banner[1:]), f"matrix coordinate {'|'.join(FIELDS)} {'|'.join(MIRRORED)}"
+                remedy = "write it sparse and of real numbers: scipy.io.mmwrite(file, scipy.sparse.csr_matrix(x))"
+                raise bad(path, f"'{found}'", f"'{expected}'", remedy)
+            self.field, self.mirrored, self.lines = banner[3], MIRRORED[banner[4]], 2
             while (line := f.readline()).startswith("%"):
                 self.lines += 1
             try:
@@ -49,6 +51,8 @@ class Header:
         self.shape = (rows, columns)
         if min(rows, columns, self.entries) < 0 or max(rows, columns) >= 2**31:
             raise bad(f"{path}: line {self.lines}", f"'{line.strip()}'", "sizes below 2^31", "check the file")
+        if self.mirrored is not None and rows != columns:
+            raise bad(f"{path}: line {self.lines}", f"{rows} x {columns}", "a square, as it is symmetric", "check it")
         self.delimiter = "\t" if "\t" in first else " "
 
 
@@ -76,16 +80,16 @@ def damage(path: Path) -> Iterator[None]:
 def read_matrix_market(path: Path, scratch: Path) -> DiskRows:
     """The matrix of a file as rows on disk, values float32, in a new directory below `scratch`.
 
-    At most 20 bytes an entry on disk. One pass over the text; where entries do not come row by row (R and scipy write
-    by column), two more over binary numbers. Memory stays near 0.5 GB whatever the size. Raises GdeError for what is
-    not a whole coordinate file.
+    Of a symmetric matrix the file has one side, and the rows have both. At most 20 bytes an entry on disk. One pass
+    over the text; where entries do not come row by row (R and scipy write by column), two more over binary numbers.
+    Memory stays near 0.5 GB whatever the size. Raises GdeError for what is not a whole coordinate file.
     """
     path = Path(path)
     header = Header(path)
     scratch = Path(mkdtemp(dir=scratch, prefix=f"{path.name}."))
     n, d = header.shape
     files = [scratch / name for name in NAMES]
-    per_row, seen, last, by_row = np.zeros(n, np.int64), 0, -1, True
+    per_row, seen, stored, last, by_row = np.zeros(n, np.int64), 0, 0, -1, True
     with files[0].open("wb") as f_row, files[1].open("wb") as f_column, files[2].open("wb") as f_value:
         for rows, columns, values in _blocks(path, header):
             for what, numbers, size in (("row", rows, n), ("column", columns, d)):
@@ -93,12 +97,15 @@ def read_matrix_market(path: Path, scratch: Path) -> DiskRows:
                     wrong = int(np.flatnonzero((numbers < 0) | (numbers >= size))[0])
                     place = f"{path}: entry {seen + wrong + 1}"
                     raise bad(place, f"{what} {numbers[wrong] + 1}", f"1 to {size} as the header says", "check it")
+            seen += len(rows)
+            if header.mirrored is not None:
+                rows, columns, values = both_sides(rows, columns, values, header.mirrored, path)
             by_row = by_row and rows[0] >= last and bool((np.diff(rows) >= 0).all())
             last = rows[-1]
             per_row += np.bincount(rows, minlength=n)
             for file, numbers in ((f_row, rows), (f_column, columns), (f_value, values)):
                 numbers.tofile(file)
-            seen += len(rows)
+            stored += len(rows)
     if seen != header.entries:
         raise bad(path, f"{seen} entries", f"{header.entries} as the header says", "fetch or write it again")
     arrays = [FileArray(f, t) for f, t in zip(files, (np.int32, np.int32, np.float32), strict=True)]
@@ -107,14 +114,28 @@ def read_matrix_market(path: Path, scratch: Path) -> DiskRows:
         return DiskRows(arrays[2], arrays[1], np.concatenate([[0], np.cumsum(per_row)]), header.shape)
 
     def pieces() -> Iterator[tuple[np.ndarray, ...]]:
-        for lo in range(0, seen, PIECE):
-            part = slice(lo, min(lo + PIECE, seen))
+        for lo in range(0, stored, PIECE):
+            part = slice(lo, min(lo + PIECE, stored))
             yield tuple(a[part] for a in arrays)
 
     rows = sort_by_row(pieces, per_row, header.shape, scratch)
     for file in files:
         file.unlink()
     return rows
+
+
+def both_sides(rows, columns, values, sign: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries (m,) of one side of a symmetric matrix, and behind them those of the other; the diagonal once."""
+    if (above := rows < columns).any():
+        i = int(above.argmax())
+        found, remedy = (
+            f"row {rows[i] + 1}, column {columns[i] + 1}",
+            "say 'general' in its first line if all are there",
+        )
+        raise bad(path, found, "entries on or below the diagonal, as it is symmetric", remedy)
+    other = rows != columns
+    pairs = ((rows, columns[other]), (columns, rows[other]), (values, values[other] * np.float32(sign)))
+    return tuple(np.concatenate(pair) for pair in pairs)
 
 
 def _blocks(path: Path, header: Header) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

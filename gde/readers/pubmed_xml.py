@@ -202,6 +202,11 @@ def _broken(path: Path, e: ElementTree.ParseError, last: int | None) -> GdeError
         )
     if (place := _not_utf8(path)) is not None:
         return bad(f"{path}: line {place}", f"bytes that are not UTF-8{_behind(last)}", "UTF-8", REMEDY)
+    joined = {errors.codes[m] for m in (errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT, errors.XML_ERROR_MISPLACED_XML_PI)}
+    if e.code in joined:
+        found = f"more behind the end of the document{_behind(last)}, as where answers of efetch are joined"
+        where = f"{path}: line {line}, column {column}"
+        return bad(where, found, "one document in a file", "give each answer as a file of its own")
     reason = errors.messages.get(e.code, str(e))
     return bad(f"{path}: line {line}, column {column}", f"broken XML ({reason}){_behind(last)}", EXPECTED, REMEDY)
 

@@ -5,7 +5,6 @@ behind them. `gde.readers.fasta` parses FASTA: dnaio refuses headers beyond ASCI
 and both take a record that was cut for a whole one. Biopython parses FASTQ.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,12 @@ from itertools import islice
 from pathlib import Path
 
 from gde.errors import GdeError, bad
-from gde.files.sniffing import check_file, kind_of, other_file
+from gde.files.sniffing import CONVERT, NOT_UTF8, check_file, encoding, kind_of, other_file
+from gde.readers.delimited import read_rows
 from gde.readers.fasta import BLOCK, fasta_records
 from gde.readers.hdf5 import unknown
 from gde.readers.header_fields import NAME, NoFit, header_parser
+from gde.readers.missing import WORDS, first_missing
 from gde.readers.text_lines import line_blocks
 
 FASTA, FASTQ, TABLE = (".fasta", ".fa", ".fna", ".ffn", ".faa", ".fas"), (".fastq", ".fq"), (".csv", ".tsv", ".tab")
@@ -26,9 +27,10 @@ EXPECTED = "sequences: FASTA, FASTQ, CSV or TSV, plain or gzip"
 REMEDY = "get the file again; if it is whole, end its last line"
 RECORDS = 16_384  # that are handed on together
 BOM = b"\xef\xbb\xbf"
-BLANK_LINE = re.compile(rb"\n[ \t\r\v\f]*\n")
+BLANK_LINES = re.compile(rb"\n(?:[ \t\r\v\f]*\n)+")
 BLANKS_AT_END = re.compile(rb"[ \t\r\v\f]+\n")
 BLANKS = (b" \n", b"\t\n", b"\r\n", b"\v\n", b"\f\n")
+BLANK_BEGINS = re.compile(rb"\n\s")  # quicker to find
 SHOWN = 60  # characters of a header in a message
 
 
@@ -154,7 +156,11 @@ class SequenceFile:
 
     def _checked(self, number: int, values: dict[str, str], text: str) -> tuple[str, str, list[str]]:
         for column in self._columns():
-            if not values.get(column, "").strip():
+            bare = values.get(column, "").strip()
+            if bare in WORDS and column in self.wanted:
+                _, found, remedy = first_missing([bare])
+                raise bad(f"{self.where(number, values.get(NAME))}, {column}", found, "a value", remedy)
+            if not bare:
                 found = f"no value of {column!r}" if column in values else f"no {column!r}"
                 known = ", ".join(f"{k}={v}" for k, v in values.items())
                 expected = f"one in every record (there are {_short(known)})"
@@ -169,31 +175,19 @@ class SequenceFile:
         return name, text, [values[column] for column in self.wanted]
 
     def _rows(self) -> Iterator[tuple[str, str, list[str]]]:
-        lines = Lines(self.path, None)
-        rows = csv.reader(lines, delimiter=self.delimiter, strict=True)
-        number = 0
-        try:
-            header = next(rows, None)
-            if header is None:
-                return
-            if twice := [n for n in header if header.count(n) > 1]:
-                raise bad(self.path, f"the column {twice[0]!r} twice", "distinct column names", "rename one")
-            for column in (self.sequence, *self._columns()):
-                if column not in header:
-                    raise unknown(f"{self.path}: columns", column, header)
-            for number, row in enumerate(rows, 1):
-                if len(row) != len(header):
-                    found = f"{len(row)} fields"
-                    remedy = "the row is cut or holds a delimiter without quotes; .csv is for commas, .tsv for tabs"
-                    raise bad(self.where(number), found, f"{len(header)} as in the header", remedy)
-                values = dict(zip(header, row, strict=True))
-                text = values[self.sequence].strip()
-                yield self._checked(number, {NAME: str(number), **values}, text)
-        except csv.Error as e:
-            remedy = "check the quotes"
-            raise bad(
-                f"{self.path}: line {lines.number}", f"an ill-formed row ({e})", "fields of a table", remedy
-            ) from e
+        rows = read_rows(Lines(self.path, None), self.delimiter, self.path)
+        header = next(rows, None)
+        if header is None:
+            return
+        if twice := [n for n in header if header.count(n) > 1]:
+            raise bad(self.path, f"the column {twice[0]!r} twice", "distinct column names", "rename one")
+        for column in (self.sequence, *self._columns()):
+            if column not in header:
+                raise unknown(f"{self.path}: columns", column, header)
+        for number, row in enumerate(rows, 1):
+            values = dict(zip(header, row, strict=True))
+            text = values[self.sequence].strip()
+            yield self._checked(number, {NAME: str(number), **values}, text)
 
 
 class Lines:
@@ -224,12 +218,12 @@ class Lines:
 
 def text_blocks(path: Path, mark: str | None, size: int = 1 << 20) -> Iterator[bytes]:
     """Blocks of whole lines of a text file in UTF-8, their ends \\n also in a Windows file, without the blank lines at
-    its end.
+    its end and, in FASTA, before headers, where answers of NCBI's efetch have them.
 
     mark : what the first line begins with; None = anything. GdeError for a damaged or cut file, for bytes that are no
     text, and for blank lines elsewhere.
     """
-    number, blank = 0, None
+    number, blank = 0, None  # lines before the block; the blank line that ends the block before, whatever follows
     for block in line_blocks(path, EXPECTED, remedy=REMEDY, size=size):
         _check_text(path, number, block)
         lines = block.count(b"\n")
@@ -237,20 +231,42 @@ def text_blocks(path: Path, mark: str | None, size: int = 1 << 20) -> Iterator[b
             block = block.replace(b"\r\n", b"\n")
         if number == 0:
             block = block.removeprefix(BOM)
-            first = block[: block.index(b"\n")]
-            if mark and first.strip() and not first.startswith(mark.encode()):
-                remedy = "name the file for its format: .fasta or .fastq (.gz), .csv, .tsv"
-                shown = repr(_short(first.decode()))
-                raise bad(f"{path}: line 1", shown, f"a header that begins with {mark}", remedy)
-        end = len(block) if blank is None else 0  # of the lines before the first blank one
-        if blank is None and (found := BLANK_LINE.search(b"\n" + block)):
-            end = found.start()
-            blank = number + 1 + block.count(b"\n", 0, end)
-        if block[end:].strip():
-            raise bad(f"{path}: line {blank}", "a blank line", EXPECTED, "take it out")
-        if end:
-            yield block[:end]
+            _check_first(path, mark, block)
+        text = b"\n" + block
+        runs = list(BLANK_LINES.finditer(text)) if BLANK_BEGINS.search(text) else []
+        if blank is not None and not (runs and runs[0].start() == 0):
+            _check_blank(path, mark, blank, block)
+            blank = None
+        for run in runs:
+            first = number + 1 + text.count(b"\n", 0, run.start())
+            blank = blank or first
+            if run.end() < len(text):
+                _check_blank(path, mark, blank, text[run.end() :])
+                blank = None
+        if runs:
+            stops = [run.start() + 1 for run in runs]
+            starts = [0, *(run.end() for run in runs)]
+            block = b"".join(text[a:b] for a, b in zip(starts, [*stops, len(text)], strict=True))[1:]
+        if block:
+            yield block
         number += lines
+
+
+def _check_first(path: Path, mark: str | None, block: bytes) -> None:
+    """GdeError for a first line that is neither blank nor begins with the mark."""
+    first = block[: block.index(b"\n")]
+    if mark and first.strip() and not first.startswith(mark.encode()):
+        remedy = "name the file for its format: .fasta or .fastq (.gz), .csv, .tsv"
+        raise bad(f"{path}: line 1", repr(_short(first.decode())), f"a header that begins with {mark}", remedy)
+
+
+def _check_blank(path: Path, mark: str | None, line: int, behind: bytes) -> None:
+    """GdeError for a blank line with something else behind it than a header of FASTA."""
+    if mark != ">" or not behind.startswith(b">"):
+        where = f"{path}: line {line}"
+        raise bad(
+            where, "a blank line", "one before headers of FASTA alone" if mark == ">" else EXPECTED, "take it out"
+        )
 
 
 def _without_blanks_at_ends(block: bytes) -> bytes:
@@ -263,13 +279,14 @@ def _check_text(path: Path, before: int, block: bytes) -> None:
     """GdeError for a block, behind that many lines, that is no text in UTF-8."""
     if b"\0" in block:
         number = before + 1 + block.count(b"\n", 0, block.index(b"\0"))
-        raise bad(f"{path}: line {number}", "a NUL byte", "text", "the file is damaged, or in UTF-16: get it again")
+        remedy = CONVERT.get(encoding(block[:512]), "the file is damaged: get it again")
+        raise bad(f"{path}: line {number}", "a NUL byte", "text", remedy)
     try:
         if not block.isascii():
             block.decode()
     except UnicodeDecodeError as e:
         number = before + 1 + block.count(b"\n", 0, e.start)
-        raise bad(f"{path}: line {number}", "bytes that are not UTF-8", "text", "save it as UTF-8") from e
+        raise bad(f"{path}: line {number}", "bytes that are not UTF-8", "text", CONVERT[NOT_UTF8]) from e
 
 
 def _short(text: str) -> str:

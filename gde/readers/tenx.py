@@ -15,7 +15,7 @@ import numpy as np
 from gde.errors import bad
 from gde.files.input_files import tenx_files
 from gde.files.io import storage_errors
-from gde.files.sniffing import looks_like_html
+from gde.files.sniffing import looks_like_html, not_utf8
 from gde.readers import hdf5
 from gde.readers.disk import DiskRows, csc_to_csr
 from gde.readers.matrix_market import read_matrix_market
@@ -94,7 +94,9 @@ def _lines(path: Path, expected: str) -> list[list[str]]:
     try:
         with opener(path, "rt", encoding="utf-8", newline="") as f:
             rows = list(csv.reader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as e:
+    except UnicodeDecodeError as e:
+        raise not_utf8(path, opener, expected) from e
+    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise bad(path, f"a truncated or damaged file ({e})", expected, "fetch it again") from e
     empty = [number for number, row in enumerate(rows, 1) if not row or not row[0]]
     if empty or not rows:

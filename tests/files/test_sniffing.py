@@ -25,6 +25,9 @@ KINDS = {
     "umlauts": "text",
     "noise": "bytes of no known kind",
     "zeros": "bytes of no known kind",
+    "utf16": "text in UTF-16",
+    "utf16_unmarked": "text in UTF-16",
+    "windows": "text that is not in UTF-8",
     "weights": "a safetensors file",
 }
 
@@ -36,7 +39,8 @@ def files(tmp_path):
         "a.pkl": b"\x80\x04cos\nsystem\n.", "b.pkl": b"cos\nsystem\n.", "x.gz": gzip.compress(b"x"),
         "page.h5ad": b"\n<!DOCTYPE html>", "words": b"some words", "umlauts": "ü".encode() * 400, "zeros": bytes(99),
         "noise": b"\xff\xfe\xfd" * 99, "weights": (2).to_bytes(8, "little") + b"{}" + b" " * 9,
-        "cut.pt": b"PK\x03\x04ab",
+        "utf16": "site,größe\n".encode("utf-16"), "utf16_unmarked": "site,größe\n".encode("utf-16-be"),
+        "windows": "site,größe\ns,1\n".encode("cp1252"), "cut.pt": b"PK\x03\x04ab",
     }  # fmt: skip
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -57,7 +61,8 @@ def test_only_pickles_get_the_remedy_of_pickles(files):
     for name, kind in KINDS.items():
         message = str(other_file(files / (name or "empty"), "a table", "write it again"))
         assert ("gde never loads pickles" in message) == ("pickle" in kind)
-        assert ("write it again" in message) != ("pickle" in kind)
+        assert ("write it again" in message) != ("pickle" in kind or "UTF" in kind)
+        assert ("iconv" in message) == ("UTF" in kind)
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,14 @@ def short_calls(path, truth, start):
     return written(path, truth, {"start": start, "tags": {"XM": "..Z"}})
 
 
+def of_bs_seeker(path, truth, start):
+    return written(path, truth, {"start": start, "tags": {"XM": "X" + "-" * 59}})
+
+
+def of_bowtie(path, truth, start):
+    return written(path, truth, {"start": start, "tags": {"XM": 2}})
+
+
 def no_end(path, truth, start):
     data = written(path, truth, {"start": start}).read_bytes()
     path.write_bytes(data[:-28])
@@ -245,6 +253,8 @@ FAULTS = {
     other_contig: ["contig 'phage'", "genome.fa"],
     calls_elsewhere: ["a call (XM) at chr1:", "a CpG of genome.fa"],
     short_calls: ["3 residues in the tag XM", "60"],
+    of_bs_seeker: ["'-' in the tag XM, as BS-Seeker2 writes it", "Bismark"],
+    of_bowtie: ["neither the tag XM nor YD or XG"],
     no_end: ["no block that marks the end", "cut"],
     cut_inside: ["a damaged file"],
     text: ["text", "a BAM file"],

@@ -10,7 +10,7 @@ from simulators.methylation import simulate_genome, write_fasta
 from gde.errors import GdeError
 from gde.readers import genome as module
 from gde.readers.cpg import CpGs
-from gde.readers.genome import AMBIGUOUS, MARGIN, open_genome, token_table
+from gde.readers.genome import AMBIGUOUS, MARGIN, Scanner, open_genome, token_table
 from gde.sets.types.alphabet import ALPHABETS
 
 DNA = ALPHABETS["dna"]
@@ -141,7 +141,8 @@ FAULTS = {
     "cut within a line": (cut_line, ["last line without an end", "cut"]),
     "a gap within a record": (gap, ["line 14 (chr1)", "cut within a record"]),
     "an illegal residue": (illegal, ["line 6 (chr1)", "'Z'", "bases of DNA"]),
-    "an empty line": (lambda t: t.replace(b"\n>chr2", b"\n\n>chr2"), ["an empty line"]),
+    "an empty line": (lambda t: t[:700].replace(b"\n", b"\n\n", 5)[:720] + t[700:], ["line 2", "an empty line"]),
+    "a residue behind empty lines": (lambda t: b"\n>a\nACGT\n\n\n>b\nACZT\n", ["line 7 (b)", "'Z'"]),
     "carriage returns": (lambda t: t.replace(b"\n", b"\r\n"), ["line 1", "carriage return", "dos2unix"]),
     "no header": (lambda t: t[t.index(b"\n") + 1 :], ["line 1", "before the first header"]),
     "a contig twice": (lambda t: t.replace(b">chr2 ", b">chr1 "), ["a second record 'chr1'"]),
@@ -162,6 +163,33 @@ def test_faults_are_told_in_one_line_and_leave_nothing(simulated, tmp_path, faul
     for part in ["g.fa", *parts]:
         assert part in str(e.value)
     assert "\n" not in str(e.value) and list(tmp_path.iterdir()) == [file]
+
+
+def whole_lines(content: bytes, size: int):
+    """Blocks of at least `size` bytes."""
+    lines, held = content.splitlines(keepends=True), b""
+    for line in lines:
+        held += line
+        if len(held) >= size:
+            yield held
+            held = b""
+    if held:
+        yield held
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_empty_lines_between_contigs_are_read(simulated, tmp_path, size):
+    """As between answers of NCBI's efetch in one file."""
+    text, scans = simulated.fasta.read_bytes(), []
+    for name, content in {"plain": text, "blank": b"\n" + text.replace(b"\n>", b"\n\n\n>") + b"\n\n"}.items():
+        parts = [tmp_path / f"{name}.{kind}" for kind in ("bases", "cpgs")]
+        with parts[0].open("wb") as bases, parts[1].open("wb") as cpgs:
+            scanner = Scanner(tmp_path, bases, cpgs)
+            for block in whole_lines(content, size):
+                scanner.add(block)
+            scanner.end_record()
+        scans.append((scanner.names, scanner.lengths, scanner.counts, *(part.read_bytes() for part in parts)))
+    assert scans[0] == scans[1]
 
 
 def test_an_index_tells_of_a_cut_between_lines(simulated, tmp_path):

@@ -53,17 +53,38 @@ def test_patterns_integers_tabs_comments_and_an_empty_matrix(tmp_path):
     np.testing.assert_array_equal(rows_of(read_matrix_market(path, tmp_path)), np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("kind", ["symmetric", "skew", "unsigned", "pattern", "symmetric pattern", "integer"])
+def test_whatever_scipy_writes_of_a_sparse_matrix_is_read(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(matrix_market, "BLOCK", 100)
+    monkeypatch.setattr(matrix_market, "PIECE", 13)
+    x = sp.random(30, 30, 0.1, random_state=0, format="csr", dtype=np.float32)
+    x = {"symmetric": x + x.T, "skew": x - x.T, "symmetric pattern": x + x.T}.get(kind, x)
+    x.data = np.float32(1 + np.arange(x.nnz) % 9) if kind in ("unsigned", "integer") else x.data
+    types = {"unsigned": np.uint32, "integer": np.int64}
+    options = {"field": "pattern"} if "pattern" in kind else {"precision": 9}
+    scipy.io.mmwrite(tmp_path / "x.mtx", x.astype(types.get(kind, np.float32)), **options)
+    banner = (tmp_path / "x.mtx").read_text().partition("\n")[0]
+    assert all(word in banner for word in kind.split())  # scipy finds out by itself
+    expected = x.toarray() != 0 if "pattern" in kind else x.toarray()
+    np.testing.assert_array_equal(rows_of(read_matrix_market(tmp_path / "x.mtx", tmp_path)), expected)
+
+
+SYMMETRIC = HEAD.replace("general", "symmetric")
+
+
 @pytest.mark.parametrize(
     "text, parts",
     [
         (HEAD + "2 2 2\n1 1 x\n2 2 1\n", ["damaged", "'x'"]),
+        (SYMMETRIC + "2 3 1\n1 1 1\n", ["line 2: found 2 x 3", "a square"]),
+        (SYMMETRIC + "2 2 1\n1 2 1\n", ["row 1, column 2", "below the diagonal", "general"]),
+        (SYMMETRIC.replace("real", "complex") + "2 2 1\n1 1 1 0\n", ["complex", "csr_matrix"]),
         (HEAD + "2 2 2\n1 1 1\n2 3 1\n", ["entry 2", "column 3", "1 to 2"]),
         (HEAD + "2 2 2\n1 1 1\n0 1 1\n", ["entry 2", "row 0"]),
         (HEAD + "2 2 3\n1 1 1\n2 2 1\n", ["2 entries", "3 as the header says"]),
         (HEAD + "2 2 2\n1 1 1\n2 2\n", ["damaged", "columns"]),
         (HEAD + "2 2\n1 1 1\n", ["line 2", "rows columns entries"]),
         ("%%MatrixMarket matrix array real general\n2 2\n1\n1\n1\n1\n", ["array", "coordinate"]),
-        ("%%MatrixMarket matrix coordinate real symmetric\n1 1 1\n1 1 1\n", ["symmetric"]),
         ("<!DOCTYPE html><html>", ["an HTML page"]),
         ("gene\tcount\n", ["no MatrixMarket banner"]),
     ],

@@ -143,6 +143,24 @@ def test_a_table_says_what_files_are(simulated, tmp_path):
         store_of(simulated, tmp_path / "other", samples=str(tmp_path / "samples.csv"))
 
 
+@pytest.mark.parametrize(
+    ("tissue", "message"),
+    [
+        ("NA", "row 2, column tissue: found 'NA', a missing value"),
+        ("", "row 2, column tissue: found a missing value"),
+        ('"A', "row 1: found quotes around 3 lines, each of which is a row"),
+        ("A,B", "row 2: found 3 fields, expected 2"),
+    ],
+)
+def test_a_table_of_samples_is_read_strictly(simulated, tmp_path, tissue, message):
+    tissues = [tissue, "A", 'A"'] if tissue.startswith('"') else ["A", tissue, "A"]
+    tissues += ["A"] * (len(simulated.files) - 3)
+    lines = [f"{name},{t}" for name, t in zip(simulated.files, tissues, strict=True)]
+    (tmp_path / "samples.csv").write_text("file,tissue\n" + "\n".join(lines) + "\n")
+    with pytest.raises(GdeError, match=message):
+        store_of(simulated, tmp_path / "other", samples=str(tmp_path / "samples.csv"))
+
+
 def test_small_samples_are_left_out_and_named(simulated, tmp_path):
     name = "tiny.pat.gz"
     write_pat(tmp_path / name, simulated, dict(list(next(iter(simulated.reads.values())).items())[:5]))

@@ -8,6 +8,7 @@ import pytest
 from prepare_data import refused
 
 from gde.config.datasets.promoters import MpraBarcodes, MpraBins
+from gde.errors import GdeError
 from gde.prepare import mpra_barcodes, mpra_bins
 from gde.prepare.mpra_bins import element
 from gde.sets.store.set_store import SetStore
@@ -155,6 +156,21 @@ def test_every_seen_barcode_is_a_number_of_its_element(tmp_path):
     assert depth[0] == pytest.approx(depth[1], abs=0.3)  # counts are shares of their replicate's
 
 
+@pytest.mark.parametrize("word", ["NA", "nan", "<NA>"])
+def test_a_missing_count_that_was_spelled_out_is_an_empty_cell(tmp_path, word):
+    table, _ = barcodes()
+    assert (table == "").any(axis=None)
+    stores = [barcodes_of(t, tmp_path, tmp_path / n) for n, t in (("e", table), ("w", table.replace("", word)))]
+    np.testing.assert_array_equal(stores[0].x, stores[1].x)
+
+
+def test_remedies_are_for_this_kind(tmp_path):
+    table, _ = barcodes()
+    table.loc[3, "rna_count_2"] = "many"
+    with pytest.raises(GdeError, match=r"correct the cell, or take the row out$"):
+        barcodes_of(table, tmp_path, tmp_path / "b" / "sets")
+
+
 def test_replicates_together_need_all_of_them(tmp_path):
     table, _ = barcodes()
     store = barcodes_of(table, tmp_path, tmp_path / "sets", replicates="together", min_size=3)
@@ -169,8 +185,8 @@ def test_replicates_together_need_all_of_them(tmp_path):
     [
         ("-1", "found -1, expected a whole number"),
         ("1.5", "found 1.5"),
+        ("72.9999999", "found 72.9999999, expected a whole number"),
         ("many", "found 'many'"),
-        ("nan", "found 'nan'"),
     ],
 )
 def test_bad_counts_are_named(tmp_path, value, message):

@@ -184,6 +184,7 @@ def laughs() -> bytes:
         ("latin-1", gzip.compress(XML.replace(b"Words 0", b"Caf\xe9 0")), ["line 8", "bytes that are not UTF-8"]),
         ("ill-formed", gzip.compress(XML.replace(b"Words 0", b"a < b")), ["broken XML", "before the first"]),
         ("undefined entity", gzip.compress(XML.replace(b"Words 0", b"&eacute;")), ["broken XML", "entity"]),
+        ("answers joined", gzip.compress(XML * 2), ["more behind the end of the document behind PMID 129", "efetch"]),
         ("laughs", gzip.compress(laughs()), ["a document type with declarations of its own"]),
         ("another root", gzip.compress(b"<?xml version='1.0'?><eSearchResult/>"), ["<eSearchResult>"]),
         ("no PMID", gzip.compress(XML.replace(b'<PMID Version="1">100</PMID>', b"")), ["no PMID"]),

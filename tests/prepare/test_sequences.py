@@ -1,6 +1,7 @@
 """A user's sequences become a token store: every format gives the same, and what is wrong in a file is named."""
 
 import gzip
+import re
 
 import numpy as np
 import pandas as pd
@@ -158,6 +159,13 @@ def third(text, mark, change):
     return mark.join([*parts[:3], change(parts[3]), *parts[4:]])
 
 
+def stray(text):
+    """With quotes at the begin and end of fields that run over four lines."""
+    lines = text.split("\n")
+    lines[3], lines[6] = re.sub(",D", ',"D', lines[3]), re.sub("(,D[0-9]+),", r'\1",', lines[6])
+    return "\n".join(lines)
+
+
 BROKEN = [
     ("a.fasta", "", "an empty file"),
     ("a.fasta", HTML, "an HTML page"),
@@ -175,7 +183,7 @@ BROKEN = [
         r"record 3 \(s00.2\): found no 'tissue'.*, or set dataset.fields",
     ),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("D00", "")), r"record 3 \(s00.2\): found no value of 'donor'"),
-    ("a.fasta", third(FASTA, ">", lambda r: r + "\n"), "line [0-9]+: found a blank line"),
+    ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\n\n", 1)), "line [0-9]+: found a blank line"),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nAC-GT\n", 1)), r"s00.2\): found '-' at position 3"),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nACUGT\n", 1)), "'U' at position 3.*write T for U"),
     ("a.fasta", third(FASTA, ">", lambda r: r.replace("\n", "\nACäGT\n", 1)), "'ä' at position 3"),
@@ -193,7 +201,20 @@ BROKEN = [
     ("a.csv", third(CSV, "\n", lambda r: r.rsplit(",", 1)[0]), "row 3: found 4 fields, expected 5"),
     ("a.csv", third(CSV, "\n", lambda r: r.rsplit(",", 1)[0] + ","), "row 3: found no residues"),
     ("a.csv", third(CSV, "\n", lambda r: r.replace("D00", "")), "row 3: found no value of 'donor'"),
-    ("a.csv", CSV.replace(",", "\t"), "columns: found no 'sequence'"),
+    ("a.csv", CSV.replace(",", "\t"), r"found columns with tabs \('\\t'\) .*name it .tsv"),
+    ("a.csv", CSV.replace(",", ";"), "found columns with semicolons"),
+    ("a.csv", stray(CSV), "row 3: found quotes around 4 lines, each of which is a row"),
+    ("a.tsv", stray(CSV).replace(",", "\t"), "row 3: found quotes around 4 lines, each of which is a row"),
+    (
+        "a.csv",
+        third(CSV, "\n", lambda r: r.replace("blood", "NA")),
+        "row 3, tissue: found 'NA', a missing value that was spelled out",
+    ),
+    (
+        "a.fasta",
+        third(FASTA, ">", lambda r: r.replace("D00", "nan")),
+        r"record 3 \(s00.2\), donor: found 'nan', a missing",
+    ),
     ("a.csv", third(CSV, "\n", lambda r: r.replace(",blood", ',"blood')), "an ill-formed row"),
     ("a.txt", CSV, "the ending"),
 ]
@@ -202,7 +223,7 @@ BROKEN = [
 @pytest.mark.parametrize(("file", "text", "message"), BROKEN, ids=range(len(BROKEN)))
 def test_what_is_wrong_is_named(tmp_path, file, text, message):
     (tmp_path / file).write_text(text)
-    fields = None if file.endswith(".csv") else "key=value"
+    fields = None if file.endswith((".csv", ".tsv")) else "key=value"
     with pytest.raises(GdeError, match=message) as error:
         made(tmp_path / file, tmp_path / "sets", fields=fields)
     assert "\n" not in str(error.value) and file in str(error.value)
@@ -248,9 +269,21 @@ def test_blank_lines_are_the_same_in_blocks_of_any_size(tmp_path, size):
     path.write_text(FASTA.replace("\n", "\r\n") + "\n \n\n")
     assert b"".join(text_blocks(path, ">", size)) == FASTA.encode()
     lines = FASTA.count("\n")
-    path.write_text(FASTA + "\n\t\n>s99\nACGT\n")
+    path.write_text(FASTA + "\n\t\nACGT\n")
     with pytest.raises(GdeError, match=f"line {lines + 1}: found a blank line"):
         list(text_blocks(path, ">", size))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1 << 20])
+@pytest.mark.parametrize("between", ["\n", "\n\n \n"])
+def test_blank_lines_before_headers_are_read(tmp_path, size, between):
+    """As NCBI's efetch writes them; several of its answers in one file have more."""
+    path = tmp_path / "a.fasta"
+    path.write_text(between + FASTA.replace("\n>", f"\n{between}>") + between)
+    assert b"".join(text_blocks(path, ">", size)) == FASTA.encode()
+    path.write_text(CSV.replace("\n", "\n\n", 2))
+    with pytest.raises(GdeError, match="line 2: found a blank line"):
+        list(text_blocks(path, None, size))
 
 
 def test_blanks_at_the_end_of_lines_and_within_letters_do_not_count(tmp_path):

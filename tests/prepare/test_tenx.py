@@ -228,6 +228,15 @@ def test_a_cut_list_is_seen(tmp_path, counts):
         made(path, table(tmp_path / "cells.csv"), tmp_path / "sets")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_a_list_in_another_encoding_is_no_damaged_file(tmp_path, counts, encoding):
+    path = folder(tmp_path / "c", counts)
+    file = path / "features.tsv.gz"
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()).decode().replace("G", "Gé").encode(encoding)))
+    with pytest.raises(GdeError, match=r"found text .* UTF-.*save it as UTF-8"):
+        made(path, table(tmp_path / "cells.csv"), tmp_path / "sets")
+
+
 def test_barcodes_of_another_kind_are_shown_beside(tmp_path, counts):
     bare = [b.removesuffix("-1") for b in BARCODES]
     with pytest.raises(GdeError, match=r"barcodes like 'A00000', where the matrix has 'A00000-1'"):

@@ -258,6 +258,10 @@ TABLES = {
     "no column": (lambda t: t.replace(b"country", b"land"), r"columns: found no 'country'"),
     "twice": (lambda t: t.replace(b"region", b"date"), "the column 'date' twice"),
     "a short row": (lambda t: t + b"a\tb\n", r"row [0-9]+: found 2 fields, expected 7"),
+    "a carriage return": (
+        lambda t: t.replace(b"ncov", b"nc\rov", 3),
+        "found a carriage return within a row",
+    ),
     "cut": (lambda t: t[:-4], "a last line without an end"),
     "no rows": (lambda t: t.split(b"\n")[0] + b"\n", "no row below the header"),
 }

@@ -73,7 +73,7 @@ def bad_file(name, root):
         ("objects.npz", "an unreadable archive.*without objects"),
         ("twice.csv", "'G1' a second time"),
         ("nan.tsv", r"row 2 \(G2\): found NaN"),
-        ("text.csv", "in column 'b', expected numbers"),
+        ("text.csv", "row 1: found .x. in column .b., expected numbers"),
         ("short.npz", r"3 names and vectors \(12, 5\)"),
     ],
 )

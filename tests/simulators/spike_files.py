@@ -193,7 +193,7 @@ def write_nextstrain(
     for i, row in enumerate(epidemic.records.itertuples()):
         kind = kinds[rng.integers(len(kinds))] if rng.random() < defects else None
         fate, mended = GENES.get(kind, ("", ""))
-        name = f"{row.country.replace(' ', '')}/V{i}/{day_of(row.day).year}"
+        name = f"{row.country}/V{i}/{day_of(row.day).year}"  # some with blanks
         gene, protein = _gene(row.protein, kind, rng)
         record = f">{name}\n{genome[:START]}{gene}{genome[STOP:]}\n".encode()
         lines += [record] * (2 if kind == "twice" else 1)

@@ -25,8 +25,8 @@ class Sequences(TokenSequences):
     )
     fields: str | None = Field(
         None,
-        description="FASTA, FASTQ: what headers say: `key=value`, in words or behind `;` or `|`; or a pattern such as "
-        "'{name} {sample}|{tissue}'. null = the name alone, their first word",
+        description="FASTA, FASTQ: what headers say: `key=value`, each behind a blank, `;` or `|`; or a pattern such "
+        "as '{name} {sample}|{tissue}'. null = the name alone, their first word",
     )
     sequence: str = Field("sequence", min_length=1, description="CSV, TSV: column of the sequences")
     name: str | None = Field(None, description="column or field that names a sequence; FASTA: null = first word")

@@ -68,7 +68,11 @@ class Table(Vectors):
     kind: Literal["table"] = Field(description="a CSV, TSV or Parquet file with one row per sample")
     path: str = Field(min_length=1, description="the file, relative to the working directory")
     groupby: Names = Field(description="columns that together name a group: one embedding each")
-    features: Names | None = Field(None, description="numeric columns; null = all but groupby, labels and split")
+    features: Names | None = Field(
+        None,
+        description="numeric columns; null = all but groupby, labels, split, the index of pandas and columns that "
+        "count the rows",
+    )
     labels: list[str] = Field([], description="further columns to keep; the first one is scored and coloured by")
     transpose: bool = Field(False, description="the file has samples in columns")
     scale: bool = Field(True, description="centre and scale features (clipped at 10), fitted on training samples")

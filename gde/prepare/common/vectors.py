@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from gde.errors import bad
-from gde.files.sniffing import looks_like_html
+from gde.files.sniffing import looks_like_html, not_utf8
+from gde.readers.delimited import read_rows
 from gde.readers.hdf5 import check_exists, open_hdf5, text
+from gde.readers.parquet import damage
 from gde.sets.vectors import Vectors
 
 log = logging.getLogger(__name__)
@@ -70,14 +72,11 @@ def _h5ad(path: Path) -> tuple[list[str], np.ndarray]:
 def _frame(path: Path) -> tuple[list[str], np.ndarray]:
     import pandas as pd
 
-    try:
-        if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
-    except Exception as e:  # pyarrow and pandas raise unrelated types
-        raise bad(path, f"an unreadable table ({str(e).splitlines()[0]})", "a table", "write it again") from e
-    names = frame.index if path.suffix == ".parquet" and frame.index.dtype.kind in "OUT" else None
+    if path.suffix != ".parquet":
+        return _rows(path)
+    with damage(path):
+        frame = pd.read_parquet(path)
+    names = frame.index if frame.index.dtype.kind in "OUT" else None
     if names is None:
         names, frame = frame.iloc[:, 0], frame.iloc[:, 1:]
     if frame.shape[1] == 0:
@@ -87,6 +86,34 @@ def _frame(path: Path) -> tuple[list[str], np.ndarray]:
             found = f"{frame[column].dtype} in column {column!r}"
             raise bad(path, found, "numbers in all columns but the first", "remove the column")
     return [str(name) for name in names], frame.to_numpy(dtype=float)
+
+
+def _rows(path: Path) -> tuple[list[str], np.ndarray]:
+    """Of CSV or TSV. A name is what stands there: `NA` and `nan` are genes too."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as f:
+            header, *rows = list(read_rows(f, "\t" if path.suffix.lower() == ".tsv" else ",", path)) or [[]]
+    except UnicodeDecodeError as e:
+        raise not_utf8(path, open, "a table") from e
+    if len(header) < 2:
+        raise bad(path, "one column", "a name and its numbers in each row", "check the separator")
+    table = np.empty((len(rows), len(header) - 1))
+    for i, row in enumerate(rows):
+        try:
+            table[i] = [float(value) if value.strip() else np.nan for value in row[1:]]
+        except ValueError as e:
+            column = next(c for c, value in zip(header[1:], row[1:], strict=True) if not _is_number(value))
+            found = f"{row[header.index(column)]!r} in column {column!r}"
+            raise bad(f"{path}: row {i + 1}", found, "numbers in all columns but the first", "remove the column") from e
+    return [row[0] for row in rows], table
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.strip() or 0)
+    except ValueError:
+        return False
+    return True
 
 
 def match(
