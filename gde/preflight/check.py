@@ -10,6 +10,7 @@ from gde.config import find_all, run_id
 from gde.config.messages import unknown
 from gde.definitions.digest import code_digest
 from gde.errors import GdeError
+from gde.files.product import CONFIG, product_file
 from gde.preflight import obstacles as preflight
 from gde.preflight.costs import disk, free, most_hours, time_limits
 from gde.preflight.obstacles import readable
@@ -42,7 +43,7 @@ def check(
 
     profile : the Snakemake profile that would be used. GdeError for an unknown name, and without a configuration.
     """
-    found = find_all(None, root, ["config/config.yaml"])
+    found = find_all(None, root, [product_file(CONFIG, root)])
     out = Report(problems=list(found.problems))
     experiments, stores = choose(found, root, names, grid)
     runs, damaged = readable_runs(results)

@@ -12,6 +12,7 @@ from gde.config.datasets import kind_of_data, sample_type_of
 from gde.config.datasets.base import Simulated
 from gde.config.inputs import input_files
 from gde.files.io import canonical_json, read_json
+from gde.files.product import product_file
 
 FLOAT = 4  # bytes
 MOST_SAMPLES = 500  # that the workflow generates of a set
@@ -111,7 +112,7 @@ def free(path: Path) -> int:
 def time_limits(root: Path) -> dict[str, tuple[int, bool]]:
     """GPU rule -> minutes of its time limit, and whether that grows with the attempt, from workflow/rules."""
     limits = {}
-    for file in sorted((root / "workflow" / "rules").glob("*.smk")):
+    for file in sorted(product_file("workflow/rules", root).glob("*.smk")):
         for name, body in RULE.findall(file.read_text()):
             if GPU.search(body) and (match := RUNTIME.search(body)):
                 limits[name] = int(match[1]), bool(match[2])

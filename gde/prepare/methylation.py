@@ -107,7 +107,7 @@ def check_splits(groups: pd.DataFrame) -> None:
 def reads_of(sample: Sample, cpgs: CpGs, cfg: dict) -> Iterator[Reads]:
     """The reads of a sample's file."""
     if sample.path.suffix == ".bam":
-        return read_bam(sample.path, cpgs, cfg["bam"])
+        return read_bam(sample.path, cpgs, cfg["bam"], cfg["ignore_contigs"])
     return without(read_pat(sample.path), cfg["ignore_contigs"])
 
 

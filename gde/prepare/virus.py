@@ -19,7 +19,7 @@ from gde.prepare import virus_gisaid, virus_keys, virus_nextstrain, virus_record
 from gde.prepare import virus_spikes as spikes
 from gde.prepare.common.hashing import sequence_hash, uniform
 from gde.prepare.common.sequence_split import parts_at
-from gde.prepare.common.split import split_units
+from gde.prepare.common.split import TRAINING, check_training, split_units
 from gde.prepare.common.write import origin, source_of
 from gde.prepare.virus_keys import MONTHS, Countries, month_name, months_of
 from gde.prepare.virus_records import Named, Placed, TokenSpool, place
@@ -144,7 +144,8 @@ class Groups:
             found = f"{self.cfg['last_months']} last months, and no month before them"
             raise bad("dataset.last_months", found, "fewer than there are", "lower it")
         fractions, seed = self.cfg["split"]["fractions"], self.cfg["split"]["seed"]
-        whole = {} if self.by_sample else split_units([self.name(c) for c in past], fractions, seed, "group")
+        names = [] if self.by_sample else [self.name(c) for c in past]
+        whole = split_units(names, fractions, seed, "group", TRAINING) if names else {}
         rows: list[dict] = []
         code: dict[tuple[int, int], int] = {}
         for c in cells:
@@ -161,6 +162,8 @@ class Groups:
             if not (self.table["split"] == part).any():
                 remedy = "lower min_size or last_months, change fractions, or split by sample"
                 raise bad(where, f"no group in split '{part}'", "one in every split", remedy)
+        finer = "" if self.by_country else ", or group by country and month"
+        check_training(int((self.table["split"] == "train").sum()), where, f"give more months{finer}")
         return code
 
     def _row(self, cell: int, part: int, era: str) -> dict:

@@ -102,7 +102,7 @@ WRONG = {
     "hidden": ("a.csv:", ".a.csv:", "found '.a.csv', expected a path inside"),
     "backslash": ("a.csv:", "a\\b:", "expected a path inside"),
     "unfinished": ("a.csv:", "a.part:", "found 'a.part', expected another ending"),
-    "dataset": ("toy:", "../toy:", "1: ../toy: found '../toy', expected small residues"),
+    "dataset": ("toy:", "../toy:", "1: ../toy: found '../toy', expected small letters"),
     "below a file": ("sub/b.csv", "a.csv/b.csv", "found resources/toy/a.csv/b.csv below resources/toy/a.csv"),
     "twice": ("sub/b.csv", "a.csv", "the key a second time"),
     "no mapping": ("{c.csv: {}}", "{c.csv: 5}", "theirs.files.c.csv: found 5, expected a mapping"),

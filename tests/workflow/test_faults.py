@@ -36,8 +36,8 @@ def test_bad_files_are_told_in_one_line_each_and_leave_nothing(project, snakemak
         "truncated": ("cut.h5ad", "donor", "gde: cut.h5ad: found a truncated file"),
         "column": ("cells.h5ad", "doner", "gde: cells.h5ad: obs: found no 'doner', expected one of cell_type, donor; "
                    "did you mean 'donor'?"),
-        "single": ("one.h5ad", "donor", "gde: dataset.split.by: group: found only one value ('D00'), expected at least "
-                   "three"),
+        "single": ("one.h5ad", "donor", "gde: dataset.split.by: group: found only one value ('D00'), expected at "
+                   "least 4"),
     }  # fmt: skip
     for name, (file, column, _) in expected.items():
         text = f"dataset:\n  kind: h5ad\n  path: {file}\n  groupby: [{column}]\n"

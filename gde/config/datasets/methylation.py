@@ -62,7 +62,7 @@ class Methylation(PatternFiles, TokenSequences):
         description="how the CpGs of the genome are numbered: through its contigs as in the `file`; through "
         "`chromosomes` 1, 2, ..., X, Y, M alone, as wgbstools does; `auto` = the first of both that the files fit",
     )
-    ignore_contigs: list[str] = Field([], description=".pat files: contigs left out, e.g. spiked-in controls")
+    ignore_contigs: list[str] = Field([], description="contigs left out, e.g. spiked-in controls")
     samples: str | None = Field(
         None,
         description="CSV or TSV with the columns file, tissue and perhaps coarse; null = names of files tell, as in "

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.prepare.common.split import DEFAULT, split_samples, split_units
+from gde.prepare.common.split import DEFAULT, TRAINING, check_training, split_samples, split_units
 from gde.sets.store.layout import SPLITS
 
 RESERVED = ("group", "start", "stop", "split", "size", "n")
@@ -77,7 +77,7 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     if len(kept) == 0:
         raise _all_small(where, size, names, min_size)
     if by == "group":
-        place = split_units([names[g] for g in kept], split["fractions"], split["seed"], "group")
+        place = split_units([names[g] for g in kept], split["fractions"], split["seed"], "group", TRAINING)
         part = np.array([place.get(n, -1) for n in names], dtype=np.int8)[group]
         part[group < 0] = -1
     elif by == "sample":
@@ -103,6 +103,8 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
             "one in every split",
             "lower min_size, change split.seed, or split by sample",
         )
+    remedy = "choose groupby columns that make more groups" + ("" if by == "sample" else ", or set split: {by: sample}")
+    check_training(int((present % 3 == 0).sum()), where, remedy)
     row = np.full(3 * len(names) + 1, -1, dtype=np.int64)
     row[present] = np.arange(len(present))
     groups = pd.DataFrame(

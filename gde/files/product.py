@@ -1,0 +1,12 @@
+"""Product: the files that come with gde, for a directory of one's own that holds configuration, data and results."""
+
+from pathlib import Path
+
+PRODUCT = Path(__file__).resolve().parents[2]
+CONFIG = Path("config/config.yaml")
+
+
+def product_file(path: str | Path, root: Path = Path()) -> Path:
+    """`path` below `root`, one's own directory, or the product's file where only that is there."""
+    own, shipped = root / path, PRODUCT / path
+    return shipped if shipped.exists() and not own.exists() else own
