@@ -12,6 +12,7 @@ from gde.definitions.digest import code_digest
 from gde.errors import GdeError
 from gde.files.product import CONFIG, product_file
 from gde.preflight import obstacles as preflight
+from gde.preflight.columns import misfits
 from gde.preflight.costs import disk, free, most_hours, time_limits
 from gde.preflight.obstacles import readable
 from gde.runs.code_digest import training_roots
@@ -55,6 +56,7 @@ def check(
             out.problems.append(e)
     profile_settings, wrong = preflight.profile_settings(profile)
     out.problems += [*wrong, *preflight.missing_files(experiments, root)]
+    out.problems += misfits(experiments, {name: results / "sets" / stores[name] for name in experiments})
     rows, wrong = fetched(experiments.values(), root)
     out.downloads, out.problems = rows, out.problems + [w for w in wrong if str(w) not in map(str, out.problems)]
 

@@ -15,6 +15,7 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.input_files import pattern_files
 from gde.files.io import storage_errors
+from gde.prepare.common.split import check_training
 from gde.prepare.common.write import origin, source_of
 from gde.prepare.methylation_samples import Sample, hold_out, samples_of
 from gde.readers.bam import read_bam
@@ -52,6 +53,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         raise bad("dataset.files", found, "larger ones", "lower dataset.min_size")
     by_group = cfg["split"]["by"] == "group"
     parts = hold_out(kept, cfg["split"]) if by_group else ["train"] * len(kept)
+    check_enough(parts)
     length = cfg["context"] + cfg["cpgs"]
     counted = {"reads": 0, "weight": 0, "sequences": 0, "without_calls": 0}
     with TokenStoreWriter(out, alphabet="dna", length=length, seed=seed, fields=FIELDS) as writer:
@@ -89,6 +91,18 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "dropped": small,
         }
         writer.finish(groups, meta, provenance=provenance)
+
+
+def examine(cfg: dict) -> None:
+    """GdeError for what the names of the files and the table of samples tell, even if all samples are large enough."""
+    samples = samples_of(list(pattern_files(cfg).values()), cfg["samples"], cfg["coarse"])
+    parts = hold_out(samples, cfg["split"]) if cfg["split"]["by"] == "group" else ["train"] * len(samples)
+    check_enough(parts)
+
+
+def check_enough(parts: list[str]) -> None:
+    """GdeError for too few samples that train, of the splits of all samples."""
+    check_training(parts.count("train"), "dataset.files", "give more samples")
 
 
 def describe(sample: Sample, split: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ duplicates are found and metadata joined in constant memory.
 import logging
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,17 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
                 **groups.meta(),
             }
             writer.finish(groups.table, meta, provenance=provenance)
+
+
+def examine(cfg: dict) -> None:
+    """GdeError for what the files tell; they are read whole, on a disk for temporary files."""
+    files = {key: Path(file) for key, file in virus_files(cfg).items()}
+    dropped, mended = LAYOUTS[cfg["source"]]
+    tally = Tally(virus_keys.DROPPED | dropped | spikes.DROPPED | virus_records.DROPPED, mended)
+    with TemporaryDirectory(prefix="gde-") as scratch, ExitStack() as stack:
+        spool, countries = stack.enter_context(TokenSpool(Path(scratch), cfg["length"])), Countries()
+        placed = stack.enter_context(read(cfg, files, countries, tally, spool, Path(scratch)))
+        Groups(cfg, placed, countries, f"{files['sequences']} ({tally.listed()})")
 
 
 def read(

@@ -1,6 +1,7 @@
 """From files to one explicit dict: order of overrides, defaults by kind, and what a run's identity depends on."""
 
 import json
+import sys
 
 import pytest
 from helpers import NAMES, ROOT, project, write
@@ -113,15 +114,15 @@ def test_file_names(tmp_path, file, found):
     findings = find_all({}, tmp_path)
     assert [str(p).startswith(f"config/experiments/{file}: found {found}") for p in findings.problems] == [True]
     assert findings.general == [] and set(findings.experiments) == set(resolve_all({}, tmp_path))
-    assert set(findings.broken) == {Path(file).stem} - {*RESERVED}
+    assert set(findings.broken) == {file.partition(".")[0]} - {*RESERVED}
 
 
 def test_a_faulty_file_stops_only_what_uses_it(tmp_path):
     (project(tmp_path) / "config/experiments/faulty.yaml").write_text("dataset: {kind: mvnn}\n")
-    config = {"experiments": ["gmm", "faulty"], "grids": {"g": {"base": "faulty", "axes": {"seed": [0]}}}}
+    config = {"experiments": ["gmm", "faulty"], "grids": {"gg": {"base": "faulty", "axes": {"seed": [0]}}}}
     findings = find_all(config, tmp_path)
-    assert set(findings.broken) == {"faulty", "grid/g"} and findings.general == []
-    assert "'mvnn'" in str(findings.broken["faulty"]) and "'mvnn'" in str(findings.broken["grid/g"])
+    assert set(findings.broken) == {"faulty", "grid/gg"} and findings.general == []
+    assert "'mvnn'" in str(findings.broken["faulty"]) and "'mvnn'" in str(findings.broken["grid/gg"])
     assert resolve("gmm", config, tmp_path) == findings.experiments["gmm"]
 
 
@@ -137,7 +138,7 @@ def test_experiments_of_ones_own_are_added_to_those_of_the_product(tmp_path):
 
 
 def test_no_config_directory(tmp_path, monkeypatch):
-    monkeypatch.setattr("gde.config.resolve.PRODUCT", tmp_path)
+    monkeypatch.setattr(sys.modules["gde.config.resolve"], "PRODUCT", tmp_path)
     with pytest.raises(GdeError, match="no such directory"):
         resolve_all({}, tmp_path)
 

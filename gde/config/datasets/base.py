@@ -18,9 +18,12 @@ class DataSet(Section):
     prepare : "module:function" that writes its set store.   sample_type : what its samples are.
     sources : data sets of resources/sources.yaml that it always reads.   evaluation : the kind of it where none is
     given.   start : sections of an experiment where its file does not say otherwise.
+    examine : "module:function" that takes the resolved settings and raises what `prepare` would, as far as columns and
+    names in its files tell in seconds.
     """
 
     prepare: ClassVar[str]
+    examine: ClassVar[str | None] = None
     sample_type: ClassVar[str] = "vectors"
     sources: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[str] = "samples"

@@ -49,6 +49,7 @@ class Methylation(PatternFiles, TokenSequences):
     """Reads of DNA methylation, a sample for each file."""
 
     prepare: ClassVar = "gde.prepare.methylation:prepare"
+    examine: ClassVar = "gde.prepare.methylation:examine"
     evaluation: ClassVar = "methylation"
     kind: Literal["methylation"] = Field(
         description="reads of DNA methylation from .pat.gz files (wgbstools) or BAM files; a group is a sample"

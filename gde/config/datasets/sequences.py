@@ -14,6 +14,7 @@ class Sequences(TokenSequences):
     """A user's sequences."""
 
     prepare: ClassVar = "gde.prepare.sequences:prepare"
+    examine: ClassVar = "gde.prepare.sequences:examine"
     kind: Literal["sequences"] = Field(description="sequences of a FASTA, FASTQ, CSV or TSV file, plain or gzip")
     path: str = Field(
         min_length=1, description="the file, relative to the working directory; its ending says the format"
