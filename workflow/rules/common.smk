@@ -196,8 +196,8 @@ def explain_targets():
         return [*of_experiments, *of_grids, *(f"results/sets/{store}" for store in STORES)]
 
     def is_rule_or_made(target):
-        if is_rule(target):
-            return True
+        if is_rule(target) or workflow.dag_settings is None:  # while rules are read it asks, too, of each new one
+            return is_rule(target)
         names = [rule.name for rule in workflow.rules]
         refuse(wrong_target(target, made, delivered, names, FOUND.broken))
         return False
