@@ -122,8 +122,9 @@ def resolve(
     Raises GdeError for anything unknown or impossible in its file, any of its presets, or `config`.
     """
     checked, tree = settings(config, root, configfiles)
-    if name not in (names := experiment_names(root)):
-        raise unknown("experiment", name, name, names)
+    names, wrong = list_experiments(root)
+    if name not in names:
+        raise wrong.get(name) or unknown("experiment", name, name, names)
     return _resolve(name, checked, tree, root)
 
 

@@ -51,9 +51,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     if not kept:
         found = f"{len(samples)} samples, all of fewer than {cfg['min_size']} reads"
         raise bad("dataset.files", found, "larger ones", "lower dataset.min_size")
-    by_group = cfg["split"]["by"] == "group"
-    parts = hold_out(kept, cfg["split"]) if by_group else ["train"] * len(kept)
-    check_enough(parts)
+    parts = parts_of(kept, cfg["split"])
     length = cfg["context"] + cfg["cpgs"]
     counted = {"reads": 0, "weight": 0, "sequences": 0, "without_calls": 0}
     with TokenStoreWriter(out, alphabet="dna", length=length, seed=seed, fields=FIELDS) as writer:
@@ -96,13 +94,16 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 def examine(cfg: dict) -> None:
     """GdeError for what the names of the files and the table of samples tell, even if all samples are large enough."""
     samples = samples_of(list(pattern_files(cfg).values()), cfg["samples"], cfg["coarse"])
-    parts = hold_out(samples, cfg["split"]) if cfg["split"]["by"] == "group" else ["train"] * len(samples)
-    check_enough(parts)
+    parts_of(samples, cfg["split"])
 
 
-def check_enough(parts: list[str]) -> None:
-    """GdeError for too few samples that train, of the splits of all samples."""
-    check_training(parts.count("train"), "dataset.files", "give more samples")
+def parts_of(samples: list[Sample], split: dict) -> list[str]:
+    """Split of each sample, where reads are split that of most; GdeError where too few train."""
+    if split["by"] == "sample":
+        return ["train"] * len(samples)
+    parts = hold_out(samples, split)
+    check_training(parts.count("train"), "dataset.files: samples", "give more, or set split: {by: sample}")
+    return parts
 
 
 def describe(sample: Sample, split: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from gde.prepare import virus_gisaid, virus_keys, virus_nextstrain, virus_record
 from gde.prepare import virus_spikes as spikes
 from gde.prepare.common.hashing import sequence_hash, uniform
 from gde.prepare.common.sequence_split import parts_at
-from gde.prepare.common.split import TRAINING, check_training, split_units
+from gde.prepare.common.split import TRAINING, split_units
 from gde.prepare.common.write import origin, source_of
 from gde.prepare.virus_keys import MONTHS, Countries, month_name, months_of
 from gde.prepare.virus_records import Named, Placed, TokenSpool, place
@@ -174,8 +174,6 @@ class Groups:
             if not (self.table["split"] == part).any():
                 remedy = "lower min_size or last_months, change fractions, or split by sample"
                 raise bad(where, f"no group in split '{part}'", "one in every split", remedy)
-        finer = "" if self.by_country else ", or group by country and month"
-        check_training(int((self.table["split"] == "train").sum()), where, f"give more months{finer}")
         return code
 
     def _row(self, cell: int, part: int, era: str) -> dict:

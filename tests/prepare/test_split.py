@@ -95,7 +95,6 @@ def test_names_join_and_columns_keep_their_values():
         (frame(donor=[*"abca"] * 5), {}, "found 3 values, expected at least 4: 2 to train on, and one each to valid"),
         (frame(), {"split": {"fractions": [0.2, 0.4, 0.4]}}, "which leaves 1 of 4 to train on, expected 2 or more"),
         (frame(kind=[*"abca"] * 5, donor=[*"abca"] * 5), {"split": {"by": "kind"}}, "t: found 1 group to train on"),
-        (frame(donor=["a"] * 20), {"split": {"by": "sample"}}, "found 1 group to train on, expected 2 or more"),
         (frame(), {"split": {"by": "kind"}}, "dataset.split.by: kind: found only one value ('x')"),
         (frame(), {"min_size": 6}, "no group of at least 6 samples (largest: 'a' with 5)"),
         (frame(), {"split": {"fractions": [0.5, 0.5, 0]}}, "dataset.split.fractions: found [0.5, 0.5, 0]"),

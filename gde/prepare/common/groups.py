@@ -103,8 +103,9 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
             "one in every split",
             "lower min_size, change split.seed, or split by sample",
         )
-    remedy = "choose groupby columns that make more groups" + ("" if by == "sample" else ", or set split: {by: sample}")
-    check_training(int((present % 3 == 0).sum()), where, remedy)
+    if by != "sample":
+        remedy = "choose groupby columns that make more groups, or set split: {by: sample}"
+        check_training(int((present % 3 == 0).sum()), where, remedy)
     row = np.full(3 * len(names) + 1, -1, dtype=np.int64)
     row[present] = np.arange(len(present))
     groups = pd.DataFrame(
