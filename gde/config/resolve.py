@@ -165,8 +165,9 @@ def layers(name: str, preset: str, tree: Tree, root: Path) -> list[Tree]:
 
 def experiment_file(name: str, root: Path) -> tuple[Path, str]:
     """An experiment's file, one's own or the product's, and what messages call it."""
-    path = product_file(EXPERIMENTS / f"{name}.yaml", root)
-    return path, shown(path, root)
+    file = EXPERIMENTS / f"{name}.yaml"
+    path = product_file(file, root)
+    return path, str(file if path == root / file else path)
 
 
 def overrides(name: str, tree: Tree) -> list[Tree]:
