@@ -64,7 +64,7 @@ def check_idle(section: Any, key: str, condition: str, remedy: str) -> None:
     """Refuse another value than the default of a key that `condition` leaves without an effect."""
     value, default = getattr(section, key), type(section).model_fields[key].default
     if value != default:
-        shown = "null" if default is None else str(default)
+        shown = "null" if default is None else "its default" if isinstance(default, Section) else str(default)
         refuse(key, value, f"{shown} {condition}, where it has no effect", remedy)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Names, Section, Whole, refuse
+from gde.config.base import Count, Names, Section, Whole, check_idle, refuse
 from gde.config.datasets.base import PatternFiles, TokenSequences
 from gde.files.input_files import expand
 
@@ -86,6 +86,8 @@ class Methylation(PatternFiles, TokenSequences):
         for file in self.files:
             if not file.endswith(endings):
                 refuse("files", file, f"names that end in {', '.join(endings)}", "correct it")
+        if not any(file.endswith(".bam") for file in self.files):
+            check_idle(self, "bam", "where no file ends in .bam", "remove the section")
         if twice := [file for file in self.files if self.files.count(file) > 1]:
             refuse("files", twice[0], "each file once", "remove the second")
         return self
