@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
+from gde.errors import bad, lowering, many
 from gde.files.input_files import virus_files
 from gde.files.io import storage_errors
 from gde.prepare import virus_gisaid, virus_keys, virus_nextstrain, virus_records
@@ -132,7 +132,7 @@ class Groups:
             raise bad(where, found, "groups of min_size or more", remedy)
         self.future = max(c % MONTHS for c in cells) - cfg["last_months"]
         self._code = self._split(cells, counts, where)
-        log.info("%d groups of %d or more, %d smaller left out", len(cells), cfg["min_size"], len(self.dropped))
+        log.info("%s of %d or more, %d smaller left out", many(len(cells), "group"), cfg["min_size"], len(self.dropped))
 
     def cells(self, country: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Number of the group (m,) of countries and days: MONTHS country + month."""
@@ -172,7 +172,8 @@ class Groups:
         self.table = pd.DataFrame(rows)
         for part in SPLITS:
             if not (self.table["split"] == part).any():
-                remedy = "lower min_size or last_months, change fractions, or split by sample"
+                least = lowering(("min_size", self.cfg["min_size"], 1), ("last_months", self.cfg["last_months"], 0))
+                remedy = ", ".join(filter(None, (least, "change fractions", "or split by sample")))
                 raise bad(where, f"no group in split '{part}'", "one in every split", remedy)
         return code
 

@@ -117,7 +117,12 @@ def test_mistakes_are_named_with_their_line(write, old, new, said):
     assert "\n" not in str(e.value)
 
 
-def test_no_table(tmp_path):
+def test_a_directory_without_a_table_has_the_products(tmp_path):
+    assert read_sources(tmp_path) == read_sources(ROOT)
+
+
+def test_no_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("gde.files.product.PRODUCT", tmp_path / "none")
     with pytest.raises(GdeError, match=r"resources/sources.yaml: found no such file"):
         read_sources(tmp_path)
 

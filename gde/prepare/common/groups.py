@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
+from gde.errors import bad, lowering
 from gde.prepare.common.split import DEFAULT, TRAINING, check_training, split_samples, split_units
 from gde.sets.store.layout import SPLITS
 
@@ -101,7 +101,7 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
             where,
             f"no group of at least {min_size} samples in split '{empty[0]}'",
             "one in every split",
-            "lower min_size, change split.seed, or split by sample",
+            ", ".join(filter(None, (lowering(("min_size", min_size, 1)), "change split.seed", "or split by sample"))),
         )
     if by != "sample":
         remedy = "choose groupby columns that make more groups, or set split: {by: sample}"
