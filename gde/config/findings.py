@@ -75,7 +75,10 @@ def find_all(config: Mapping[str, Any] | None, root: Path = Path(), configfiles:
         try:
             found.grids[name] = resolve_grid(name, grid, checked, tree, root)
         except GdeError as e:
-            found.broken[f"grid/{name}"] = e
+            if grid["base"] in found.broken:
+                found.broken[f"grid/{name}"] = e
+            else:  # a mistake of config/config.yaml or the command line
+                found.general.append(e)
             found.add(e)
     return found
 
