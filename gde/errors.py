@@ -20,6 +20,17 @@ def bad(where: object, found: str, expected: str, remedy: str) -> GdeError:
     return GdeError(one_line(f"{_short(str(where))}: found {_short(found)}, expected {expected}; {remedy}"))
 
 
+def many(n: int, what: str) -> str:
+    """A number of things in words: 1 group, 2 groups."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def lowering(*given: tuple[str, int, int]) -> str:
+    """The advice to lower some numbers, of (name, value, least); "" where each is as low as it can be."""
+    names = [name for name, value, least in given if value > least]
+    return f"lower {' or '.join(names)}" if names else ""
+
+
 def one_line(text: str) -> str:
     """`text` with everything that is not for printing written as in a Python string."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

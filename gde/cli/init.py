@@ -59,7 +59,7 @@ def init(
     """
     name = name or re.sub(r"\W+", "_", path.stem).strip("_").lower()
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
-        raise bad("--name", repr(name), "a residue, then residues, digits and _", "give another --name")
+        raise bad("--name", repr(name), "a letter, then letters, digits and _", "give another --name")
     if name in RESERVED:
         raise bad("--name", f"the reserved name {name!r}", f"none of {', '.join(RESERVED)}", "give another --name")
     out = root / "config" / "experiments" / f"{name}.yaml"

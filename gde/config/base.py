@@ -60,6 +60,14 @@ def refuse(key: str, value: Any, expected: str, remedy: str) -> NoReturn:
     raise PydanticCustomError("gde", "{expected}", {"key": key, "value": value, "expected": expected, "remedy": remedy})
 
 
+def check_idle(section: Any, key: str, condition: str, remedy: str) -> None:
+    """Refuse another value than the default of a key that `condition` leaves without an effect."""
+    value, default = getattr(section, key), type(section).model_fields[key].default
+    if value != default:
+        shown = "null" if default is None else "its default" if isinstance(default, Section) else str(default)
+        refuse(key, value, f"{shown} {condition}, where it has no effect", remedy)
+
+
 def check_kernel(section: Any) -> None:
     """Refuse convolutions of an even width, which have no middle."""
     if section.kernel % 2 == 0:

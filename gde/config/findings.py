@@ -9,9 +9,10 @@ from typing import Any
 from gde.config.grid_cells import ResolvedGrid, resolve_grid
 from gde.config.loading import Tree, from_snakemake, merge, read_yaml
 from gde.config.resolve import (
-    EXPERIMENTS,
+    RESERVED,
     check_settings,
     complete,
+    experiment_file,
     list_experiments,
     overrides,
     read_experiment,
@@ -27,12 +28,16 @@ class Findings:
     """What a configuration holds, as far as it is right, and every problem in it.
 
     settings : {experiments, preset, seed, accelerator, grids}.   experiments, grids : by name, resolved.
+    general : the problems that concern all of it.   broken : name of an experiment, or grid/<name> -> the first of its
+    problems, which stop nothing else.
     """
 
     settings: dict[str, Any]
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
     grids: dict[str, ResolvedGrid] = field(default_factory=dict)
     problems: list[GdeError] = field(default_factory=list)
+    general: list[GdeError] = field(default_factory=list)
+    broken: dict[str, GdeError] = field(default_factory=dict)
 
     def add(self, *problems: GdeError) -> None:
         """Keep problems that are not known yet: a mistake in a file shows again in each of its presets."""
@@ -43,10 +48,10 @@ class Findings:
 def find_all(config: Mapping[str, Any] | None, root: Path = Path(), configfiles: Sequence[str | Path] = ()) -> Findings:
     """Resolve every experiment and grid and collect what is wrong; arguments as of `gde.config.resolve`.
 
-    config : None reads config/config.yaml. A grid shows its first mistake only. GdeError without config/experiments.
+    config : None reads the files. A grid shows its first mistake only. GdeError without config/experiments.
     """
-    names, problems = list_experiments(root)
-    files = []
+    names, unusable = list_experiments(root)
+    files, problems = [], []
     for file in configfiles:
         try:
             files.append(read_yaml(root / file, shown(file, root)))
@@ -56,26 +61,32 @@ def find_all(config: Mapping[str, Any] | None, root: Path = Path(), configfiles:
         config = reduce(merge, files, Tree({})).data
     tree = from_snakemake(dict(config), files)
     checked, wrong = check_settings(tree, names)
-    found = Findings(checked)
-    found.add(*problems, *wrong)
+    found = Findings(checked, general=[*problems, *wrong])
+    found.broken |= {name: problem for name, problem in unusable.items() if name not in (*names, *RESERVED)}
+    found.add(*unusable.values(), *found.general)
     for name in names:
         resolved, wrong = examine(name, checked, tree, root)
         found.add(*wrong)
+        if wrong:
+            found.broken[name] = wrong[0]
         if resolved is not None and not wrong:
             found.experiments[name] = resolved
     for name, grid in checked["grids"].items():
         try:
             found.grids[name] = resolve_grid(name, grid, checked, tree, root)
         except GdeError as e:
+            if grid["base"] in found.broken:
+                found.broken[f"grid/{name}"] = e
+            else:  # a mistake of config/config.yaml or the command line
+                found.general.append(e)
             found.add(e)
     return found
 
 
 def examine(name: str, checked: dict[str, Any], tree: Tree, root: Path) -> tuple[dict[str, Any] | None, list[GdeError]]:
     """An experiment, resolved, or None; and all that is wrong in its file, its presets and its overrides."""
-    file = EXPERIMENTS / f"{name}.yaml"
     try:
-        base, presets, problems = read_experiment(root / file, str(file))
+        base, presets, problems = read_experiment(*experiment_file(name, root))
         over = overrides(name, tree)
     except GdeError as e:
         return None, [e]

@@ -74,7 +74,7 @@ def resolve_grid(name: str, grid: dict[str, Any], checked: dict, tree: Tree, roo
     here = ("grids", name)
     if not NAME.fullmatch(name):
         where, key = tree.mark(here)
-        raise bad(f"{where}: {key}", repr(name), "a residue, then residues, digits and _", "rename the grid")
+        raise bad(f"{where}: {key}", repr(name), "a letter, then letters, digits and _", "rename the grid")
     if grid["base"] not in (names := experiment_names(root)):
         raise unknown(*tree.mark((*here, "base")), grid["base"], names)
     base, *parts = layers(grid["base"], checked["preset"], tree, root)

@@ -21,6 +21,7 @@ from gde.config.loading import Tree, from_snakemake, merge, read_shared
 from gde.config.messages import explain_all, nearest, show, submodels, unknown
 from gde.errors import GdeError, bad
 from gde.files.io import sha256_json
+from gde.files.product import PRODUCT, product_file
 
 EXPERIMENTS = Path("config/experiments")
 RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", "lm_cache", *Config.model_fields)
@@ -46,38 +47,41 @@ SMOKE = {
 
 
 def experiment_names(root: Path) -> list[str]:
-    """Every file of config/experiments, sorted. GdeError for a name that cannot be used."""
-    names, problems = list_experiments(root)
-    if problems:
-        raise problems[0]
-    return names
+    """Every experiment, sorted: of one's own config/experiments and of the product's. Files whose name cannot be used
+    are left out (`list_experiments`)."""
+    return list_experiments(root)[0]
 
 
-def list_experiments(root: Path) -> tuple[list[str], list[GdeError]]:
-    """The names that can be used, and what is wrong with the others. GdeError without the directory."""
-    folder = root / EXPERIMENTS
-    if not folder.is_dir():
-        raise bad(folder, "no such directory", "experiment files", "run in the directory that holds config/")
-    names, problems = [], []
-    for file in sorted(folder.iterdir()):
+def list_experiments(root: Path) -> tuple[list[str], dict[str, GdeError]]:
+    """The names that can be used, and what is wrong with the other files of config/experiments, by their stem.
+
+    Those below `root` are added to the product's, and take the place of one of their name. GdeError without either.
+    """
+    folders = [folder for folder in (root / EXPERIMENTS, PRODUCT / EXPERIMENTS) if folder.is_dir()]
+    if not folders:
+        found, remedy = "no such directory", "run in the directory that holds config/"
+        raise bad(root / EXPERIMENTS, found, "experiment files", remedy)
+    names, wrong = set(), {}
+    for file in sorted(file for folder in folders for file in folder.iterdir()):
         if file.name.startswith(".") or file.suffix not in (".yaml", ".yml"):
             continue
         where = EXPERIMENTS / file.name
         if file.suffix == ".yml":
-            problems.append(bad(where, "the ending .yml", ".yaml", f"rename it to {file.stem}.yaml"))
+            wrong[file.stem] = bad(where, "the ending .yml", ".yaml", f"rename it to {file.stem}.yaml")
         elif file.stem in RESERVED:
             found, expected = f"the reserved name {file.stem!r}", f"none of {', '.join(RESERVED)}"
-            problems.append(bad(where, found, expected, "rename the file"))
+            wrong[file.stem] = bad(where, found, expected, "rename the file")
         elif not NAME.fullmatch(file.stem):
-            expected = "a residue, then residues, digits and _ (2 to 100 characters)"
-            problems.append(bad(where, f"the name {file.stem!r}", expected, "rename the file"))
+            expected = "a letter, then letters, digits and _ (2 to 100 characters)"
+            wrong[file.stem] = bad(where, f"the name {file.stem!r}", expected, "rename the file")
         else:
-            names.append(file.stem)
-    return names, problems
+            names.add(file.stem)
+    return sorted(names), wrong
 
 
 def settings(config: Mapping[str, Any], root: Path, configfiles: Sequence[str | Path] = ()) -> tuple[dict, Tree]:
-    """Validate what stands above the experiments: {experiments, preset, seed, accelerator}, and the marked config."""
+    """Validate what stands above the experiments: {experiments, preset, seed, accelerator}, and the marked config.
+    A file of config/experiments that is wrong is not looked at: it stops only what uses it."""
     names = experiment_names(root)
     files = [read_shared(root / f, shown(f, root)) for f in configfiles]
     tree = from_snakemake(dict(config), files)
@@ -118,8 +122,9 @@ def resolve(
     Raises GdeError for anything unknown or impossible in its file, any of its presets, or `config`.
     """
     checked, tree = settings(config, root, configfiles)
-    if name not in (names := experiment_names(root)):
-        raise unknown("experiment", name, name, names)
+    names, wrong = list_experiments(root)
+    if name not in names:
+        raise wrong.get(name) or unknown("experiment", name, name, names)
     return _resolve(name, checked, tree, root)
 
 
@@ -152,11 +157,17 @@ def layers(name: str, preset: str, tree: Tree, root: Path) -> list[Tree]:
 
     The file is checked with every preset.
     """
-    file = EXPERIMENTS / f"{name}.yaml"
-    base, presets, problems = read_experiment(root / file, str(file))
+    base, presets, problems = read_experiment(*experiment_file(name, root))
     if problems:
         raise problems[0]
     return [base, presets[preset], *overrides(name, tree)]
+
+
+def experiment_file(name: str, root: Path) -> tuple[Path, str]:
+    """An experiment's file, one's own or the product's, and what messages call it."""
+    file = EXPERIMENTS / f"{name}.yaml"
+    path = product_file(file, root)
+    return path, str(file if path == root / file else path)
 
 
 def overrides(name: str, tree: Tree) -> list[Tree]:

@@ -17,6 +17,7 @@ from gde.config.inputs import named
 from gde.config.loading import Mark, Tree, read_shared, read_yaml
 from gde.config.messages import explain, show
 from gde.errors import GdeError, bad
+from gde.files.product import product_file
 
 RESOURCES = Path("resources")
 TABLE = RESOURCES / "sources.yaml"
@@ -117,11 +118,12 @@ class Source:
 
 
 def read_sources(root: Path = Path()) -> dict[str, Source]:
-    """Every file of resources/sources.yaml by its path ('resources/larry/x.gz'; bundled: '<data set>/<file>').
+    """Every file of resources/sources.yaml by its path ('resources/larry/x.gz'; bundled: '<data set>/<file>'): of
+    the one below `root`, else of the product's.
 
     GdeError names file, line and key of whatever is unknown, impossible or would leave resources/.
     """
-    return dict(_check_table(read_shared(root / TABLE, str(TABLE))))
+    return dict(_check_table(read_shared(product_file(TABLE, root), str(TABLE))))
 
 
 @lru_cache
@@ -131,7 +133,7 @@ def _check_table(tree: Tree) -> dict[str, Source]:
         part = tree.sub(name)
         if not DATASET.fullmatch(name):
             raise _wrong(
-                tree.mark((name,)), repr(name), "small residues, digits and _; weights/ before a model's", "rename it"
+                tree.mark((name,)), repr(name), "small letters, digits and _; weights/ before a model's", "rename it"
             )
         try:
             checked = DataSet.model_validate(part.data)
@@ -159,7 +161,7 @@ def read_conversions(root: Path = Path()) -> dict[str, tuple[Path, str | None]]:
     """Path of every file that is made of a fetched one -> path of that, and which pickle of the archive is meant."""
     read_sources(root)  # checks all of it
     out = {}
-    for name, known in read_yaml(root / TABLE, str(TABLE)).data.items():
+    for name, known in read_yaml(product_file(TABLE, root), str(TABLE)).data.items():
         for file, conversion in known.get("converted", {}).items():
             out[str(RESOURCES / name / file)] = RESOURCES / name / conversion["source"], conversion.get("member")
     return out
@@ -168,7 +170,7 @@ def read_conversions(root: Path = Path()) -> dict[str, tuple[Path, str | None]]:
 def read_listing(dataset: str, root: Path = Path()) -> Listed:
     """The listing of a data set of resources/sources.yaml. GdeError where it has none."""
     read_sources(root)  # checks all of it
-    known = read_yaml(root / TABLE, str(TABLE)).data.get(dataset, {})
+    known = read_yaml(product_file(TABLE, root), str(TABLE)).data.get(dataset, {})
     if not known.get("listing"):
         raise bad(TABLE, f"no listing of {dataset}", "where its files are found", "restore it")
     facts = {key: known.get(key) for key in ("origin", "licence", "citation")}
@@ -222,7 +224,7 @@ def _wrong(mark: Mark, found: str, expected: str, remedy: str) -> GdeError:
 
 def _check_name(file: str, mark: Mark) -> None:
     if not all(PART.fullmatch(part) for part in file.split("/")):
-        expected = "a path inside the data set's folder, of residues, digits and ._+-"
+        expected = "a path inside the data set's folder, of letters, digits and ._+-"
         raise _wrong(mark, repr(file), expected, "rename the file; it need not be called as on the server")
     if file.endswith(UNFINISHED):
         raise _wrong(mark, repr(file), "another ending", "these are the names of unfinished downloads")
@@ -232,7 +234,7 @@ def _check_facts(file: File, access: str, mark: Any) -> None:
     for algorithm, digits in (("sha256", 64), ("md5", 32)):
         digest = getattr(file, algorithm)
         if digest is not None and not re.fullmatch(rf"[0-9a-f]{{{digits}}}", digest):
-            expected = f"{digits} hexadecimal digits in small residues"
+            expected = f"{digits} hexadecimal digits in small letters"
             raise _wrong(mark(algorithm), show(digest), expected, "copy it again")
     for i, url in enumerate(file.urls or ()):
         if not URL.fullmatch(url):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gde.errors import many
 from gde.figures.read import label, read_table
 from gde.figures.style import GREY, SEQUENTIAL, categories, new
 
@@ -48,7 +49,7 @@ def _labels(table, units, result: dict) -> Figure:
     if len(look) <= MANY:
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="label", alignment="left", handletextpad=0.2)
     what = "sub-sets of" if len(table) > table["group"].nunique() else "sets of"
-    figure.suptitle(f"Embeddings of {what} {table['group'].nunique()} groups", x=0.01, ha="left")
+    figure.suptitle(f"Embeddings of {what} {many(table['group'].nunique(), 'group')}", x=0.01, ha="left")
     text = "filled: held out, open: context"
     if (accuracy := result["metrics"].get("labels/accuracy")) is not None:
         text += f" · accuracy {accuracy['value']:.2f} (chance {accuracy['chance']:.2f})"

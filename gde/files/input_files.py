@@ -6,12 +6,15 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from gde.files.product import product_file
+
 LINEAGE = {
     "counts": "stateFate_inVitro_normed_counts.mtx.gz",
     "genes": "stateFate_inVitro_gene_names.txt.gz",
     "clones": "stateFate_inVitro_clone_matrix.mtx.gz",
     "metadata": "stateFate_inVitro_metadata.txt.gz",
 }
+REFERENCES = Path("resources/references")  # come with the product
 # Where the files of a virus are unless told
 VIRUS = {
     "nextstrain": {
@@ -26,8 +29,9 @@ TENX = {"matrix": ("matrix.mtx",), "features": ("features.tsv", "genes.tsv"), "b
 
 
 def expand(path: str) -> str:
-    """A path with the home directory in the place of ~."""
-    return str(Path(path).expanduser())
+    """A path with the home directory in the place of ~; of a shipped reference, the product's where there is no own."""
+    given = Path(path).expanduser()
+    return str(product_file(given) if given.parent == REFERENCES else given)
 
 
 def lineage_files(dataset: Mapping[str, Any]) -> dict[str, str]:

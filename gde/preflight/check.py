@@ -1,18 +1,22 @@
 """Check: before it costs anything: what a run of the workflow would download, train and ask for, and what would stop
 it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gde.cluster import slurm
 from gde.config import find_all, run_id
 from gde.config.messages import unknown
 from gde.definitions.digest import code_digest
 from gde.errors import GdeError
+from gde.files.product import CONFIG, product_file
 from gde.preflight import obstacles as preflight
-from gde.preflight.costs import disk, free, most_hours, time_limits
+from gde.preflight.columns import misfits
+from gde.preflight.costs import disk, free, memory, most_hours, shape, time_limits
 from gde.preflight.obstacles import readable
+from gde.preflight.pace import Pace
 from gde.runs.code_digest import training_roots
 from gde.runs.table import Run, flat, read_run
 from gde.sets.store.layout import store_digest
@@ -25,7 +29,7 @@ CLUSTER = Path("profiles/slurm")
 class Report:
     """What `gde check` prints.
 
-    trainings : a row per experiment or cell: what would be trained, why, and the hours it takes.
+    trainings : a row per experiment or cell: what would be trained, why, the minutes and the memory it takes.
     downloads : a row per file that is fetched.   costs : what is asked for -> how much.   problems : all that is wrong.
     """
 
@@ -42,18 +46,20 @@ def check(
 
     profile : the Snakemake profile that would be used. GdeError for an unknown name, and without a configuration.
     """
-    found = find_all(None, root, ["config/config.yaml"])
+    found = find_all(None, root, [product_file(CONFIG, root)])
     out = Report(problems=list(found.problems))
     experiments, stores = choose(found, root, names, grid)
     runs, damaged = readable_runs(results)
     out.problems += damaged
+    pace = Pace()
     for name, resolved in experiments.items():
         try:
-            out.trainings.append(training(name, resolved, results / "sets" / stores[name], runs, results))
+            out.trainings.append(training(name, resolved, results / "sets" / stores[name], runs, results, pace))
         except GdeError as e:
             out.problems.append(e)
     profile_settings, wrong = preflight.profile_settings(profile)
     out.problems += [*wrong, *preflight.missing_files(experiments, root)]
+    out.problems += misfits(experiments, {name: results / "sets" / stores[name] for name in experiments})
     rows, wrong = fetched(experiments.values(), root)
     out.downloads, out.problems = rows, out.problems + [w for w in wrong if str(w) not in map(str, out.problems)]
 
@@ -61,7 +67,9 @@ def check(
     if grid is not None:  # cells are measured, not exported
         sizes.pop("embeddings and samples", None)
     out.costs |= disk_costs(sizes, rows, results)
-    out.costs |= gpu_costs(out.trainings, found.settings, root, results, profile_settings, whole=grid is not None)
+    out.costs |= time_costs(out.trainings)
+    if slurm.installed() or profile_settings.get("executor") == "slurm":
+        out.costs |= gpu_costs(out.trainings, found.settings, root, results, profile_settings, whole=grid is not None)
     asked = [(results, sum(v or 0 for v in sizes.values())), (root / "resources", sum(r["bytes"] or 0 for r in rows))]
     cluster = profile_settings.get("executor") == "slurm"
     out.problems += preflight.unwritable(results)
@@ -98,23 +106,39 @@ def readable_runs(results: Path) -> tuple[list[Run], list[GdeError]]:
     return runs, problems
 
 
-def training(name: str, resolved: dict, sets: Path, runs: list[Run], results: Path) -> dict[str, Any]:
-    """Whether an experiment would train, why, and the hours that takes at the pace of its newest finished run."""
+def training(
+    name: str, resolved: dict, sets: Path, runs: list[Run], results: Path, pace: Callable[..., float | None]
+) -> dict[str, Any]:
+    """Whether an experiment would train, why, the minutes that takes at the pace of its newest finished run, or else at
+    that of this machine (`gde.preflight.pace`), and the memory, about; empty where nothing is known."""
     code, resolved = code_digest(training_roots(resolved)), known_weights(resolved)
     earlier = [r for r in runs if r.record["experiment"] == name]
+
+    def row(action: str, why: str, steps: int) -> dict[str, Any]:
+        seconds = 0.0 if steps == 0 else estimate(earlier, steps)
+        if seconds is None:
+            seconds = pace(resolved, shape(resolved, sets)[1], steps)
+        size = memory(resolved, sets) if steps else 0
+        return {
+            "experiment": name,
+            "action": action,
+            "why": why,
+            "minutes": "" if seconds is None else float(f"{seconds / 60:.3g}"),
+            "memory": "" if size is None else readable(float(f"{size:.2g}")),
+        }
+
+    steps = resolved["training"]["steps"]
     if not (sets / "SHA256SUMS").is_file():
-        hours = estimate(earlier, resolved["training"]["steps"])
-        return {"experiment": name, "action": "prepare and train", "why": "no set store yet", "hours": hours}
+        return row("prepare and train", "no set store yet", steps)
     store = store_digest(sets)
     run = run_id(resolved, store, code)
     same = next((r for r in earlier if r.id == run), None)
     if same is not None and same.model is not None:
         action = "nothing" if same.current else "publish again"
-        return {"experiment": name, "action": action, "why": f"{run} is finished", "hours": 0.0}
+        return row(action, f"{run} is finished", 0)
     done = max((int(p.name[5:]) for p in (results / "runs" / run / "checkpoints").glob("step-*")), default=0)
     action = f"continue from step {done}" if done else "train"
-    hours = estimate(earlier, resolved["training"]["steps"] - done)
-    return {"experiment": name, "action": action, "why": reason(earlier, resolved, store, code), "hours": hours}
+    return row(action, reason(earlier, resolved, store, code), steps - done)
 
 
 def known_weights(resolved: dict[str, Any]) -> dict[str, Any]:
@@ -125,10 +149,10 @@ def known_weights(resolved: dict[str, Any]) -> dict[str, Any]:
     return with_digests(resolved) if all(Path(path).exists() for path in named if path) else resolved
 
 
-def estimate(earlier: list[Run], steps: int) -> float | str:
-    """Hours for `steps` at the pace of the newest finished run; empty when there is none."""
+def estimate(earlier: list[Run], steps: int) -> float | None:
+    """Seconds for `steps` at the pace of the newest finished run; None when there is none."""
     budgets = [r.model["budget"] for r in earlier if r.model is not None]
-    return round(budgets[-1]["seconds"] / budgets[-1]["steps"] * steps / 3600, 3) if budgets else ""
+    return budgets[-1]["seconds"] / budgets[-1]["steps"] * steps if budgets else None
 
 
 def reason(earlier: list[Run], resolved: dict[str, Any], store: str, code: str) -> str:
@@ -194,21 +218,26 @@ def disk_costs(sizes: dict[str, int | None], downloads: list[dict], results: Pat
     return out | {"disk in all (estimated)": readable(total), f"free at {results}": readable(free(results))}
 
 
+def time_costs(trainings: list[dict]) -> dict[str, str]:
+    """Minutes of all trainings, in words."""
+    todo = [row for row in trainings if row["action"] not in ("nothing", "publish again")]
+    known = [row["minutes"] for row in todo if row["minutes"] != ""]
+    words = [f"{sum(known):.3g}"] if known or not todo else []
+    words += [f"unknown for {len(todo) - len(known)}"] if len(known) < len(todo) else []
+    return {"minutes of training (estimated; on a core of this machine)": " + ".join(words)}
+
+
 def gpu_costs(
     trainings: list[dict], settings: dict, root: Path, results: Path, profile: dict[str, Any], *, whole: bool
 ) -> dict[str, str]:
-    """Hours on GPUs: of the trainings at the pace of earlier runs, and what a cluster may charge at most, which is the
-    time limits of all jobs, in all their attempts. whole : cells of a grid, one job each."""
+    """Hours on GPUs that a cluster may charge at most, which is the time limits of all jobs, in all their attempts.
+    whole : cells of a grid, one job each."""
     if settings["accelerator"] == "cpu":
         return {"GPU hours": "none (accelerator: cpu)"}
-    gpus, todo = settings.get("gpus", 1), [row for row in trainings if row["action"] != "nothing"]
-    known = [row["hours"] for row in todo if row["hours"] != ""]
-    unknown_rows = len(todo) - len(known)
-    words = [f"{sum(known) * gpus:.3g}"] if known or not todo else []
-    words += [f"unknown for {unknown_rows} that never ran"] if unknown_rows else []
+    gpus = settings.get("gpus", 1)
     limits = time_limits(root)
-    if "retries" not in profile and (root / CLUSTER).is_dir():
-        profile = preflight.profile_settings(root / CLUSTER)[0]
+    if "retries" not in profile and (cluster := product_file(CLUSTER, root)).is_dir():
+        profile = preflight.profile_settings(cluster)[0]
     attempts = 1 + int(profile.get("retries", 0))
     most: list[float | None] = []
     for row in trainings:
@@ -219,6 +248,5 @@ def gpu_costs(
                 most.append(hours and hours * (gpus if rule in ("train", "cell") else 1))
     bound = "unknown" if None in most else f"{sum(most):.4g}"
     return {
-        "GPU hours of training (estimated)": " + ".join(words),
         "GPU hours charged at most": f"{bound} (time limits of {len(most)} jobs, {attempts} attempts each)",
     }

@@ -1,4 +1,4 @@
-"""Costs: what a run of the workflow will ask for: disk, and hours on GPUs. Estimates from the sizes that are known."""
+"""Costs: what a run of the workflow will ask for: disk, memory, GPU hours. Estimates from the sizes that are known."""
 
 import math
 import re
@@ -12,8 +12,10 @@ from gde.config.datasets import kind_of_data, sample_type_of
 from gde.config.datasets.base import Simulated
 from gde.config.inputs import input_files
 from gde.files.io import canonical_json, read_json
+from gde.files.product import product_file
 
 FLOAT = 4  # bytes
+LIBRARIES = 450_000_000  # of a process that trains, measured with torch 2.13 on a CPU
 MOST_SAMPLES = 500  # that the workflow generates of a set
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.M | re.S)
 RUNTIME = re.compile(r"^ +runtime=(?:lambda wildcards, attempt: )?(\d+)( \* attempt)?,", re.M)
@@ -39,9 +41,9 @@ def disk(resolved: dict[str, Any], store: Path, *, trains: bool) -> dict[str, in
     if not trains:
         out["checkpoints and model"] = 0
     elif features is not None:
-        parameters = n_parameters(canonical_json(model_of(resolved, features)), features)
-        if parameters is not None:
-            out["checkpoints and model"] = checkpoints(resolved["training"], parameters)
+        sizes = model_sizes(canonical_json(model_of(resolved, features)), features)
+        if sizes is not None:
+            out["checkpoints and model"] = checkpoints(resolved["training"], sizes[0])
     if issubclass(kind, Simulated):
         test, validation = kind.held_out(data), data["validation_sets"]
         samples = test * min(data["test_size"], MOST_SAMPLES) * features * 2  # as they are and as features
@@ -69,12 +71,14 @@ def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:
 
 
 @cache
-def n_parameters(model: str, features: int) -> int | None:
-    """Trainable numbers of a model (canonical JSON of `model_of`), built without memory; heads left out. None before
-    the published model that it starts from is there, and when that is no such model."""
+def model_sizes(model: str, features: int) -> tuple[int, int] | None:
+    """Trainable numbers of a model (canonical JSON of `model_of`) and outputs of all its layers for one position of a
+    sample; built without memory, heads left out. None before the published model that it starts from is there, and
+    when that is no such model."""
     import json
 
     import torch
+    from torch import nn
 
     from gde.errors import GdeError
     from gde.models import model_class
@@ -84,11 +88,36 @@ def n_parameters(model: str, features: int) -> int | None:
     published = any(config[part].get("weights") for part in ("encoder", "generator"))
     try:
         with torch.device("meta"):
-            return count(model_class(config)(config, mean=[0.0] * features, scale=[1.0] * features))
+            built = model_class(config)(config, mean=[0.0] * features, scale=[1.0] * features)
+        layers = (nn.Linear, nn.modules.conv._ConvNd)
+        widths = (m.weight.shape[0] for m in built.modules() if isinstance(m, layers))
+        return count(built), sum(widths)
     except GdeError:
         if not published:
             raise
         return None  # its files are looked at, and named, where they are fetched and read
+
+
+def memory(resolved: dict[str, Any], store: Path) -> int | None:
+    """Bytes of memory that training takes, about: libraries, the store's pages, weights with gradients, average and the
+    optimiser's slots, and what a batch makes in every layer, kept for the gradient. None where a size is unknown."""
+    rows, features = shape(resolved, store)
+    if features is None:
+        return None
+    sizes = model_sizes(canonical_json(model_of(resolved, features)), features)
+    if sizes is None:
+        return None
+    parameters, width = sizes
+    type_ = replace(sample_type_of(resolved["dataset"]), shape=(features,))
+    training = resolved["training"]
+    values = (rows or 0) * features * type_.itemsize
+    batch = training["n_sets"] * training["set_size"] * (type_.positions * width * 2 + features)
+    return LIBRARIES + values + FLOAT * ((3 + slots(training["optimizer"])) * parameters + batch)
+
+
+def slots(optimizer: dict[str, Any]) -> int:
+    """Numbers that an optimiser keeps of each parameter."""
+    return 2 if optimizer["kind"] != "sgd" else int(optimizer["momentum"] > 0)
 
 
 def checkpoints(training: dict[str, Any], parameters: int) -> int:
@@ -96,11 +125,9 @@ def checkpoints(training: dict[str, Any], parameters: int) -> int:
     weights, their average and the optimiser's slots; and of the model, which is kept and published."""
     from gde.checkpoint import NEWEST_KEPT
 
-    optimizer = training["optimizer"]
-    slots = 2 if optimizer["kind"] != "sgd" else int(optimizer["momentum"] > 0)
     kept = min(NEWEST_KEPT + 2, math.ceil(training["steps"] / training["checkpoint_every"]) + 1)
     kept += training["steps"] // training["keep_every"] if training["keep_every"] else 0
-    return FLOAT * parameters * ((2 + slots) * kept + 2)
+    return FLOAT * parameters * ((2 + slots(training["optimizer"])) * kept + 2)
 
 
 def free(path: Path) -> int:
@@ -111,7 +138,7 @@ def free(path: Path) -> int:
 def time_limits(root: Path) -> dict[str, tuple[int, bool]]:
     """GPU rule -> minutes of its time limit, and whether that grows with the attempt, from workflow/rules."""
     limits = {}
-    for file in sorted((root / "workflow" / "rules").glob("*.smk")):
+    for file in sorted(product_file("workflow/rules", root).glob("*.smk")):
         for name, body in RULE.findall(file.read_text()):
             if GPU.search(body) and (match := RUNTIME.search(body)):
                 limits[name] = int(match[1]), bool(match[2])

@@ -57,6 +57,16 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         write_features(out, assignment, *source, seed=seed, **told)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what columns and names of cfg['path'] tell."""
+    path, layout = Path(cfg["path"]).expanduser(), as_groups(cfg)
+    options = {key: cfg[key] for key in ("layer", "use_raw", "values")}
+    with read_cells(path, **options, names_only=True) as cells:
+        wanted = [*columns_needed(layout), *([cfg["cell_type"]] if cfg["cell_type"] else [])]
+        table = cells.columns(list(dict.fromkeys(wanted)))
+        groups_of(table, cfg, layout, f"{path}: obs", cells.obs_names)
+
+
 def as_groups(cfg: dict) -> dict:
     """The settings of `groups.assign` for a donors data set."""
     extra = [cfg["batch"]] if cfg["batch"] and cfg["batch"] not in cfg["groupby"] else []

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
+from gde.errors import bad, lowering
 from gde.files.input_files import condition_files
 from gde.files.io import storage_errors
 from gde.prepare.common.quantiles import Ranking
@@ -90,7 +90,8 @@ def check_splits(cells: list[tuple[int, int, int]], cfg: dict) -> None:
     for part, split in enumerate(SPLITS):
         if not any(cell[2] == part for cell in cells):
             found = f"no group of {cfg['min_size']} or more promoters in split '{split}'"
-            raise bad("dataset.split", found, "one in every split", "lower min_size or quantiles, or change fractions")
+            remedy = lowering(("min_size", cfg["min_size"], 1), ("quantiles", cfg["quantiles"], 4))
+            raise bad("dataset.split", found, "one in every split", f"{remedy or 'give more'}, or change fractions")
 
 
 class Condition:

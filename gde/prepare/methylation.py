@@ -15,6 +15,7 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.input_files import pattern_files
 from gde.files.io import storage_errors
+from gde.prepare.common.split import check_training
 from gde.prepare.common.write import origin, source_of
 from gde.prepare.methylation_samples import Sample, hold_out, samples_of
 from gde.readers.bam import read_bam
@@ -50,8 +51,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     if not kept:
         found = f"{len(samples)} samples, all of fewer than {cfg['min_size']} reads"
         raise bad("dataset.files", found, "larger ones", "lower dataset.min_size")
-    by_group = cfg["split"]["by"] == "group"
-    parts = hold_out(kept, cfg["split"]) if by_group else ["train"] * len(kept)
+    parts = parts_of(kept, cfg["split"])
     length = cfg["context"] + cfg["cpgs"]
     counted = {"reads": 0, "weight": 0, "sequences": 0, "without_calls": 0}
     with TokenStoreWriter(out, alphabet="dna", length=length, seed=seed, fields=FIELDS) as writer:
@@ -91,6 +91,21 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         writer.finish(groups, meta, provenance=provenance)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what the names of the files and the table of samples tell, even if all samples are large enough."""
+    samples = samples_of(list(pattern_files(cfg).values()), cfg["samples"], cfg["coarse"])
+    parts_of(samples, cfg["split"])
+
+
+def parts_of(samples: list[Sample], split: dict) -> list[str]:
+    """Split of each sample, where reads are split that of most; GdeError where too few train."""
+    if split["by"] == "sample":
+        return ["train"] * len(samples)
+    parts = hold_out(samples, split)
+    check_training(parts.count("train"), "dataset.files: samples", "give more, or set split: {by: sample}")
+    return parts
+
+
 def describe(sample: Sample, split: str) -> dict[str, str]:
     """The row of a sample in the store's groups."""
     return {"group": sample.name, "split": split, "sample": sample.name, "tissue": sample.tissue,
@@ -107,7 +122,7 @@ def check_splits(groups: pd.DataFrame) -> None:
 def reads_of(sample: Sample, cpgs: CpGs, cfg: dict) -> Iterator[Reads]:
     """The reads of a sample's file."""
     if sample.path.suffix == ".bam":
-        return read_bam(sample.path, cpgs, cfg["bam"])
+        return read_bam(sample.path, cpgs, cfg["bam"], cfg["ignore_contigs"])
     return without(read_pat(sample.path), cfg["ignore_contigs"])
 
 

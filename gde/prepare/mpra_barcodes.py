@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
+from gde.errors import bad, lowering
 from gde.prepare.common.groups import assign
 from gde.prepare.common.write import origin, source_of, write_features
 from gde.readers.table import Table, shown
@@ -38,7 +38,9 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         x, names, more = activity[row], [f"log2_rna_dna_{i + 1}" for i in range(dna.shape[1])], {}
     if len(row) == 0:
         found = f"no barcode with {cfg['min_dna']} or more DNA counts"
-        raise bad(path, found, "some", "lower min_dna, or set replicates: apart")
+        together = ["set replicates: apart"] if cfg["replicates"] == "together" else []
+        remedy = [lowering(("min_dna", cfg["min_dna"], 1)), *together]
+        raise bad(path, found, "some", ", or ".join(filter(None, remedy)) or "correct dataset.columns")
     oligo = frame[columns["oligo"]].to_numpy()[row]
     samples = pd.DataFrame({"barcode": frame[columns["barcode"]].to_numpy()[row], **more})
     layout = {"groupby": ["oligo"], "labels": [], "min_size": cfg["min_size"], "split": cfg["split"]}

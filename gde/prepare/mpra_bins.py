@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
+from gde.errors import bad, lowering
 from gde.files.io import storage_errors
 from gde.prepare.common.split import split_units
 from gde.prepare.common.write import origin, source_of
@@ -38,7 +38,8 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     for part, name_of_part in enumerate(SPLITS):
         if not (kept & (present % len(SPLITS) == part)).any():
             found = f"no bin of {cfg['min_size']} or more elements in split '{name_of_part}'"
-            raise bad("dataset.split", found, "one in every split", "lower min_size or bins")
+            remedy = lowering(("min_size", cfg["min_size"], 1), ("bins", cfg["bins"], 3)) or "give more elements"
+            raise bad("dataset.split", found, "one in every split", remedy)
     mean = np.bincount(code, activity) / size
     number = np.cumsum(kept) - 1
     groups = pd.DataFrame(

@@ -67,6 +67,20 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         write_features(out, assignment, *source, seed=seed, **told)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what columns and names of the files, and the vectors of genes, tell."""
+    files = {line: Path(file) for line, file in screen_files(cfg).items()}
+    with ExitStack() as stack:
+        options = {"layer": cfg["layer"], "values": cfg["values"], "unique": False, "names_only": True}
+        parts = {line: stack.enter_context(read_cells(path, **options)) for line, path in files.items()}
+        screens = {line: read_screen(path, parts[line], cfg) for line, path in files.items()}
+        joined = JoinedCells(parts, {line: screen.symbols for line, screen in screens.items()})
+        control = next(iter(screens.values())).names["control"]
+        samples = pd.concat([_samples(line, screens[line], control) for line in files], ignore_index=True)
+        assignment = groups_of(samples, cfg, ", ".join(map(str, files.values())))
+        Targets(samples, assignment, joined.var_names, cfg["values"], vectors=cfg["vectors"])
+
+
 def _samples(line: str, screen, control: str) -> pd.DataFrame:
     gene = np.where(screen.is_control, control, screen.gene)
     columns = {"cell_line": line, "gene": gene, "gem_group": [f"{line}:{b}" for b in screen.batch]}

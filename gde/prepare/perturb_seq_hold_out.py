@@ -6,6 +6,7 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.prepare.common.counts import listed
+from gde.prepare.common.split import check_training
 from gde.readers.hdf5 import unknown
 from gde.sets.random import seed_of
 from gde.sets.store.layout import SPLITS
@@ -58,6 +59,7 @@ def hold_out(gene: np.ndarray, line: np.ndarray, control: np.ndarray, cfg: dict,
     for part in SPLITS:
         if part not in perturbed:
             raise bad(where, f"no perturbation in split '{part}'", "one in every split", "change dataset.split")
+    check_training(perturbed.count("train"), f"{where}: perturbations", "lower dataset.min_size, or split.test")
     return split, protocol
 
 

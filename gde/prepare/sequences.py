@@ -68,6 +68,15 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         writer.finish(assignment.groups.drop(columns="size"), meta, provenance=provenance)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what a first pass over the sequences tells."""
+    path, needed = Path(cfg["path"]).expanduser(), [c for c in columns_needed(cfg) if c != SEQUENCE]
+    wanted = [*needed, *([cfg["weight"]] if cfg["weight"] else [])]
+    file = SequenceFile(path, wanted, fields=cfg["fields"], sequence=cfg["sequence"], name=cfg["name"])
+    found = Survey(cfg, file, needed)
+    assign(found.table, cfg, str(path), found.names)
+
+
 class Survey:
     """What a first pass over the file finds, all of it checked: columns and names of the records that are kept, the
     greatest length, and how many there are."""

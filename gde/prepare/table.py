@@ -11,6 +11,13 @@ from gde.readers.table import Table
 log = logging.getLogger(__name__)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what the columns of cfg['path'] that are no features tell."""
+    path = Path(cfg["path"]).expanduser()
+    table = Table(path, columns_needed(cfg), cfg["features"], transpose=cfg["transpose"])
+    assign(table.frame(), cfg, str(path))
+
+
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from cfg (kind table), reading the file in chunks of rows.
 

@@ -62,6 +62,16 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         write_features(out, assignment, chunks, joined, steps, meta, seed=seed, samples=samples, provenance=provenance)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for a table of cells that makes too few groups, even if the matrix has all of its cells."""
+    file = Path(cfg["barcodes"]).expanduser()
+    wanted = list(dict.fromkeys([cfg["barcode"], *columns_needed(cfg)]))
+    table = Table(file, wanted, [], text_only=True).frame().astype(str)
+    known = (table != "").all(axis=1)  # what is empty is of cells that the matrix may not have
+    if known.any():
+        assign(table[known].reset_index(drop=True), {**cfg, "labels": [], "min_size": 1}, str(file))
+
+
 def is_gene(tenx: TenxMatrix) -> list[bool]:
     """Whether each feature is a gene, and no antibody, guide or other tag."""
     return [kind == GENES for kind in tenx.features.types]

@@ -8,18 +8,19 @@ duplicates are found and metadata joined in constant memory.
 import logging
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
+from gde.errors import bad, lowering, many
 from gde.files.input_files import virus_files
 from gde.files.io import storage_errors
 from gde.prepare import virus_gisaid, virus_keys, virus_nextstrain, virus_records
 from gde.prepare import virus_spikes as spikes
 from gde.prepare.common.hashing import sequence_hash, uniform
 from gde.prepare.common.sequence_split import parts_at
-from gde.prepare.common.split import split_units
+from gde.prepare.common.split import TRAINING, split_units
 from gde.prepare.common.write import origin, source_of
 from gde.prepare.virus_keys import MONTHS, Countries, month_name, months_of
 from gde.prepare.virus_records import Named, Placed, TokenSpool, place
@@ -76,6 +77,17 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             writer.finish(groups.table, meta, provenance=provenance)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what the files tell; they are read whole, on a disk for temporary files."""
+    files = {key: Path(file) for key, file in virus_files(cfg).items()}
+    dropped, mended = LAYOUTS[cfg["source"]]
+    tally = Tally(virus_keys.DROPPED | dropped | spikes.DROPPED | virus_records.DROPPED, mended)
+    with TemporaryDirectory(prefix="gde-") as scratch, ExitStack() as stack:
+        spool, countries = stack.enter_context(TokenSpool(Path(scratch), cfg["length"])), Countries()
+        placed = stack.enter_context(read(cfg, files, countries, tally, spool, Path(scratch)))
+        Groups(cfg, placed, countries, f"{files['sequences']} ({tally.listed()})")
+
+
 def read(
     cfg: dict, files: dict[str, Path], countries: Countries, tally: Tally, spool: TokenSpool, scratch: Path
 ) -> Placed:
@@ -120,7 +132,7 @@ class Groups:
             raise bad(where, found, "groups of min_size or more", remedy)
         self.future = max(c % MONTHS for c in cells) - cfg["last_months"]
         self._code = self._split(cells, counts, where)
-        log.info("%d groups of %d or more, %d smaller left out", len(cells), cfg["min_size"], len(self.dropped))
+        log.info("%s of %d or more, %d smaller left out", many(len(cells), "group"), cfg["min_size"], len(self.dropped))
 
     def cells(self, country: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Number of the group (m,) of countries and days: MONTHS country + month."""
@@ -144,7 +156,8 @@ class Groups:
             found = f"{self.cfg['last_months']} last months, and no month before them"
             raise bad("dataset.last_months", found, "fewer than there are", "lower it")
         fractions, seed = self.cfg["split"]["fractions"], self.cfg["split"]["seed"]
-        whole = {} if self.by_sample else split_units([self.name(c) for c in past], fractions, seed, "group")
+        names = [] if self.by_sample else [self.name(c) for c in past]
+        whole = split_units(names, fractions, seed, "group", TRAINING) if names else {}
         rows: list[dict] = []
         code: dict[tuple[int, int], int] = {}
         for c in cells:
@@ -159,7 +172,8 @@ class Groups:
         self.table = pd.DataFrame(rows)
         for part in SPLITS:
             if not (self.table["split"] == part).any():
-                remedy = "lower min_size or last_months, change fractions, or split by sample"
+                least = lowering(("min_size", self.cfg["min_size"], 1), ("last_months", self.cfg["last_months"], 0))
+                remedy = ", ".join(filter(None, (least, "change fractions", "or split by sample")))
                 raise bad(where, f"no group in split '{part}'", "one in every split", remedy)
         return code
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,12 @@ log = logging.getLogger(__name__)
 CHUNK_VALUES = 16_000_000
 PIECE_VALUES = 2_000_000
 CHUNK = 4096  # rows
+
+
+class Unread(NamedTuple):
+    """The shape of a matrix that is not read."""
+
+    shape: tuple[int, int]
 
 
 class Cells:
@@ -139,11 +145,13 @@ def read_cells(
     chunk: int = CHUNK,
     scratch: str | os.PathLike | None = None,
     unique: bool = True,
+    names_only: bool = False,
 ) -> Iterator[Cells]:
     """Open an .h5ad path or an AnnData for reading in chunks; memory stays at a chunk, whatever the size.
 
     A CSC matrix is first turned into CSR on disk, in a temporary directory under `scratch` (default: the system's),
-    8 bytes per stored value. Raises GdeError for what is not a readable .h5ad, unknown layers, duplicated names.
+    8 bytes per stored value. names_only : of a path, names and columns are wanted, and the matrix is left alone. Raises
+    GdeError for what is not a readable .h5ad, unknown layers, duplicated names.
     """
     if layer is not None and use_raw:
         raise bad(
@@ -158,8 +166,9 @@ def read_cells(
             if "obs" not in f or "var" not in f or ("mod" in f and "X" not in f):
                 raise hdf5.not_anndata(f, path)
             node, var = _locate(f, path, layer, use_raw)
-            matrix = _open_matrix(node, path, scratch, stack)
+            matrix = None if names_only else _open_matrix(node, path, scratch, stack)
             obs_names, var_names = hdf5.index(f["obs"], path), hdf5.index(var, path)
+            matrix = Unread((len(obs_names), len(var_names))) if matrix is None else matrix
         frame = var.name.lstrip("/")
         columns = [lambda n, at=at: hdf5.column(f, at, n, path) for at in ("obs", frame)]
         yield Cells(str(path), matrix, obs_names, var_names, columns[0], values, chunk, var=columns[1], unique=unique)

@@ -2,7 +2,7 @@
 the genome's CpGs. The mates of a pair are one read."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ EXPECTED = "a BAM file of bisulfite (or enzymatic) reads, sorted by coordinate"
 FLUSH = 20_000  # alignments after which what is complete is handed on
 
 
-def read_bam(path: Path, cpgs: CpGs, options: dict[str, Any]) -> Iterator[Reads]:
+def read_bam(path: Path, cpgs: CpGs, options: dict[str, Any], ignored: Collection[str] = ()) -> Iterator[Reads]:
     """The reads of a BAM file as those of a .pat file: sorted, equal ones of one CpG counted.
 
     options : min_mapping_quality, min_base_quality, duplicates, secondary, max_fragment (`gde.config`). Residues of
     lower quality, residues that are neither call, and overlaps in which mates differ are '.'.
+    ignored : contigs that are left out.
     Raises GdeError for a file that is cut or damaged, not sorted, of another genome, or without calls.
     """
     import pysam
@@ -32,8 +33,8 @@ def read_bam(path: Path, cpgs: CpGs, options: dict[str, Any]) -> Iterator[Reads]
     silent = pysam.set_verbosity(0)  # what it would print is in our errors
     try:
         with pysam.AlignmentFile(str(path), "rb") as bam:
-            check_header(path, bam.header, cpgs)
-            yield from joined(path, bam, cpgs, options)
+            check_header(path, bam.header, cpgs, ignored)
+            yield from joined(path, bam, cpgs, options, ignored)
     except (OSError, ValueError, NotImplementedError) as e:
         if isinstance(e, GdeError):
             raise
@@ -50,23 +51,23 @@ def check_bam(path: Path) -> None:
     check_bgzf_end(path)
 
 
-def check_header(path: Path, header: Any, cpgs: CpGs) -> None:
+def check_header(path: Path, header: Any, cpgs: CpGs, ignored: Collection[str]) -> None:
     """GdeError for reads that are not sorted by coordinate, or were aligned to another genome."""
     order = header.to_dict().get("HD", {}).get("SO", "unknown")
     if order != "coordinate":
         raise bad(f"{path}: header", f"sort order '{order}'", "coordinate", "sort it: samtools sort")
     length = dict(zip(cpgs.genome.names, cpgs.genome.lengths.tolist(), strict=True))
     for name, given in zip(header.references, header.lengths, strict=True):
-        if length.get(name, given) != given:
+        if name not in ignored and length.get(name, given) != given:
             found, remedy = f"contig {name} of {given} residues", "give the genome that the reads were aligned to"
             raise bad(f"{path}: header", found, f"{length[name]}, as in {cpgs.genome.path.name}", remedy)
 
 
-def joined(path: Path, bam: Any, cpgs: CpGs, options: dict[str, Any]) -> Iterator[Reads]:
+def joined(path: Path, bam: Any, cpgs: CpGs, options: dict[str, Any], ignored: Collection[str] = ()) -> Iterator[Reads]:
     """Alignments of an open file as reads, contig by contig."""
     fragments, calls, rows, last = None, None, 0, (-1, -1)
     for i, read in enumerate(bam):
-        if unused(read, options):
+        if unused(read, options) or read.reference_name in ignored:
             continue
         here = read.reference_id, read.reference_start
         if here < last:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from gde.config import training_slice
+from gde.config.messages import nearest
 from gde.errors import bad
 from gde.files.io import read_json, verify_file
 from gde.files.seals import read_sealed_json
@@ -77,7 +78,10 @@ def find_run(results: Path, word: str) -> Run:
         return matches[0]
     known = ", ".join(r.id for r in matches or runs) or "none: train an experiment first"
     found = "several" if matches else "no such run"
-    raise bad(f"run {word!r}", found, "an experiment, run id or hash", f"there are {known}")
+    names = [name for r in runs for name in (r.record["experiment"], r.id, f"results/{r.record['experiment']}/model")]
+    close = None if matches else nearest(word, names)
+    meant = f"did you mean {close!r}? " if close else ""
+    raise bad(f"run {word!r}", found, "an experiment, run id or hash", f"{meant}there are {known}")
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

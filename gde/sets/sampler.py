@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gde.errors import bad
+from gde.errors import bad, many
 from gde.sets.batch import Batch
 from gde.sets.mixer import DirichletMixer, NeighbourMixer
 from gde.sets.random import ShardRandom
@@ -58,7 +58,7 @@ class SetSampler:
         if isinstance(mixer, NeighbourMixer):
             self._pick = mixer.of(store, self.groups)
         if len(self.groups) < self._pick.k:
-            found = f"{len(self.groups)} groups of {min_size} or more samples in split {split!r}"
+            found = f"{many(len(self.groups), 'group')} of {min_size} or more samples in split {split!r}"
             raise bad(store.path, found, f"{self._pick.k} or more", "change the split, min_size or mixer.k")
 
     def __call__(self, step: int) -> Batch:

@@ -28,7 +28,7 @@ def test_check_says_what_would_train_and_why(project, run):
     rows = checked(run)
     assert rows["tiny"]["action"] == "train"
     assert rows["tiny"]["why"] == "latent_dim: 4 -> 3"
-    assert float(rows["tiny"]["hours"]) >= 0
+    assert float(rows["tiny"]["minutes"]) >= 0
     assert rows["cells"]["action"] == "nothing"
 
 

@@ -1,11 +1,12 @@
 """From files to one explicit dict: order of overrides, defaults by kind, and what a run's identity depends on."""
 
 import json
+import sys
 
 import pytest
 from helpers import NAMES, ROOT, project, write
 
-from gde.config import experiment_names, resolve, resolve_all, run_id, training_slice
+from gde.config import RESERVED, experiment_names, find_all, resolve, resolve_all, run_id, training_slice
 from gde.config.experiment import Experiment
 from gde.config.kinds import kind_of
 from gde.config.messages import submodels
@@ -110,11 +111,34 @@ def test_run_identity():
 )  # fmt: skip
 def test_file_names(tmp_path, file, found):
     (project(tmp_path) / "config/experiments" / file).write_text("dataset: {kind: mvn}\n")
-    with pytest.raises(GdeError, match=f"config/experiments/{file}: found {found}"):
-        resolve_all({}, tmp_path)
+    findings = find_all({}, tmp_path)
+    assert [str(p).startswith(f"config/experiments/{file}: found {found}") for p in findings.problems] == [True]
+    assert findings.general == [] and set(findings.experiments) == set(resolve_all({}, tmp_path))
+    assert set(findings.broken) == {file.partition(".")[0]} - {*RESERVED}
 
 
-def test_no_config_directory(tmp_path):
+def test_a_faulty_file_stops_only_what_uses_it(tmp_path):
+    (project(tmp_path) / "config/experiments/faulty.yaml").write_text("dataset: {kind: mvnn}\n")
+    config = {"experiments": ["gmm", "faulty"], "grids": {"gg": {"base": "faulty", "axes": {"seed": [0]}}}}
+    findings = find_all(config, tmp_path)
+    assert set(findings.broken) == {"faulty", "grid/gg"} and findings.general == []
+    assert "'mvnn'" in str(findings.broken["faulty"]) and "'mvnn'" in str(findings.broken["grid/gg"])
+    assert resolve("gmm", config, tmp_path) == findings.experiments["gmm"]
+
+
+def test_experiments_of_ones_own_are_added_to_those_of_the_product(tmp_path):
+    own = tmp_path / "config/experiments"
+    own.mkdir(parents=True)
+    assert experiment_names(tmp_path) == experiment_names(ROOT)
+    (own / "mine.yaml").write_text("dataset: {kind: mvn}\n")
+    (own / "gmm.yaml").write_text("dataset: {kind: mvn, dim: 3}\n")
+    assert experiment_names(tmp_path) == sorted([*experiment_names(ROOT), "mine"])
+    assert resolve("gmm", {}, tmp_path)["dataset"]["dim"] == 3  # one's own takes the place
+    assert resolve("mvn", {}, tmp_path) == resolve("mvn", {}, ROOT)
+
+
+def test_no_config_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["gde.config.resolve"], "PRODUCT", tmp_path)
     with pytest.raises(GdeError, match="no such directory"):
         resolve_all({}, tmp_path)
 

@@ -102,7 +102,7 @@ WRONG = {
     "hidden": ("a.csv:", ".a.csv:", "found '.a.csv', expected a path inside"),
     "backslash": ("a.csv:", "a\\b:", "expected a path inside"),
     "unfinished": ("a.csv:", "a.part:", "found 'a.part', expected another ending"),
-    "dataset": ("toy:", "../toy:", "1: ../toy: found '../toy', expected small residues"),
+    "dataset": ("toy:", "../toy:", "1: ../toy: found '../toy', expected small letters"),
     "below a file": ("sub/b.csv", "a.csv/b.csv", "found resources/toy/a.csv/b.csv below resources/toy/a.csv"),
     "twice": ("sub/b.csv", "a.csv", "the key a second time"),
     "no mapping": ("{c.csv: {}}", "{c.csv: 5}", "theirs.files.c.csv: found 5, expected a mapping"),
@@ -117,7 +117,12 @@ def test_mistakes_are_named_with_their_line(write, old, new, said):
     assert "\n" not in str(e.value)
 
 
-def test_no_table(tmp_path):
+def test_a_directory_without_a_table_has_the_products(tmp_path):
+    assert read_sources(tmp_path) == read_sources(ROOT)
+
+
+def test_no_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("gde.files.product.PRODUCT", tmp_path / "none")
     with pytest.raises(GdeError, match=r"resources/sources.yaml: found no such file"):
         read_sources(tmp_path)
 

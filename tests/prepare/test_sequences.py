@@ -109,6 +109,7 @@ def test_letters_that_stand_for_several_become_n_if_wanted(tmp_path):
 
 
 PROTEINS = ">p1 sp=a\nMKV*\n>p2 sp=a\nmkl\n>p3 sp=b\nMXW\n>p4 sp=b\nACDEFGHIKLMNPQRSTVWY\n>p5 sp=c\nM\n>p6 sp=c\nMA*\n"
+PROTEINS += ">p7 sp=d\nMKK\n>p8 sp=d\nMAA\n"
 
 
 def proteins(path, out, text=PROTEINS, **options):
@@ -120,7 +121,7 @@ def proteins(path, out, text=PROTEINS, **options):
 def test_proteins_lose_the_stop_at_their_end(tmp_path):
     store = proteins(tmp_path / "a.faa", tmp_path / "sets")
     stored = {name: {t for t, _ in content(store, g)} for g, name in enumerate(store.groups["group"])}
-    assert stored == {"a": {"MKV", "MKL"}, "b": {"MXW", "ACDEFGHIKLMNPQRSTVWY"}, "c": {"M", "MA"}}
+    assert stored == {"a": {"MKV", "MKL"}, "b": {"MXW", "ACDEFGHIKLMNPQRSTVWY"}, "c": {"M", "MA"}, "d": {"MKK", "MAA"}}
     assert store.meta["counted"]["end_stops"] == 2 and store.meta["alphabet"] == "protein"
 
 

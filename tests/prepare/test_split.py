@@ -89,9 +89,12 @@ def test_names_join_and_columns_keep_their_values():
 @pytest.mark.parametrize(
     ("table", "changes", "message"),
     [
-        (frame(donor=["a"] * 20), {}, "dataset.split.by: group: found only one value ('a'), expected at least three"),
+        (frame(donor=["a"] * 20), {}, "dataset.split.by: group: found only one value ('a'), expected at least 4"),
         (frame(donor=["a"] * 20), {}, "set split: {by: sample}"),
         (frame(donor=["a", "b"] * 10), {}, "found 2 values"),
+        (frame(donor=[*"abca"] * 5), {}, "found 3 values, expected at least 4: 2 to train on, and one each to valid"),
+        (frame(), {"split": {"fractions": [0.2, 0.4, 0.4]}}, "which leaves 1 of 4 to train on, expected 2 or more"),
+        (frame(kind=[*"abca"] * 5, donor=[*"abca"] * 5), {"split": {"by": "kind"}}, "t: found 1 group to train on"),
         (frame(), {"split": {"by": "kind"}}, "dataset.split.by: kind: found only one value ('x')"),
         (frame(), {"min_size": 6}, "no group of at least 6 samples (largest: 'a' with 5)"),
         (frame(), {"split": {"fractions": [0.5, 0.5, 0]}}, "dataset.split.fractions: found [0.5, 0.5, 0]"),
@@ -115,6 +118,6 @@ def test_refusals_name_the_place_and_the_remedy(table, changes, message):
 
 
 def test_small_groups_are_dropped_and_named():
-    got = assign(frame(donor=["a"] * 6 + ["b"] * 6 + ["c"] * 6 + ["d"] * 2), cfg(), "t")
+    got = assign(frame(donor=["a"] * 6 + ["b"] * 4 + ["c"] * 4 + ["e"] * 4 + ["d"] * 2), cfg(), "t")
     assert got.meta()["dropped"] == {"d": 2} and got.meta()["dropped_groups"] == 1
     assert "d" not in set(got.groups["group"])

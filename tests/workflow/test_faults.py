@@ -36,8 +36,8 @@ def test_bad_files_are_told_in_one_line_each_and_leave_nothing(project, snakemak
         "truncated": ("cut.h5ad", "donor", "gde: cut.h5ad: found a truncated file"),
         "column": ("cells.h5ad", "doner", "gde: cells.h5ad: obs: found no 'doner', expected one of cell_type, donor; "
                    "did you mean 'donor'?"),
-        "single": ("one.h5ad", "donor", "gde: dataset.split.by: group: found only one value ('D00'), expected at least "
-                   "three"),
+        "single": ("one.h5ad", "donor", "gde: dataset.split.by: group: found only one value ('D00'), expected at "
+                   "least 4"),
     }  # fmt: skip
     for name, (file, column, _) in expected.items():
         text = f"dataset:\n  kind: h5ad\n  path: {file}\n  groupby: [{column}]\n"
@@ -50,6 +50,41 @@ def test_bad_files_are_told_in_one_line_each_and_leave_nothing(project, snakemak
         assert line.startswith(start)
         assert line in done.stderr.splitlines()
     assert not list(project.glob("results/sets/*"))
+
+
+def test_a_mistake_is_not_tried_again(project, snakemake):
+    """Of its user: `retries` are for jobs that lost their node, time or memory."""
+    (project / "cells.h5ad").write_bytes(b"no such file")
+    (project / "config/experiments/mine.yaml").write_text("dataset: {kind: h5ad, path: cells.h5ad, groupby: [donor]}\n")
+    done = snakemake(project, "results/sets/mine", "--retries", "2", *SMOKE)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "gde: cells.h5ad: found" in said
+    assert "Trying to restart job" not in said
+
+
+def test_a_directory_of_ones_own_and_a_faulty_file_in_it(project, tmp_path, snakemake):
+    """Product files come from the product; the faulty experiment is named where it is asked for, others run."""
+    own = tmp_path / "own"
+    (own / "config/experiments").mkdir(parents=True)
+    tiny.cells().write_h5ad(own / "cells.h5ad")
+    (own / "config/config.yaml").write_text("experiments: [mine]\n")
+    data = "{kind: h5ad, path: cells.h5ad, groupby: [donor], n_hvg: null, n_pcs: 5}"
+    (own / "config/experiments/mine.yaml").write_text(f"dataset: {data}\n")
+    (own / "config/experiments/faulty.yaml").write_text("dataset: {kind: h5ed}\n")
+    product = ("-s", "workflow/Snakefile", "--directory", "own")
+    done = snakemake(project, *product, "results/sets/mine", *SMOKE)
+    assert done.returncode == 0, done.stderr
+    assert (own / "results/sets/mine/SHA256SUMS").is_file() and not (project / "results").exists()
+    for target, told in {
+        "results/faulty/metrics.json": "gde: config/experiments/faulty.yaml:1: dataset.kind: found 'h5ed'",
+        "results/sets/faulty": "gde: config/experiments/faulty.yaml:1: dataset.kind: found 'h5ed'",
+        "results/mnie/metrics.json": "did you mean results/mine/metrics.json?",
+        "results/gmm/metrisc.json": "did you mean results/gmm/metrics.json?",  # shipped
+        "mein": "did you mean results/mine/metrics.json?",
+    }.items():
+        done = snakemake(project, *product, "-n", target, *SMOKE)
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("gde: ")]
+        assert done.returncode == 2 and told in line, done.stderr
 
 
 class Job:

@@ -296,4 +296,4 @@ def test_a_project_without_grids(project, planned, snakemake):
     del config["grids"]
     (project / "config/config.yaml").write_text(yaml.safe_dump(config))
     assert planned(project, "results/mvn5/model") == {"prepare": 1, "train": 1}
-    assert snakemake(project, "-n", SUMMARY).returncode == 1
+    assert snakemake(project, "-n", SUMMARY).returncode == 2

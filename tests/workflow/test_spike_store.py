@@ -18,11 +18,12 @@ def experiment(project, name, **dataset):
 
 def test_the_excerpt_becomes_a_store(project, snakemake, excerpt):
     path = excerpt("spike") / "spikeprot0430.fasta"
-    experiment(project, "spikes", source="gisaid", sequences=str(path))
+    experiment(project, "spikes", source="gisaid", sequences=str(path), split={"by": "sample"})
     done = snakemake(project, "results/sets/spikes", *SMOKE)
     assert done.returncode == 0, done.stdout + done.stderr
     store = SetStore.open(project / "results/sets/spikes")
-    assert sorted(store.sizes.tolist()) == [43, 52, 130] and store.meta["data"] == "excerpt"
+    sizes = store.groups.assign(n=store.sizes).groupby("group")["n"].sum()
+    assert sorted(sizes) == [43, 52, 130] and store.meta["data"] == "excerpt"
     log = (project / "results/logs/prepare/spikes.log").read_text()
     assert "291 records, 0 left out" in log and "3 groups of 16 or more, 22 smaller left out" in log
 

@@ -1,8 +1,11 @@
 import os
 
+from snakemake.jobs import Job
+
 from gde.runs import code_digest as digest
 from gde.cluster.memory_by_attempt import memory
-from gde.config import resolve_all, resolve_grids, settings, training_slice
+from gde.cluster.mistakes import restart_times
+from gde.config import find_all, training_slice
 from gde.config.datasets import sample_type_of
 from gde.config.inputs import evaluation_files, listed_files, own_files
 from gde.definitions.digest import code_digest, script_digest
@@ -13,20 +16,23 @@ from gde.cli.script import EXIT, export_package, say
 from gde.cluster.signals import pass_on_sigterm
 from gde.fetch.sources import ask_for, files_of, read_conversions, read_sources, weights_of
 from gde.fetch.published_models import weights_files
+from gde.preflight.targets import wrong_target
 from gde.runs.wildcards import any_before, any_of
 
 export_package()
 os.environ.setdefault("GDE_LM_CACHE", "results/lm_cache")  # of all experiments together
 pass_on_sigterm()
+Job.restart_times = property(restart_times)
 try:
-    SETTINGS, _ = settings(config, Path(), workflow.configfiles)
-    EXPERIMENTS = resolve_all(config, Path(), workflow.configfiles)
-    GRIDS = resolve_grids(config, Path(), workflow.configfiles)
+    FOUND = find_all(config, Path(), workflow.configfiles)
+    if FOUND.general:
+        raise FOUND.general[0]
     SOURCES = read_sources()
     CONVERSIONS = read_conversions()
 except GdeError as e:
     say(e)
     sys.exit(EXIT)
+SETTINGS, EXPERIMENTS, GRIDS = FOUND.settings, FOUND.experiments, FOUND.grids
 
 # A cell of a grid is an experiment whose name is its path; many cells share a store.
 NAMES = list(EXPERIMENTS)
@@ -156,6 +162,56 @@ def published(wildcards):
 def predicts(experiment):
     """Whether an experiment predicts perturbations."""
     return EXPERIMENTS[experiment]["objective"]["kind"] == "perturbation"
+
+
+def refuse(problem):
+    """End with a problem, if it is one."""
+    if problem is not None:
+        say(problem)
+        sys.exit(EXIT)
+
+
+def everything(wildcards):
+    """What `all` makes. A faulty experiment that is not among it stops nothing."""
+    for name in SETTINGS["experiments"]:
+        refuse(FOUND.broken.get(name))
+    return [file for experiment in SETTINGS["experiments"] for file in outputs(experiment)]
+
+
+def every_grid(wildcards):
+    """What `grids` makes."""
+    for name in SETTINGS["grids"]:
+        refuse(FOUND.broken.get(f"grid/{name}"))
+    return [file for grid in GRIDS for file in grid_outputs(grid)]
+
+
+def explain_targets():
+    """Let a target that no rule makes be refused with the one that is most like it.
+
+    Snakemake reads its targets after the Snakefile, and asks of each first whether it is a rule.
+    """
+    is_rule = workflow.is_rule
+
+    def made(file):
+        return any(rule.is_producer(file) for rule in workflow.rules)
+
+    def delivered():
+        of_experiments = (file for name in NAMES for file in (*outputs(name), f"results/{name}/model"))
+        of_grids = (file for grid in GRIDS for file in grid_outputs(grid))
+        return [*of_experiments, *of_grids, *(f"results/sets/{store}" for store in STORES)]
+
+    def is_rule_or_made(target):
+        if is_rule(target) or workflow.dag_settings is None:  # while rules are read it asks, too, of each new one
+            return is_rule(target)
+        names = [rule.name for rule in workflow.rules]
+        refuse(wrong_target(target, made, delivered, names, FOUND.broken))
+        return False
+
+    if workflow.is_main_process:
+        workflow.is_rule = is_rule_or_made
+
+
+explain_targets()
 
 
 def outputs(experiment):

@@ -30,11 +30,13 @@ class DataSet(Section):
     new file for a trained model, where it is not that of the sample type (`SampleType.READER`).
     sources : data sets of resources/sources.yaml that it always reads.   evaluation : the kind of it where none is
     given.   start : sections of an experiment where its file does not say otherwise.
-    controls : whether its store says which groups are controls.
+    controls : whether its store says which groups are controls.   examine : "module:function" that takes the resolved
+    settings and raises what `prepare` would, as far as columns and names in its files tell in seconds.
     """
 
     prepare: ClassVar[str]
     READER: ClassVar[str] = ""
+    examine: ClassVar[str | None] = None
     sample_type: ClassVar[str] = "vectors"
     sources: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[str] = "samples"

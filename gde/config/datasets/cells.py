@@ -92,6 +92,7 @@ class PerturbSeq(Vectors):
     """A screen of perturbed genes in one or more cell lines."""
 
     prepare: ClassVar = "gde.prepare.perturb_seq:prepare"
+    examine: ClassVar = "gde.prepare.perturb_seq:examine"
     evaluation: ClassVar = "perturbation"
     controls: ClassVar = True
     kind: Literal["perturb_seq"] = Field(
@@ -153,6 +154,7 @@ class Donors(Vectors):
     """Cells of many donors."""
 
     prepare: ClassVar = "gde.prepare.donors:prepare"
+    examine: ClassVar = "gde.prepare.donors:examine"
     evaluation: ClassVar = "donors"
     kind: Literal["donors"] = Field(description="cells of many donors; a group is a donor")
     path: str = Field(min_length=1, description="the .h5ad file, relative to the working directory")

@@ -25,6 +25,7 @@ class Virus(TokenSequences):
     """Spike proteins of SARS-CoV-2 by country and month."""
 
     prepare: ClassVar = "gde.prepare.virus:prepare"
+    examine: ClassVar = "gde.prepare.virus:examine"
     sample_type: ClassVar = "protein"
     evaluation: ClassVar = "epidemic"
     # as config/experiments/virus.yaml, laptop

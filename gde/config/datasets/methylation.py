@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Names, Section, Whole, refuse
+from gde.config.base import Count, Names, Section, Whole, check_idle, refuse
 from gde.config.datasets.base import PatternFiles, TokenSequences
 from gde.files.input_files import expand
 
@@ -50,6 +50,7 @@ class Methylation(PatternFiles, TokenSequences):
 
     prepare: ClassVar = "gde.prepare.methylation:prepare"
     READER: ClassVar = "gde.prepare.methylation_query:read_store"
+    examine: ClassVar = "gde.prepare.methylation:examine"
     evaluation: ClassVar = "methylation"
     kind: Literal["methylation"] = Field(
         description="reads of DNA methylation from .pat.gz files (wgbstools) or BAM files; a group is a sample"
@@ -63,7 +64,7 @@ class Methylation(PatternFiles, TokenSequences):
         description="how the CpGs of the genome are numbered: through its contigs as in the `file`; through "
         "`chromosomes` 1, 2, ..., X, Y, M alone, as wgbstools does; `auto` = the first of both that the files fit",
     )
-    ignore_contigs: list[str] = Field([], description=".pat files: contigs left out, e.g. spiked-in controls")
+    ignore_contigs: list[str] = Field([], description="contigs left out, e.g. spiked-in controls")
     samples: str | None = Field(
         None,
         description="CSV or TSV with the columns file, tissue and perhaps coarse; null = names of files tell, as in "
@@ -86,6 +87,8 @@ class Methylation(PatternFiles, TokenSequences):
         for file in self.files:
             if not file.endswith(endings):
                 refuse("files", file, f"names that end in {', '.join(endings)}", "correct it")
+        if not any(file.endswith(".bam") for file in self.files):
+            check_idle(self, "bam", "where no file ends in .bam", "remove the section")
         if twice := [file for file in self.files if self.files.count(file) > 1]:
             refuse("files", twice[0], "each file once", "remove the second")
         return self

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Names, refuse
+from gde.config.base import Count, Names, check_idle, refuse
 from gde.config.datasets.base import TokenSequences
 from gde.config.split import Split
 
@@ -14,6 +14,7 @@ class Sequences(TokenSequences):
     """A user's sequences."""
 
     prepare: ClassVar = "gde.prepare.sequences:prepare"
+    examine: ClassVar = "gde.prepare.sequences:examine"
     kind: Literal["sequences"] = Field(description="sequences of a FASTA, FASTQ, CSV or TSV file, plain or gzip")
     path: str = Field(
         min_length=1, description="the file, relative to the working directory; its ending says the format"
@@ -57,6 +58,8 @@ class Sequences(TokenSequences):
         unknown = {"dna": "N", "protein": "X"}[self.alphabet]
         if self.other_residues not in ("refuse", unknown):
             refuse("other_residues", self.other_residues, f"'refuse' or '{unknown}' of {self.alphabet}", "choose one")
+        if not self.path.removesuffix(".gz").endswith((".csv", ".tsv")):
+            check_idle(self, "sequence", "of files that are no table", "remove the key")
         if self.length is None and self.too_long != "refuse":
             refuse("too_long", self.too_long, "'refuse' without dataset.length", "set dataset.length too")
         if self.weight in (*self.groupby, *self.labels):

@@ -25,6 +25,7 @@ class H5ad(Vectors):
     """A user's AnnData file."""
 
     prepare: ClassVar = "gde.prepare.h5ad:prepare"
+    examine: ClassVar = "gde.prepare.h5ad:examine"
     kind: Literal["h5ad"] = Field(description="an AnnData file (.h5ad)")
     path: str = Field(min_length=1, description="the file, relative to the working directory")
     groupby: Names = Field(description="columns of obs that together name a group: one embedding each")
@@ -65,6 +66,7 @@ class Table(Vectors):
     """A user's table."""
 
     prepare: ClassVar = "gde.prepare.table:prepare"
+    examine: ClassVar = "gde.prepare.table:examine"
     kind: Literal["table"] = Field(description="a CSV, TSV or Parquet file with one row per sample")
     path: str = Field(min_length=1, description="the file, relative to the working directory")
     groupby: Names = Field(description="columns that together name a group: one embedding each")

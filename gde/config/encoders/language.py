@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Digest, refuse
+from gde.config.base import Count, Digest, check_idle, refuse
 from gde.config.encoders import vectors
 from gde.config.encoders.base import EncoderKind
 from gde.config.encoders.vectors import ResNet
@@ -63,6 +63,8 @@ class TextLm(EncoderKind):
 
 
 def check_language_model(section: ProteinLm | TextLm) -> None:
+    if section.mode != "lora":
+        check_idle(section, "rank", f"with mode: {section.mode}", "remove the key, or set mode: lora")
     if section.weights is None and section.mode != "full":
         remedy = "give weights, a directory such as resources/weights/..."
         refuse("mode", section.mode, "'full' without weights", remedy)

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Digest, NonNegative, Positive, Whole, refuse
+from gde.config.base import Count, Digest, NonNegative, Positive, Whole, check_idle, refuse
 from gde.config.generators.base import GeneratorKind
 from gde.config.generators.sequences import (
     CONDITIONING,
@@ -16,6 +16,7 @@ from gde.config.generators.sequences import (
     TOKENS,
     TOP_P,
     TopP,
+    check_context,
     check_prefix,
 )
 
@@ -49,6 +50,8 @@ class Gpt2(GeneratorKind):
         check_prefix(self)
         check_heads(self)
         check_weights(self)
+        if self.weights is None:
+            check_idle(self, "max_subwords", "without weights", "remove the key, or give weights")
         return self
 
 
@@ -76,6 +79,7 @@ class ProGen2(GeneratorKind):
     @model_validator(mode="after")
     def possible(self):
         check_prefix(self)
+        check_context(self)
         check_heads(self)
         check_weights(self)
         width = self.hidden // self.heads

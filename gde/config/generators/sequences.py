@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Digest, NonNegative, Positive, Whole, check_kernel, refuse
+from gde.config.base import Count, Digest, NonNegative, Positive, Whole, check_idle, check_kernel, refuse
 from gde.config.generators.base import GeneratorKind
 
 CONDITIONING = "how the embedding enters: vectors before the sequence, one added to every token, or the norms' scales"
@@ -46,6 +46,7 @@ class HyenaDna(GeneratorKind):
     @model_validator(mode="after")
     def possible(self):
         check_prefix(self)
+        check_context(self)
         if self.filter_features % 2 == 0:
             refuse("filter_features", self.filter_features, "an odd number", "add 1")
         if (self.weights is None) != (self.weights_sha256 is None):
@@ -91,6 +92,7 @@ class Gpt(GeneratorKind):
     @model_validator(mode="after")
     def possible(self):
         check_prefix(self)
+        check_context(self)
         if self.hidden % self.heads:
             remedy = "change one, or presets.smoke.generator"
             refuse("heads", self.heads, f"a divisor of hidden = {self.hidden}", remedy)
@@ -100,3 +102,10 @@ class Gpt(GeneratorKind):
 def check_prefix(section: HyenaDna | Gpt) -> None:
     if section.prefix > 1 and section.conditioning != "prefix":
         refuse("prefix", section.prefix, f"1 with conditioning: {section.conditioning}", "set conditioning: prefix")
+
+
+def check_context(section: HyenaDna | Gpt) -> None:
+    if section.context_weight == 1:
+        check_idle(section, "context", "with context_weight: 1", "give another context_weight, or remove the key")
+    if section.context == 0:
+        check_idle(section, "context_weight", "with context: 0", "give context, or set context_weight: 1")

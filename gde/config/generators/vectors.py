@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, NonNegative, Positive, Share, Whole, refuse
+from gde.config.base import Count, NonNegative, Positive, Share, Whole, check_idle, refuse
 from gde.config.generators.base import GeneratorKind
 
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
@@ -31,6 +31,7 @@ class Flow(GeneratorKind):
     @model_validator(mode="after")
     def possible(self):
         check_guidance(self)
+        check_moments(self)
         if self.solver != "euler" and self.evaluations % 2:
             refuse("evaluations", self.evaluations, f"an even number for solver {self.solver}", "add 1")
         return self
@@ -55,6 +56,7 @@ class Ddpm(GeneratorKind):
     @model_validator(mode="after")
     def possible(self):
         check_guidance(self)
+        check_moments(self)
         if self.beta_start > self.beta_end:
             refuse("beta_start", self.beta_start, f"at most beta_end = {self.beta_end}", "swap or set them")
         if self.evaluations is not None and self.sampler == "ancestral":
@@ -79,6 +81,11 @@ class Cvae(GeneratorKind):
     observation_noise: bool = Field(True, description="samples include the learned observation noise")
     affine: bool = Field(False, description=AFFINE)
     moment_weight: NonNegative = Field(1.0, description=MOMENT_WEIGHT)
+
+    @model_validator(mode="after")
+    def possible(self):
+        check_moments(self)
+        return self
 
 
 class Direct(GeneratorKind):
@@ -128,6 +135,11 @@ class Wormhole(GeneratorKind):
             remedy = "change one, or presets.smoke.generator"
             refuse("heads", self.heads, f"a divisor of hidden = {self.hidden}", remedy)
         return self
+
+
+def check_moments(section: Flow | Ddpm | Cvae) -> None:
+    if not section.affine:
+        check_idle(section, "moment_weight", "with affine: false", "remove the key, or set affine: true")
 
 
 def check_guidance(section: Flow | Ddpm) -> None:

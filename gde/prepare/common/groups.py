@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gde.errors import bad
-from gde.prepare.common.split import DEFAULT, split_samples, split_units
+from gde.errors import bad, lowering
+from gde.prepare.common.split import DEFAULT, TRAINING, check_training, split_samples, split_units
 from gde.readers.missing import first_missing
 from gde.sets.store.layout import SPLITS
 
@@ -78,7 +78,7 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     if len(kept) == 0:
         raise _all_small(where, size, names, min_size)
     if by == "group":
-        place = split_units([names[g] for g in kept], split["fractions"], split["seed"], "group")
+        place = split_units([names[g] for g in kept], split["fractions"], split["seed"], "group", TRAINING)
         part = np.array([place.get(n, -1) for n in names], dtype=np.int8)[group]
         part[group < 0] = -1
     elif by == "sample":
@@ -102,8 +102,11 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
             where,
             f"no group of at least {min_size} samples in split '{empty[0]}'",
             "one in every split",
-            "lower min_size, change split.seed, or split by sample",
+            ", ".join(filter(None, (lowering(("min_size", min_size, 1)), "change split.seed", "or split by sample"))),
         )
+    if by != "sample":
+        remedy = "choose groupby columns that make more groups, or set split: {by: sample}"
+        check_training(int((present % 3 == 0).sum()), where, remedy)
     row = np.full(3 * len(names) + 1, -1, dtype=np.int64)
     row[present] = np.arange(len(present))
     groups = pd.DataFrame(

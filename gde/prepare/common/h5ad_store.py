@@ -9,6 +9,14 @@ from gde.prepare.common.write import KNOWN, source_of, write_features
 from gde.readers.anndata import read_cells
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what columns and names of cfg['path'] tell, which `write` would raise after reading the values."""
+    path = Path(cfg["path"]).expanduser()
+    options = {key: cfg[key] for key in ("layer", "use_raw", "values")}
+    with read_cells(path, **options, names_only=True) as cells:
+        assign(cells.columns(columns_needed(cfg)), cfg, f"{path}: obs", cells.obs_names)
+
+
 def write(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out`, a directory, from cfg['path'] in three passes over the matrix.
 

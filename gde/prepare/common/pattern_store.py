@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.prepare.common.split import split_samples, split_units
+from gde.prepare.common.split import TRAINING, split_samples, split_units
 from gde.sets.random import seed_of
 from gde.sets.store.layout import SPLITS
 from gde.sets.store.token_writer import TokenStoreWriter
@@ -49,7 +49,7 @@ def write(distribution: type, cfg: dict, out: Path, *, name: str, seed: int, pro
 def parts(names: list[str], size: int, split: dict) -> np.ndarray:
     """Place in SPLITS of every sequence (kmers, size) int8."""
     if split["by"] == "group":
-        place = split_units(names, split["fractions"], split["seed"], "pattern")
+        place = split_units(names, split["fractions"], split["seed"], "pattern", TRAINING)
         return np.repeat(np.array([place[n] for n in names], np.int8)[:, None], size, 1)
     group = np.repeat(np.arange(len(names)), size)
     return split_samples(group, names, split["fractions"], split["seed"]).reshape(len(names), size)

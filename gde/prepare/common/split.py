@@ -7,6 +7,7 @@ import numpy as np
 from gde.errors import bad
 from gde.sets.random import seed_of
 
+TRAINING = 2  # groups that train at least: of one distribution alone nothing is learned that tells others apart
 DEFAULT = {"by": "group", "fractions": [0.7, 0.1, 0.2], "seed": 0}
 
 
@@ -32,24 +33,38 @@ def check_fractions(fractions: Sequence[float]) -> None:
         )
 
 
-def split_units(units: Sequence[str], fractions: Sequence[float], seed: int, what: str) -> dict[str, int]:
+def split_units(
+    units: Sequence[str], fractions: Sequence[float], seed: int, what: str, training: int = 1
+) -> dict[str, int]:
     """Unit -> 0, 1 or 2 (place in SPLITS), for distinct `units` called `what` in messages.
 
-    A function of the set of units and the seed, not of their order. GdeError when there are fewer than three.
+    training : units that train at least: TRAINING where a unit is a group, one where it holds several.
+    A function of the set of units and the seed, not of their order. GdeError when there are too few.
     """
     check_fractions(fractions)
     names = sorted(set(units))
-    if len(names) < 3:
+    if len(names) < training + 2:
         found = f"only one value ('{names[0]}')" if len(names) == 1 else f"{len(names)} values"
-        raise bad(
-            f"dataset.split.by: {what}",
-            found,
-            "at least three, one for each of train, validation and test",
-            "set split: {by: sample} to split inside each group",
+        expected = (
+            "at least three, one for each of train, validation and test"
+            if training == 1
+            else f"at least {training + 2}: {training} to train on, and one each to validate and to test"
         )
+        raise bad(f"dataset.split.by: {what}", found, expected, "set split: {by: sample} to split inside each group")
+    cut = shares(len(names), fractions)
+    if cut[0] < training:
+        found = f"{list(fractions)}, which leaves {cut[0]} of {len(names)} to train on"
+        raise bad("dataset.split.fractions", found, f"{training} or more", "raise the first of them")
     order = np.random.default_rng(seed_of(seed, "split", what)).permutation(len(names))
-    place = np.repeat([0, 1, 2], shares(len(names), fractions))
+    place = np.repeat([0, 1, 2], cut)
     return {names[i]: int(p) for i, p in zip(order, place, strict=True)}
+
+
+def check_training(n: int, where: str, remedy: str) -> None:
+    """GdeError unless n, the groups that train, are TRAINING or more."""
+    if n < TRAINING:
+        found = "no group" if n == 0 else f"{n} group"
+        raise bad(where, f"{found} to train on", f"{TRAINING} or more: one tells nothing of how groups differ", remedy)
 
 
 def split_samples(group: np.ndarray, names: Sequence[str], fractions: Sequence[float], seed: int) -> np.ndarray:

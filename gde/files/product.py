@@ -1,0 +1,13 @@
+"""Product: the files that come with gde, for a directory of one's own that holds configuration, data and results."""
+
+import os
+from pathlib import Path
+
+PRODUCT = Path(__file__).resolve().parents[2]
+CONFIG = Path("config/config.yaml")
+
+
+def product_file(path: str | Path, root: Path = Path()) -> Path:
+    """`path` below `root`, one's own directory, or the product's file where only that is there."""
+    own, shipped = root / path, PRODUCT / path
+    return shipped if shipped.exists() and not os.path.lexists(own) else own  # a link that leads nowhere is one's own

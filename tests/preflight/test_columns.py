@@ -1,0 +1,161 @@
+"""What the columns of a file tell before a job: the very error that preparing the data would end with."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+from simulators.perturb import simulate_perturb
+from simulators.spike_files import write_gisaid
+from simulators.spikes import simulate_epidemic
+
+from gde.config.datasets import DATASETS
+from gde.errors import GdeError
+from gde.preflight.columns import MOST, examiner, misfits, readable
+from gde.prepare import prepare_of
+
+TOO_FEW = "expected at least 4: 2 to train on"
+
+
+def cells_of(folder, *donors: str, **obs):
+    """An .h5ad of cells of these donors."""
+    cells = tiny.cells()
+    cells = cells[cells.obs["donor"].isin(donors)].copy()
+    for name, values in obs.items():
+        cells.obs[name] = values(cells.obs)
+    cells.write_h5ad(folder / "cells.h5ad")
+    return str(folder / "cells.h5ad")
+
+
+def table_of(folder, groups: list[str]):
+    frame = pd.DataFrame({"g": np.repeat(groups, 5), "a": np.arange(5.0 * len(groups)), "b": 1.0})
+    frame["b"] += np.sin(frame["a"])
+    frame.to_csv(folder / "table.csv", index=False)
+    return str(folder / "table.csv")
+
+
+def h5ad(folder):
+    return {"kind": "h5ad", "path": cells_of(folder, "D00", "D01", "D02"), "groupby": ["donor"]}, TOO_FEW
+
+
+def h5ad_missing(folder):
+    path = cells_of(
+        folder, *(f"D{i:02d}" for i in range(6)), site=lambda obs: obs["donor"].where(obs["donor"] != "D01")
+    )
+    return {"kind": "h5ad", "path": path, "groupby": ["site"]}, "column site: found a missing value"
+
+
+def h5ad_column(folder):
+    return {"kind": "h5ad", "path": cells_of(folder, "D00", "D01"), "groupby": ["doner"]}, "did you mean 'donor'?"
+
+
+def donors(folder):
+    path = cells_of(folder, "D00", "D01", "D02", sick=lambda obs: obs["donor"] == "D00")
+    return {"kind": "donors", "path": path, "donor": "donor", "labels": ["sick"], "min_size": 3}, "1 group to train on"
+
+
+def donors_label(folder):
+    path = cells_of(folder, *(f"D{i:02d}" for i in range(6)))
+    told = "column cell_type: found 'B' and 'T' within group"
+    return {"kind": "donors", "path": path, "donor": "donor", "labels": ["cell_type"], "min_size": 3}, told
+
+
+def table(folder):
+    return {"kind": "table", "path": table_of(folder, ["x", "y", "z"]), "groupby": ["g"]}, TOO_FEW
+
+
+def sequences(folder):
+    text = "".join(f">s{i} tissue=Liver\n{'ACGT' * 5}\n" for i in range(30))
+    (folder / "s.fasta").write_text(text)
+    told = "found only one value ('Liver'), " + TOO_FEW
+    return {"kind": "sequences", "path": str(folder / "s.fasta"), "fields": "key=value", "groupby": ["tissue"]}, told
+
+
+def virus(folder):
+    epidemic = simulate_epidemic(months=1, countries=1, per_key=20, lineages=1)
+    write_gisaid(epidemic, folder / "spikes.fasta", defects=0.0)
+    return {"kind": "virus", "source": "gisaid", "sequences": str(folder / "spikes.fasta"), "min_size": 3}, TOO_FEW
+
+
+def perturb_seq(folder):
+    screen = simulate_perturb(folder / "screen", lines=("K562",), perturbed=12, cells=25, controls=40, seed=1)
+    (folder / "vectors.csv").write_text("name,a,b\nnobody,1,2\nnothing,2,1\n")
+    files = {line: str(file) for line, file in screen.files.items()}
+    vectors = {"kind": "file", "path": str(folder / "vectors.csv")}
+    return {"kind": "perturb_seq", "files": files, "vectors": vectors, "min_size": 5}, "vectors.csv"
+
+
+def methylation(folder):
+    for tissue in ("Liver", "Blood", "Colon"):
+        (folder / f"{tissue}.bam").write_bytes(b"")
+    (folder / "g.fa").write_text(">chr1\nACGT\n")
+    told = "found 3 samples of 3 tissues"
+    return {"kind": "methylation", "files": [str(folder / "*.bam")], "genome": str(folder / "g.fa")}, told
+
+
+def barcodes(folder):
+    from scipy.io import mmwrite
+    from scipy.sparse import csc_matrix
+
+    matrix = folder / "matrix"
+    matrix.mkdir()
+    cells = [f"c{i}-1" for i in range(30)]
+    mmwrite(matrix / "matrix.mtx", csc_matrix(np.random.default_rng(0).poisson(2, (20, 30))))
+    (matrix / "barcodes.tsv").write_text("".join(f"{c}\n" for c in cells))
+    (matrix / "features.tsv").write_text("".join(f"E{i}\tG{i}\tGene Expression\n" for i in range(20)))
+    pd.DataFrame({"barcode": cells, "donor": np.repeat(["x", "y", "z"], 10)}).to_csv(folder / "b.csv", index=False)
+    data = {"kind": "tenx", "path": str(matrix), "barcodes": str(folder / "b.csv"), "groupby": ["donor"]}
+    return data, TOO_FEW
+
+
+CASES = [h5ad, h5ad_missing, h5ad_column, donors, donors_label, table, sequences, virus, perturb_seq, barcodes]
+
+
+def settings(data: dict) -> dict:
+    return DATASETS[data["kind"]].model_validate(data).model_dump()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_the_check_says_what_the_job_would(tmp_path, case):
+    data, told = case(tmp_path)
+    cfg = settings(data)
+    (problem,) = misfits({"mine": {"dataset": cfg}}, {"mine": tmp_path / "sets"})
+    with pytest.raises(GdeError) as e:
+        prepare_of(cfg["kind"])(cfg, tmp_path / "out" / "sets", name="mine", seed=0)
+    assert str(problem) == f"config/experiments/mine.yaml: {e.value}" and told in str(e.value)
+
+
+def test_the_names_of_samples_are_enough_for_some(tmp_path):
+    data, told = methylation(tmp_path)
+    (problem,) = misfits({"mine": {"dataset": settings(data)}}, {"mine": tmp_path / "sets"})
+    assert told in str(problem)
+
+
+def test_what_fits_is_not_in_the_way(tmp_path, cells_h5ad):
+    resolved = tiny.cells_experiment(cells_h5ad)
+    assert list(misfits({"a": resolved, "b": tiny.experiment()}, dict.fromkeys("ab", tmp_path))) == []
+
+
+def test_a_store_that_is_there_or_shared_is_not_looked_at_again(tmp_path):
+    data, _ = table(tmp_path)
+    resolved, store = {"dataset": settings(data)}, tmp_path / "sets"
+    assert len(list(misfits(dict.fromkeys("ab", resolved), dict.fromkeys("ab", store)))) == 1
+    store.mkdir()
+    (store / "SHA256SUMS").write_text("")
+    assert list(misfits({"a": resolved}, {"a": store})) == []
+
+
+def test_large_files_of_text_wait_for_the_job(tmp_path):
+    data, _ = table(tmp_path)
+    cfg = settings(data)
+    assert readable(cfg)
+    with Path(cfg["path"]).open("r+b") as f:
+        f.truncate(MOST + 1)
+    assert not readable(cfg)
+
+
+def test_every_kind_with_groups_of_a_users_own_is_looked_at():
+    """Kinds without: simulated or bundled data, and those whose groups are made of measured values."""
+    known = {kind for kind in DATASETS if examiner({"kind": kind})}
+    assert known == {"h5ad", "table", "tenx", "perturb_seq", "donors", "methylation", "sequences", "virus"}
