@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from gde.errors import bad
-from gde.evaluate.epidemic.alignment import GAP, Aligner
 from gde.evaluate.shared.rows import read_groups
+from gde.sets.alignment import GAP, Aligner
 from gde.sets.types.alphabet import Alphabet, lengths
 
 FAR = 0.05  # share of differing sites from which a sequence of the reference's length is aligned as well
