@@ -11,6 +11,7 @@ from gde.errors import bad
 from gde.readers.genome import Genome
 
 CALL = re.compile("[zZ]")
+OTHER = re.compile("[^zZxXhHuU.]")  # none of Bismark's: BS-Seeker2's XM has X, Y, Z for its Z, X, H, and - for a point
 STRANDS = {"f": "f", "r": "r", "CT": "f", "GA": "r"}  # of YD, and of XG: which strand was converted
 READ_AS = {"f": {"C": "C", "T": "T"}, "r": {"G": "C", "A": "T"}}
 ALIGNED = (0, 7, 8)  # CIGAR M, = and X
@@ -51,6 +52,9 @@ class Calls:
         told = read.get_tag("XM")
         if len(told) != len(residues):
             raise self.wrong(read, f"{len(told)} residues in the tag XM", f"{len(residues)}, as in the read", WITHOUT)
+        if other := OTHER.search(told):
+            found = f"{other[0]!r} in the tag XM, as BS-Seeker2 writes it"
+            raise self.wrong(read, found, "that of Bismark: z, x, h, u, either case, and points", WITHOUT)
         blocks, out = aligned(read), {}
         for match in CALL.finditer(told):
             q = match.start()
