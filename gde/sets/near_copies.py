@@ -15,7 +15,7 @@ from gde.sets.types.alphabet import END, lengths
 NEAR = 0.9  # share of agreeing positions from which a sequence is a near copy, where nobody says otherwise
 ALL_KMERS = 128  # k-mers of a sequence up to which all are compared; of longer ones about KMERS, whichever hash low
 KMERS = 64
-TOGETHER = 1 << 24  # k-mers that are sorted together
+TOGETHER = 1 << 23  # k-mers that are sorted together
 TOKENS = 1 << 22  # tokens that are numbered or compared together
 PARTNERS = 8  # known sequences of each k-mer, and chunk, that one is compared with
 _ODD = np.uint64(0x9E3779B97F4A7C15)
