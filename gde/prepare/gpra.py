@@ -39,9 +39,9 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 
     groups : group "<condition>|q<quantile>", condition, quantile (0 = lowest), expression (the group's mean, in the
     file's unit).   samples keep their expression. Memory is constant in the number of promoters; while they are ranked
-    they lie on disk, `length` and eleven bytes each. Where a sample has near copies all tokens are in memory for a while,
-    and what `clusters` needs. Raises GdeError for
-    what `read_lines` refuses, files with fewer rows than quantiles, and a split without promoters.
+    they lie on disk, `length` and eleven bytes each. Where a sample has near copies all tokens, and what
+    `clusters` needs, are in memory for a while. Raises GdeError for what `read_lines` refuses, files with fewer rows
+    than quantiles, and a split without promoters.
     """
     out, files = Path(out), condition_files(cfg)
     with storage_errors(out), ExitStack() as stack:
