@@ -16,8 +16,9 @@ from epidemics import (
 )
 
 from gde.errors import GdeError
-from gde.evaluate.epidemic.frame import GAP, WUHAN, Frame, frame_of, name_of, named, site_counts
+from gde.evaluate.epidemic.frame import GAP, Frame, frame_of, name_of, named, site_counts
 from gde.evaluate.epidemic.sets import keys_of
+from gde.evaluate.epidemic.wuhan import SPIKE
 from gde.sets.store.set_store import SetStore
 from gde.sets.store.token_writer import TokenStoreWriter
 
@@ -101,14 +102,14 @@ def test_the_reference_that_comes_along_is_the_first_spike(store, excerpt):
     first = next(SeqIO.parse(excerpt("spike") / "spikeprot0430.fasta", "fasta"))
     assert "Wuhan/Hu-1" in first.id
     made = frame_of(store, str(ROOT / "resources/references/spike_wuhan_hu_1.fasta"), np.zeros(1))
-    assert PROTEIN.decode(made.reference[None]) == [str(first.seq).rstrip("*")]
+    assert PROTEIN.decode(made.reference[None]) == [str(first.seq).rstrip("*")] == [SPIKE]
     assert name_of(made, *named(made, "D614G")) == "D614G"
 
 
 def test_spikes_whose_first_month_has_g614_are_named_by_the_first_spike(tmp_path, caplog):
     """Data that begin in March 2020: G is the consensus at 614, and D614G is still called so."""
     caplog.set_level("INFO")
-    spike = PROTEIN.encode(str(next(SeqIO.parse(WUHAN, "fasta")).seq).rstrip("*"))
+    spike = PROTEIN.encode(SPIKE)
     rows = np.tile(np.append(spike, np.zeros(7, np.uint8)), (12, 1))
     rows[:10, 613] = PROTEIN.encode("G")[0]
     groups = pd.DataFrame({"group": ["2020-03"], "split": ["train"], "month": ["2020-03"], "month_index": [3.0]})

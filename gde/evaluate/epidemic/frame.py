@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from gde.errors import bad
+from gde.evaluate.epidemic import wuhan
 from gde.evaluate.shared.rows import read_groups
 from gde.sets.alignment import GAP, Aligner
 from gde.sets.types.alphabet import Alphabet, lengths
 
 log = logging.getLogger(__name__)
 CONSENSUS = "consensus"  # evaluation.reference: that of the first month
-WUHAN = Path(__file__).resolve().parents[3] / "resources/references/spike_wuhan_hu_1.fasta"  # Wuhan-Hu-1, MN908947.3
 FAR = 0.05  # share of differing sites from which a sequence of the reference's length is aligned as well
 
 
@@ -83,7 +83,7 @@ def frame_of(store: Any, reference: str | None, month: np.ndarray) -> Frame:
         known = store.groups["month"].to_numpy()[earliest][0] if "month" in store.groups else f"month {month.min():g}"
         frame = Frame(_consensus(store, np.flatnonzero(earliest)), store.alphabet, f"the consensus of {known}")
         if reference is None:
-            first = Frame(_first_record(WUHAN, store.alphabet), store.alphabet, "Wuhan-Hu-1")
+            first = Frame(store.alphabet.encode(wuhan.SPIKE), store.alphabet, wuhan.NAME)
             frame = first if first.fits(frame.reference) else frame
     log.info("sites and mutations are numbered and named by %s, %d residues", frame.name, frame.sites)
     return frame
