@@ -1,6 +1,6 @@
 """The first spike of SARS-CoV-2, whose sites and residues mutations are named after.
 
-Residues 21563 to 25384 of Wuhan-Hu-1, GenBank MN908947.3, translated; as in resources/references/spike_wuhan_hu_1.fasta.
+Nucleotides 21563 to 25384 of Wuhan-Hu-1, GenBank MN908947.3, as resources/references/spike_wuhan_hu_1.fasta.
 """
 
 NAME = "Wuhan-Hu-1"
