@@ -42,5 +42,5 @@ def own_files(dataset: Mapping[str, Any], published: Iterable[str]) -> dict[str,
 
 def evaluation_files(evaluation: Mapping[str, Any]) -> dict[str, str]:
     """Key and path of the files that metrics are computed with."""
-    keys = EVALUATIONS[evaluation["kind"]].files
-    return {key: expand(evaluation[key]) for key in keys if evaluation.get(key)}
+    kind = EVALUATIONS[evaluation["kind"]]
+    return {key: expand(evaluation[key]) for key in kind.files if evaluation.get(key) not in (None, "", *kind.words)}

@@ -30,6 +30,14 @@ class Split(Section):
         return self
 
 
+Identity = Annotated[float, Field(ge=0.5, le=1)] | None
+NEAR = 0.9  # as gde.sets.near_copies
+IDENTITY = (
+    "sequences that agree at this share of their positions or more, and those that such ones connect, share a split; "
+    "null = only equal ones do"
+)
+
+
 class SequenceSplit(Section):
     """What is held out of sequences, apart from what a data set always holds out."""
 
@@ -43,3 +51,15 @@ class SequenceSplit(Section):
         if abs(sum(self.fractions) - 1) > 1e-6:
             refuse("fractions", self.fractions, "three numbers that sum to 1", "adjust one of them")
         return self
+
+
+class NearSplit(SequenceSplit):
+    """What is held out of sequences, near copies together."""
+
+    identity: Identity = Field(NEAR, description=IDENTITY)
+
+
+def check_identity(split: Section) -> None:
+    """Refuse an `identity` of near copies where the split is not by sequence."""
+    if split.by != "sequence" and split.identity != NEAR:
+        refuse("identity", split.identity, f"no value with by: {split.by}", "set by: sequence, or take it out")

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
 from gde.encoders.base import Encoder, EncoderOptions
+from gde.encoders.side_by_side import SideBySide
 from gde.nets.positions import Positions
 from gde.nets.sequence_blocks import MaskedGroupNorm
 from gde.nets.tokens import one_hot
@@ -22,7 +23,7 @@ class DnaConvOptions(EncoderOptions):
     pool : neighbouring positions averaged after the first convolution, which divides the cost of the others.
     readout : of the `mean` over positions alone, or also of what stands at single `positions`: for sequences that lie
         side by side, such as versions of one protein, of which the mean over positions hardly tells the one token that
-        differs.
+        differs. Versions with insertions and deletions are aligned with what is usual; a token that lacks is unknown.
     """
 
     hidden: int = 64
@@ -56,17 +57,29 @@ class DnaConv(Encoder):
         self.pooled = nn.ModuleList(nn.Conv1d(hidden, hidden, bias=False, **same) for _ in range(layers))
         self.norms = nn.ModuleList(MaskedGroupNorm(hidden) for _ in range(layers + 1))
         self.positions = Positions(dim, vocabulary, hidden) if options.readout == "positions" else None
+        self._beside: tuple[Tensor, int, SideBySide] | None = None  # made from `usual` as it was then
         self.out = nn.Linear(hidden if self.positions is None else 3 * hidden, latent_dim)
 
     def fit(self, x: Tensor) -> None:
         """Tokens that are usual at each position, from training tokens x (n, L); nothing where they are not read."""
         if self.positions is not None:
-            self.positions.fit(x)
+            self.positions.fit(x)  # for the usual sequence, onto which those with insertions and deletions are laid
+            self.positions.fit(SideBySide(self.positions.usual)(x))
+            self._beside = None
+
+    def side_by_side(self, x: Tensor) -> Tensor:
+        """Tokens x (r, L) at the sites of the usual training sequence, where single positions are read."""
+        if self.positions is None:
+            return x
+        usual = self.positions.usual
+        if self._beside is None or self._beside[0] is not usual or self._beside[1] != usual._version:
+            self._beside = usual, usual._version, SideBySide(usual)
+        return self._beside[2](x)
 
     def layer(self, k: int, u: Tensor, h: Tensor | None, pooled: list[Tensor]) -> Tensor:
         """u : (b, n, L) tokens.   returns the feature map (b, n, hidden * positions), its mean over positions in the
         end, and with it what stands at them where that is read."""
-        sizes, x = u.shape[:2], u.flatten(0, 1)
+        sizes, x = u.shape[:2], self.side_by_side(u.flatten(0, 1))
         positions = (x != 0).float()[:, None]
         if k == 0:
             h = silu(self.norms[0](self.stem(one_hot(x, self.vocabulary)), positions))

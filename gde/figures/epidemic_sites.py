@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from gde.figures.epidemic_sweeps import frame_of
 from gde.figures.read import left_out, read_table
 from gde.figures.style import GREY, MODEL, TRUTH, new, note
 
@@ -41,7 +42,7 @@ def draw(tables: Path, result: dict) -> Figure:
     ax.vlines(table["site"], 0, -table["generated"], color=MODEL, lw=1.1, label="generated")
     ax.axhline(0, color="#333333", lw=0.6)
     ax.set_yticks([-1, -0.5, 0, 0.5, 1], ["1", "0.5", "0", "0.5", "1"])
-    ax.set_xlabel("site of the reference", fontsize=8)
+    ax.set_xlabel(f"site of {frame_of(table)}", fontsize=8)
     ax.set_ylabel("share that differs", fontsize=8)
     ax.legend(fontsize=7, ncol=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     return figure

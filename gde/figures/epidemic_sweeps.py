@@ -30,7 +30,7 @@ def draw(tables: Path, result: dict) -> Figure:
         ax.set_axis_off()
     for ax in axes.ravel()[max(0, len(order) - columns) : len(order)]:  # also those above an empty place
         ax.tick_params(labelbottom=True)
-    figure.supxlabel("months since December 2019", fontsize=8)
+    figure.supxlabel(f"months since December 2019; mutations are those of {frame_of(table)}", fontsize=8)
     figure.supylabel("share of sequences", fontsize=8)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2)
@@ -39,6 +39,11 @@ def draw(tables: Path, result: dict) -> Figure:
         text = f"off by {metric['value']:.3f} on average; the month before {month_before:.3f}"
         figure.suptitle(text, fontsize=8.5)
     return figure
+
+
+def frame_of(table) -> str:
+    """What sites are numbered by, and mutations named after."""
+    return table["frame"].iloc[0]
 
 
 def panel(ax: Axes, table) -> None:

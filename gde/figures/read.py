@@ -13,7 +13,7 @@ def read_table(tables: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
     Raises GdeError when the file is missing or unreadable, and for the first value that is missing or infinite.
     """
     path = tables / f"{name}.tsv"
-    text = dict.fromkeys(("group", "label", "predicted", "part", "source", "status", "quantity"), str)
+    text = dict.fromkeys(("group", "label", "predicted", "part", "source", "status", "quantity", "frame"), str)
     try:
         table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values={})
     except FileNotFoundError as e:

@@ -6,6 +6,19 @@ from torch import Tensor
 
 RARE = 0.01  # share of the sequences below which a token of a position, or what is not this token, is left out
 MOST = 2000  # tokens of positions that are looked at, at most: those that vary most
+BESIDE = 0.8  # share of its tokens that a sequence has where they are usual, if it lies side by side with most
+
+
+@torch.no_grad()
+def beside(x: Tensor, known: int) -> Tensor:
+    """Which of tokens x (n, L) lie side by side with the others (n,) bool: behind a deletion or an insertion a sequence
+    stands beside other sites; it has another length than most, and agrees with few. All of them, where most agree with
+    no usual sequence."""
+    there = (x > 0) & (x <= known)
+    usual, length = torch.where(there, x, 0).mode(0).values, (x > 0).sum(1)
+    same = ((x == usual) & there).sum(1) >= BESIDE * there.sum(1)
+    fine = same | (length == length.mode().values)
+    return fine if same.float().mean() >= 0.5 else torch.ones_like(same)
 
 
 @torch.no_grad()

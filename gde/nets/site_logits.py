@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gde.nets.site_components import site_components
+from gde.nets.site_components import beside, site_components
 from gde.nets.tokens import possible, scored
 
 PACE = 5.0  # times that what follows from the embedding is learned faster than other weights
@@ -65,7 +65,8 @@ class SiteLogits(nn.Module):
         more[0] /= len(count)  # else every tenth sequence or so would end somewhere
         self.usual.copy_(((count + more) / (count + more).sum(-1, keepdim=True)).log())
         self.seen.copy_(count > 0)
-        components, sd = site_components(x, known, len(self.components))
+        # one sequence with a deletion would be a component by itself, and the largest
+        components, sd = site_components(x[beside(x, known)], known, len(self.components))
         self.components.zero_()
         self.components[..., 1 : known + 1] = components * sd[:, None, None]
         self.counts.copy_(count >= max(2, LINKED * len(x)))

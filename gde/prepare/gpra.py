@@ -2,14 +2,14 @@
 
 A file is one condition. Its promoters are ranked by expression; those of the same rank number share a group. The split
 follows from the sequence alone, so a promoter measured in several media is in one split of all of them, apart from the
-highest quantiles: these are held out whole, whatever their sequences.
+highest quantiles: these are held out whole, whatever their sequences. Near copies, which libraries of native promoters
+have, share a split.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,11 @@ import pandas as pd
 from gde.errors import bad, lowering
 from gde.files.input_files import condition_files
 from gde.files.io import storage_errors
+from gde.prepare.common.hashing import uniform
+from gde.prepare.common.near import Sample, Together, together
 from gde.prepare.common.quantiles import Ranking
 from gde.prepare.common.sequence_lines import read_lines
-from gde.prepare.common.sequence_split import parts_of
+from gde.prepare.common.sequence_split import parts_at, split_hash, split_seed
 from gde.prepare.common.write import origin, source_of
 from gde.sets.random import seed_of
 from gde.sets.store.layout import SPLITS
@@ -37,13 +39,18 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 
     groups : group "<condition>|q<quantile>", condition, quantile (0 = lowest), expression (the group's mean, in the
     file's unit).   samples keep their expression. Memory is constant in the number of promoters; while they are ranked
-    they lie on disk, `length` and eleven bytes each. Raises GdeError for
-    what `read_lines` refuses, files with fewer rows than quantiles, and a split without promoters.
+    they lie on disk, `length` and eleven bytes each. Where a sample has near copies all tokens, and what
+    `clusters` needs, are in memory for a while. Raises GdeError for what `read_lines` refuses, files with fewer rows
+    than quantiles, and a split without promoters.
     """
     out, files = Path(out), condition_files(cfg)
     with storage_errors(out), ExitStack() as stack:
         out.parent.mkdir(parents=True, exist_ok=True)
-        ranked = [stack.enter_context(Condition(c, Path(file), cfg, out.parent)) for c, file in files.items()]
+        sample = Sample(cfg["split"]["identity"], DNA.known)
+        ranked = [stack.enter_context(Condition(c, Path(file), cfg, out.parent, sample)) for c, file in files.items()]
+        near = keep_together(ranked, sample, cfg)
+        for condition in ranked:
+            condition.rank()
         cells = [
             (i, *cell) for i, condition in enumerate(ranked) for cell in np.argwhere(condition.sizes >= cfg["min_size"])
         ]
@@ -72,10 +79,24 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
                 "top": cfg["top"],
                 "split": {**cfg["split"], "by": "sequence"},
                 "counted": {c.name: {"rows": c.n, "too_long": c.too_long} for c in ranked},
+                "near_copies": near,
                 "dropped_groups": int(sum(((c.sizes > 0) & (c.sizes < cfg["min_size"])).sum() for c in ranked)),
                 "dropped_samples": int(sum(c.sizes[c.sizes < cfg["min_size"]].sum() for c in ranked)),
             }
             writer.finish(groups.assign(expression=total / sizes), meta, provenance=provenance)
+
+
+def keep_together(ranked: list["Condition"], sample: Sample, cfg: dict) -> dict[str, int] | None:
+    """Give near copies one split, whatever their conditions; how many there are, None where the sample has none."""
+    if not sample.near():
+        return None
+    identity, seed = cfg["split"]["identity"], split_seed(cfg["split"])
+    tokens = np.concatenate([x for condition in ranked for x in condition.tokens()])
+    found = together(tokens, split_hash(tokens, cfg["split"]), identity, DNA.known, seed)
+    for condition in ranked:
+        condition.move(found)
+    found.tell(", ".join(str(condition.path) for condition in ranked), identity)
+    return found.meta()
 
 
 def described(condition: str, quantile: int, part: int, cfg: dict) -> dict:
@@ -90,18 +111,20 @@ def check_splits(cells: list[tuple[int, int, int]], cfg: dict) -> None:
     for part, split in enumerate(SPLITS):
         if not any(cell[2] == part for cell in cells):
             found = f"no group of {cfg['min_size']} or more promoters in split '{split}'"
-            remedy = lowering(("min_size", cfg["min_size"], 1), ("quantiles", cfg["quantiles"], 4))
-            raise bad("dataset.split", found, "one in every split", f"{remedy or 'give more'}, or change fractions")
+            lower = lowering(("min_size", cfg["min_size"], 1), ("quantiles", cfg["quantiles"], 4)) or "give more"
+            remedy = f"{lower}, or change fractions, or, of near copies, raise split.identity"
+            raise bad("dataset.split", found, "one in every split", remedy)
 
 
 class Condition:
-    """A file's promoters: read, ranked and split when the block begins, and then given out with their groups' numbers.
+    """A file's promoters: read and split when the block begins, ranked by `rank`, and then given out with their groups'
+    numbers.
 
     n : rows of the file.   too_long : those left out.   sizes (quantiles, splits) : promoters in each.
     """
 
-    def __init__(self, name: str, path: Path, cfg: dict, scratch: Path):
-        self.name, self.path, self.cfg, self.scratch = name, path, cfg, scratch
+    def __init__(self, name: str, path: Path, cfg: dict, scratch: Path, sample: Sample):
+        self.name, self.path, self.cfg, self.scratch, self.sample = name, path, cfg, scratch, sample
         self.n = self.too_long = 0
 
     def __enter__(self) -> "Condition":
@@ -109,42 +132,63 @@ class Condition:
             seed = seed_of(self.cfg["split"]["seed"], "ties", self.name)
             self._ranking = stack.enter_context(Ranking(self.scratch, seed=seed))
             # Unpacking a file again takes four times as long as reading its tokens
-            self._tokens, self._cells, parts = (stack.enter_context(TemporaryFile(dir=self.scratch)) for _ in range(3))
-            self._read(parts)
-            self._rank(parts)
-            parts.close()
+            files = (stack.enter_context(TemporaryFile(dir=self.scratch)) for _ in range(3))
+            self._tokens, self._cells, self._parts = files
+            self._read()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_) -> None:
         self._stack.close()
 
-    def _read(self, parts: IO[bytes]) -> None:
+    def _read(self) -> None:
         """Tokens, expression and split of every line, each into its file."""
         cfg = self.cfg
         too_long = "refuse" if cfg["too_long"] == "refuse" else "cut"
         for lines in read_lines(self.path, DNA, cfg["length"], too_long=too_long):
-            part = parts_of(lines.tokens, cfg["split"])
+            hashes = split_hash(lines.tokens, cfg["split"])
+            part = parts_at(uniform(hashes), cfg["split"]["fractions"])
+            self.sample.add(lines.tokens, hashes)
             part[lines.residues > cfg["length"]] = DROPPED
             self._ranking.add(lines.numbers)
             self._tokens.write(lines.tokens.data)
-            parts.write(part.data)
+            self._parts.write(part.data)
             self.n += len(part)
 
-    def _rank(self, parts: IO[bytes]) -> None:
+    def tokens(self) -> Iterator[np.ndarray]:
+        """Tokens (m, length) of all promoters, in blocks."""
+        length = self.cfg["length"]
+        self._tokens.seek(0)
+        while len(tokens := np.fromfile(self._tokens, np.uint8, ROWS * length)):
+            yield tokens.reshape(-1, length)
+
+    def move(self, near: Together) -> None:
+        """Where near copies belong, in the place of where each would by itself."""
+        split, start = self.cfg["split"], 0
+        for tokens in self.tokens():
+            self._parts.seek(start)
+            dropped = np.fromfile(self._parts, np.uint8, len(tokens)) == DROPPED
+            part = parts_at(uniform(near(split_hash(tokens, split))), split["fractions"])
+            part[dropped] = DROPPED
+            self._parts.seek(start)
+            self._parts.write(part.data)
+            start += len(part)
+
+    def rank(self) -> None:
         """Quantile and split of every line together, as one number, into a file; and how many there are of each."""
         quantiles, top = self.cfg["quantiles"], self.cfg["quantiles"] - self.cfg["top"]
         if self.n < quantiles:
             expected = f"one for each of {quantiles} quantiles"
             raise bad(self.path, f"{self.n} promoters", expected, "lower dataset.quantiles, or give larger files")
         count = np.zeros((quantiles, len(SPLITS) + 1), np.int64)
-        parts.seek(0)
+        self._parts.seek(0)
         for quantile in self._ranking.quantiles(quantiles):
-            part = np.fromfile(parts, np.uint8, len(quantile))
+            part = np.fromfile(self._parts, np.uint8, len(quantile))
             part[(quantile >= top) & (part != DROPPED)] = TEST
             cell = quantile.astype(np.uint16) * np.uint16(len(SPLITS) + 1) + part
             count += np.bincount(cell, minlength=count.size).reshape(count.shape)
             self._cells.write(cell.data)
+        self._parts.close()
         self.sizes, self.too_long = count[:, :-1], int(count[:, -1].sum())
 
     def number(self, cells: np.ndarray, codes: list[int]) -> None:

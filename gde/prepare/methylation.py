@@ -5,6 +5,7 @@ for a methylated one, T for one that is not, N where it is not known ('.' in the
 `cpgs` is cut into pieces of as many, each with what stands before its own first one. Its weight is the read's count.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from gde.files.input_files import pattern_files
 from gde.files.io import storage_errors
 from gde.prepare.common.split import check_training
 from gde.prepare.common.write import origin, source_of
-from gde.prepare.methylation_samples import Sample, hold_out, samples_of
+from gde.prepare.methylation_samples import Sample, crossing, hold_out, hold_out_by, samples_of
 from gde.readers.bam import read_bam
 from gde.readers.cpg import CpGs
 from gde.readers.genome import C, N, T, open_genome
@@ -27,6 +28,7 @@ from gde.sets.store.layout import SPLITS
 from gde.sets.store.token_writer import TokenStoreWriter
 from gde.sets.types.alphabet import ILLEGAL
 
+log = logging.getLogger(__name__)
 FIELDS = {"weight": "float32", "cpg": "int32"}  # numbers that every read keeps: its count, and its first CpG's number
 PATTERN = np.full(256, ILLEGAL, np.uint8)  # token of each byte of a pattern
 PATTERN[list(b"CTH.")] = C, T, N, N
@@ -51,7 +53,13 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     if not kept:
         found = f"{len(samples)} samples, all of fewer than {cfg['min_size']} reads"
         raise bad("dataset.files", found, "larger ones", "lower dataset.min_size")
-    parts = parts_of(kept, cfg["split"])
+    parts = parts_of(kept, cfg)
+    crossed = crossing(kept, parts)
+    for column, found in crossed.items():
+        log.info(
+            "%s: %d of %d values of %s stand in train and in what is held out; split: {by: %s} keeps them together",
+            cfg["samples"], found["on_both_sides"], found["values"], column, column,
+        )  # fmt: skip
     length = cfg["context"] + cfg["cpgs"]
     counted = {"reads": 0, "weight": 0, "sequences": 0, "without_calls": 0}
     with TokenStoreWriter(out, alphabet="dna", length=length, seed=seed, fields=FIELDS) as writer:
@@ -84,6 +92,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "genome": {"cpgs": cpgs.total, "contigs": cpgs.numbers.order},
             "counted": counted,
             "split": cfg["split"],
+            "split_crossed_by": crossed,
             "dropped_groups": len(small),
             "dropped_samples": int(sum(small.values())),
             "dropped": small,
@@ -93,15 +102,15 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 
 def examine(cfg: dict) -> None:
     """GdeError for what the names of the files and the table of samples tell, even if all samples are large enough."""
-    samples = samples_of(list(pattern_files(cfg).values()), cfg["samples"], cfg["coarse"])
-    parts_of(samples, cfg["split"])
+    parts_of(samples_of(list(pattern_files(cfg).values()), cfg["samples"], cfg["coarse"]), cfg)
 
 
-def parts_of(samples: list[Sample], split: dict) -> list[str]:
-    """Split of each sample, where reads are split that of most; GdeError where too few train."""
+def parts_of(samples: list[Sample], cfg: dict) -> list[str]:
+    """Split of each sample; train, where the reads of all are split. GdeError where too few train."""
+    split = cfg["split"]
     if split["by"] == "sample":
         return ["train"] * len(samples)
-    parts = hold_out(samples, split)
+    parts = hold_out(samples, split) if split["by"] == "group" else hold_out_by(samples, split, cfg["samples"])
     check_training(parts.count("train"), "dataset.files: samples", "give more, or set split: {by: sample}")
     return parts
 
@@ -183,10 +192,11 @@ def sequences(reads: Reads, cpgs: CpGs, cfg: dict, path: Path) -> tuple[np.ndarr
 def read_parts(reads: Reads, sample: Sample, part: str, split: dict) -> np.ndarray:
     """Place in SPLITS (m,) of every read: that of its sample, or drawn by its row in the file where reads are split."""
     place = SPLITS.index(part)
-    if split["by"] == "group" and (split["validation"] == "samples" or part != "train"):
+    whole = split["by"] != "sample"
+    if whole and (split["validation"] == "samples" or part != "train"):
         return np.full(len(reads), place)
     train, validation, test = split["fractions"]
-    if split["by"] == "group":
+    if whole:
         train, validation, test = train / (train + validation), validation / (train + validation), 0.0
     u = uniform(reads.rows, seed_of(split["seed"], "reads", sample.name))
     return np.digitize(u, [train, train + validation] if test else [train])

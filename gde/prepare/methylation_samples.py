@@ -2,8 +2,8 @@
 
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,39 +11,43 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.files.sniffing import read_text
-from gde.prepare.common.split import check_fractions
+from gde.prepare.common.split import check_fractions, split_units
 from gde.readers.delimited import read_rows
-from gde.readers.missing import first_missing
+from gde.readers.missing import first_missing, is_word
 from gde.sets.random import seed_of
+from gde.sets.store.layout import SPLITS
 
 GEO = re.compile(r"(?P<gsm>GSM\d+)_(?P<tissue>.+)-Z(?P<id>[A-Za-z0-9]+)\.\w+\.(?:pat\.gz|pat|bam)")
 ENDINGS = re.compile(r"(?:\.(?:hg\d+|mm\d+))?\.(?:pat\.gz|pat|bam)$")
 WORD = re.compile(r"[-_ ]")
 COLUMNS = ("file", "tissue")
+NAMED = (*COLUMNS, "coarse")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A file of reads: its name, and the tissue in two steps of detail."""
+    """A file of reads: its name, the tissue in two steps of detail, and what else the table says of it."""
 
     path: Path
     name: str
     tissue: str
     coarse: str
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 def samples_of(files: Sequence[str], table: str | None, coarse: dict[str, str]) -> list[Sample]:
     """What each file is a sample of, sorted by name.
 
     GSM<n>_<tissue>-Z<id>.<genome>.pat.gz says its tissue, whose first word is the coarse one; other files are samples
-    of their own tissue. table : CSV or TSV with the columns file, tissue and perhaps coarse, which says so instead.
+    of their own tissue. table : CSV or TSV with the columns file, tissue and perhaps coarse, which says so instead;
+    further ones, such as donor, are kept as they are.
     coarse : tissue -> coarse tissue, before both. GdeError for two files of one name, and a table that lacks a file.
     """
     told = read_table(table) if table else None
     out: dict[str, Sample] = {}
     for file in map(Path, files):
         match, name = GEO.fullmatch(file.name), ENDINGS.sub("", file.name)
-        tissue = match["tissue"] if match else name
+        tissue, more = match["tissue"] if match else name, {}
         first = WORD.split(tissue)[0] or tissue
         if told is not None:
             if file.name not in told.index:
@@ -52,9 +56,10 @@ def samples_of(files: Sequence[str], table: str | None, coarse: dict[str, str]) 
             row = told.loc[file.name]
             tissue = row["tissue"]
             first = row["coarse"] if "coarse" in row else WORD.split(tissue)[0] or tissue
+            more = {key: value.strip() for key, value in row.items() if key not in NAMED}
         if name in out:
             raise bad("dataset.files", f"{out[name].path} and {file}", "names that differ", "rename one of them")
-        out[name] = Sample(file, name, tissue, coarse.get(tissue, first))
+        out[name] = Sample(file, name, tissue, coarse.get(tissue, first), more)
     if unknown := sorted(set(coarse) - {s.tissue for s in out.values()}):
         known = ", ".join(sorted({s.tissue for s in out.values()})[:20])
         raise bad("dataset.coarse", repr(unknown[0]), f"tissues of the files: {known}", "correct the name")
@@ -72,9 +77,9 @@ def read_table(path: str) -> pd.DataFrame:
     if absent := [name for name in COLUMNS if name not in table]:
         found = f"the columns {', '.join(map(str, table.columns))}"
         raise bad(path, found, f"{', '.join(COLUMNS)} (and coarse)", f"add {absent[0]}")
-    table = table[[*COLUMNS, *(["coarse"] if "coarse" in table else [])]].astype(str)
+    table = table.astype(str)
     table["file"] = [Path(name).name for name in table["file"]]
-    for name in table.columns:
+    for name in [*COLUMNS, *(["coarse"] if "coarse" in table else [])]:
         if odd := first_missing(table[name]):
             row, found, remedy = odd
             raise bad(f"{path}: row {row + 1}, column {name}", found, "a value in every row", remedy)
@@ -82,6 +87,41 @@ def read_table(path: str) -> pd.DataFrame:
         twice = table["file"][table["file"].duplicated()].iloc[0]
         raise bad(path, f"{twice} twice", "each file once", "remove one of the lines")
     return table.set_index("file")
+
+
+def hold_out_by(samples: Sequence[Sample], split: dict, where: str) -> list[str]:
+    """Split (train, validation or test) of each sample, for split.by = a column of the table `where`: samples of one
+    value, such as a donor's, are in one. With validation: reads those that would validate train.
+
+    GdeError for a column that is not there, a sample without a value, and fewer than three values.
+    """
+    by = split["by"]
+    for sample in samples:
+        if by not in sample.more:
+            names = ", ".join(["file", "tissue", *sample.more])
+            raise bad("dataset.split.by", repr(by), f"group, sample or a column of {where} ({names})", "correct it")
+        if is_word(sample.more[by]):
+            found = repr(sample.more[by]) if sample.more[by] else "an empty cell"
+            expected = f"a value of {by} for every sample"
+            raise bad(f"{where}: {sample.path.name}, column {by}", found, expected, "fill it in")
+    place = split_units([s.more[by] for s in samples], split["fractions"], split["seed"], by)
+    parts = [SPLITS[place[s.more[by]]] for s in samples]
+    return ["train" if p == "validation" and split["validation"] == "reads" else p for p in parts]
+
+
+def crossing(samples: Sequence[Sample], parts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Columns of the table, of three values or more, some of which, such as donors, stand on both sides of the split:
+    how many values there are, how many do, and how many samples that are held out have one that trains."""
+    out = {}
+    for column in samples[0].more:
+        of: dict[str, set[str]] = {}
+        for sample, part in zip(samples, parts, strict=True):
+            of.setdefault(sample.more[column], set()).add("train" if part == "train" else "held out")
+        both = {value for value, sides in of.items() if value and len(sides) == 2}
+        held = sum(p != "train" and s.more[column] in both for s, p in zip(samples, parts, strict=True))
+        if both and len(of) > 2:
+            out[column] = {"values": len(of), "on_both_sides": len(both), "samples_held_out": held}
+    return out
 
 
 def hold_out(samples: Sequence[Sample], split: dict) -> list[str]:

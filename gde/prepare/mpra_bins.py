@@ -1,8 +1,11 @@
 """Regulatory elements with their measured activity, in bins of it: a group is a bin, a sample a sequence.
 
-An element and its reverse complement are measured apart, under names that differ by a suffix; both are in one split.
+An element and its reverse complement are measured apart, under names that differ by a suffix; both are in one split, as
+are elements that are near copies of each other.
 """
 
+import logging
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +13,16 @@ import pandas as pd
 
 from gde.errors import bad, lowering
 from gde.files.io import storage_errors
+from gde.prepare.common.near import counted_near, told
 from gde.prepare.common.split import split_units
 from gde.prepare.common.write import origin, source_of
 from gde.readers.table import Table
+from gde.sets.near_copies import clusters
 from gde.sets.store.layout import SPLITS
 from gde.sets.store.token_writer import TokenStoreWriter
 from gde.sets.types.alphabet import ALPHABETS
 
+log = logging.getLogger(__name__)
 DNA = ALPHABETS["dna"]
 
 
@@ -30,7 +36,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     """
     path = Path(cfg["path"]).expanduser()
     names, tokens, activity, repeated = read_elements(path, cfg)
-    split = split_of(names, cfg)
+    split, near = split_of(names, tokens, cfg, path)
     bins = bin_of(activity, cfg, path)
     cell = bins * len(SPLITS) + split
     present, code, size = np.unique(cell, return_inverse=True, return_counts=True)
@@ -38,7 +44,8 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     for part, name_of_part in enumerate(SPLITS):
         if not (kept & (present % len(SPLITS) == part)).any():
             found = f"no bin of {cfg['min_size']} or more elements in split '{name_of_part}'"
-            remedy = lowering(("min_size", cfg["min_size"], 1), ("bins", cfg["bins"], 3)) or "give more elements"
+            lower = lowering(("min_size", cfg["min_size"], 1), ("bins", cfg["bins"], 3)) or "give more elements"
+            remedy = f"{lower}, or, of near copies, raise split.identity"
             raise bad("dataset.split", found, "one in every split", remedy)
     mean = np.bincount(code, activity) / size
     number = np.cumsum(kept) - 1
@@ -61,6 +68,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         "groupby": ["bin"],
         "labels": ["bin"],
         "split": {**cfg["split"], "by": "element"},
+        "near_copies": near,
         "dropped_groups": int((~kept).sum()),
         "dropped_samples": int(size[~kept].sum()),
     }
@@ -109,12 +117,34 @@ def element(name: str, suffixes: list[str]) -> str:
     return name
 
 
-def split_of(names: list[str], cfg: dict) -> np.ndarray:
-    """Place in SPLITS (m,) of each name; those that differ by a suffix of cfg['orientations'] share it."""
-    elements = [element(name, cfg["orientations"]) for name in names]
-    split = cfg["split"]
+def split_of(names: list[str], tokens: np.ndarray, cfg: dict, path: Path) -> tuple[np.ndarray, dict[str, int] | None]:
+    """Place in SPLITS (m,) of each name; those that differ by a suffix of cfg['orientations'] share it, and those whose
+    tokens (m, length) are near copies. Second: how many of these there are, None where none is looked for."""
+    elements, split, near = [element(name, cfg["orientations"]) for name in names], cfg["split"], None
+    if split["identity"] is not None:
+        cluster = clusters(tokens, split["identity"], DNA.known)
+        units = joined(elements, cluster)
+        size = np.array(list(Counter(dict(zip(elements, units, strict=True)).values()).values()))
+        near = counted_near(len(set(elements)), size[size > 1])
+        if near["clusters"]:
+            log.info("%s: %s", path, told(near, split["identity"]))
+        elements = units
     place = split_units(list(dict.fromkeys(elements)), split["fractions"], split["seed"], "element")
-    return np.array([place[e] for e in elements])
+    return np.array([place[e] for e in elements]), near
+
+
+def joined(elements: list[str], cluster: np.ndarray) -> list[str]:
+    """The name of the first element, in the order of names, among all that share a cluster (m,), one with another."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    of, known = pd.factorize(np.array(elements, dtype=object), sort=True)
+    n, size = len(known), len(known) + int(cluster.max(initial=-1)) + 1
+    graph = coo_matrix((np.ones(len(of), bool), (of, n + cluster)), shape=(size, size))
+    part = connected_components(graph, directed=False)[1][:n]
+    first = np.full(part.max() + 1, n)
+    np.minimum.at(first, part, np.arange(n))
+    return [str(known[first[part[e]]]) for e in of]
 
 
 def bin_of(activity: np.ndarray, cfg: dict, path: Path) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Protein families of Pfam: a group is a family, a sample one of its domains.
 
 The file is read twice, in constant memory: to count families, and to write those that are kept. Of large families a
-random part is kept, which a hash of the sequence decides, as it does the split by sequence.
+random part is kept, which a hash of the sequence decides, as it does the split by sequence. Near copies share one then;
+they are looked for in a reading in between.
 """
 
 from pathlib import Path
@@ -12,7 +13,8 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.io import storage_errors
 from gde.prepare.common.hashing import sequence_hash, uniform
-from gde.prepare.common.sequence_split import parts_of
+from gde.prepare.common.near import Sample, Together, stacked, together
+from gde.prepare.common.sequence_split import parts_at, split_hash, split_seed
 from gde.prepare.common.sequence_tokens import Encoder
 from gde.prepare.common.split import split_units
 from gde.prepare.common.write import origin, source_of
@@ -40,6 +42,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     for records in file.chunks():
         counts.add(records, file)
     kept = Kept(counts, cfg, path)
+    near = kept.keep_together(file, counts, cfg) if cfg["split"]["by"] == "sequence" else None
     encoder = Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_residues="X")
     with TokenStoreWriter(out, alphabet="protein", length=cfg["length"], seed=seed) as writer:
         for records in file.chunks():
@@ -70,6 +73,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "groupby": ["family"],
             "labels": ["family"],
             "split": cfg["split"],
+            "near_copies": near,
             "counted": {"records": int(counts.size.sum()), "families": len(counts.n), **encoder.counted},
             "dropped_groups": int((~large).sum()),
             "dropped_samples": int(counts.size[~large].sum()),
@@ -141,14 +145,41 @@ class Kept:
                 [counts.accessions[f] for f in large], self.split["fractions"], self.split["seed"], "family"
             )
             self.place = np.array([place.get(a, 0) for a in counts.accessions])
+        self._near: Together | None = None
         self._codes = np.full(len(size) * len(SPLITS), -1)
         self._next = 0
 
     def cell(self, tokens: np.ndarray, family: np.ndarray) -> np.ndarray:
         """Family and split (m,) of tokens (m, L) as one number; -1 for those that are left out."""
         share = uniform(sequence_hash(tokens, seed_of(self.split["seed"], "kept")))
-        part = parts_of(tokens, self.split).astype(np.int64) if self.place is None else self.place[family]
+        if self.place is None:
+            hashes = split_hash(tokens, self.split)
+            own = hashes if self._near is None else self._near(hashes)
+            part = parts_at(uniform(own), self.split["fractions"]).astype(np.int64)
+        else:
+            part = self.place[family]
         return np.where(self.chosen[family] & (share < self.share[family]), family * len(SPLITS) + part, -1)
+
+    def keep_together(self, file: SequenceFile, counts: Counts, cfg: dict) -> dict[str, int] | None:
+        """Read the domains that are kept once more, and give near copies one split; how many there are, None where the
+        sample has none. Their tokens are in memory meanwhile."""
+        identity = self.split["identity"]
+        if identity is None:
+            return None
+        sample, parts = Sample(identity, PROTEIN.known), []
+        encoder = Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_residues="X")
+        for records in file.chunks():
+            tokens, whole = encoder.encode(records, file)
+            tokens = tokens[self.cell(tokens, counts.codes(records)[whole]) >= 0]
+            sample.add(tokens, split_hash(tokens, self.split))
+            parts.append(tokens)
+        if not sample.near():
+            return None
+        tokens = stacked(parts)
+        hashes = split_hash(tokens, self.split)
+        self._near = together(tokens, hashes, identity, PROTEIN.known, split_seed(self.split))
+        self._near.tell(file.path, identity)
+        return self._near.meta()
 
     def code(self, cell: np.ndarray) -> np.ndarray:
         """The store's group (m,) of each cell, numbered as they come."""
@@ -167,5 +198,5 @@ def check_splits(cells: list[tuple[int, int]], path: Path) -> None:
     """GdeError where a split has no domain."""
     for part, split in enumerate(SPLITS):
         if not any(s == part for _, s in cells):
-            remedy = "raise max_size or families, or change dataset.split.fractions"
+            remedy = "raise max_size or families, or change dataset.split (fractions; of near copies, identity)"
             raise bad(path, f"no domain in split '{split}'", "one in every split", remedy)

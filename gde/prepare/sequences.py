@@ -9,13 +9,14 @@ from gde.errors import bad
 from gde.files.io import storage_errors
 from gde.prepare.common.groups import assign, columns_needed
 from gde.prepare.common.hashing import sequence_hash
+from gde.prepare.common.near import Sample, stacked, together
 from gde.prepare.common.sequence_tokens import Encoder, weights
 from gde.prepare.common.write import KNOWN, source_of
 from gde.readers.sequence_files import SequenceFile
 from gde.sets.store.token_writer import TokenStoreWriter
 from gde.sets.types.alphabet import ALPHABETS, lengths
 
-SEQUENCE = "sequence"  # split.by: equal sequences stay together
+SEQUENCE = "sequence"  # split.by: equal sequences and near copies stay together
 
 
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
@@ -36,6 +37,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         name=cfg["name"],
     )
     found = Survey(cfg, file, needed)
+    near = found.keep_together(cfg, file)
     assignment = assign(found.table, cfg, str(path), found.names)
     options = {"length": found.length, "too_long": cfg["too_long"], "other_residues": cfg["other_residues"]}
     encoder = Encoder(ALPHABETS[cfg["alphabet"]], **options)
@@ -62,6 +64,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "units": "tokens",
             "groupby": list(cfg["groupby"]),
             "labels": list(cfg["labels"]),
+            "near_copies": near,
             "counted": {"records": found.records, "repeated_names": found.repeated, **encoder.counted},
             **assignment.meta(),
         }
@@ -86,6 +89,7 @@ class Survey:
         by_sequence = cfg["split"]["by"] == SEQUENCE
         columns: dict[str, list] = {column: [] for column in needed}
         names, hashes = [], []
+        self._sample = Sample(cfg["split"]["identity"] if by_sequence else None, ALPHABETS[cfg["alphabet"]].known)
         known: dict[str, str] = {}  # one object for each value, however often it stands in the file
         self.records, longest = 0, 0
         for records in file.chunks():
@@ -101,6 +105,7 @@ class Survey:
             names += [n for n, k in zip(records.names, kept, strict=True) if k]
             if by_sequence:
                 hashes.append(sequence_hash(tokens, cfg["split"]["seed"]))
+                self._sample.add(tokens, hashes[-1])
         if not names:
             found = f"{self.records} sequences of more than {cfg['length']} residues"
             raise bad(file.path, found, "shorter ones", "raise dataset.length, or set dataset.too_long: cut")
@@ -110,6 +115,21 @@ class Survey:
             self.table[SEQUENCE] = np.concatenate(hashes).astype(str)
         self.names = names
         self.repeated = self._check_names(cfg, file)
+
+    def keep_together(self, cfg: dict, file: SequenceFile) -> dict[str, int] | None:
+        """Where near copies are to share a split, and a sample has some: read all sequences once more, and change what
+        the split goes by. How many there are, else None. Their tokens are in memory meanwhile."""
+        if not self._sample.near():
+            return None
+        identity, seed = cfg["split"]["identity"], cfg["split"]["seed"]
+        encoder = Encoder(ALPHABETS[cfg["alphabet"]], self.length, cfg["too_long"], cfg["other_residues"])
+        tokens = stacked(encoder.encode(records, file)[0] for records in file.chunks())
+        hashes = sequence_hash(tokens, seed)
+        near = together(tokens, hashes, identity, ALPHABETS[cfg["alphabet"]].known, seed)
+        near.tell(file.path, identity)
+        if len(hashes) == len(self.table):  # else the file has changed, which the next reading tells
+            self.table[SEQUENCE] = near(hashes).astype(str)
+        return near.meta()
 
     def _check_names(self, cfg: dict, file: SequenceFile) -> int:
         """How many names were there before. GdeError for the first of them, where they are refused."""

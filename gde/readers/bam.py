@@ -10,12 +10,13 @@ import numpy as np
 
 from gde.errors import GdeError, bad
 from gde.files.sniffing import check_file, kind_of, other_file
-from gde.readers.calls import Calls
+from gde.readers.calls import WITHOUT, Calls
 from gde.readers.cpg import CpGs
 from gde.readers.pat import Reads
 from gde.readers.text_lines import AGAIN, check_bgzf_end
 
 EXPECTED = "a BAM file of bisulfite (or enzymatic) reads, sorted by coordinate"
+SEEKER = "seeker"  # BS-Seeker2 in a header
 FLUSH = 20_000  # alignments after which what is complete is handed on
 
 
@@ -52,10 +53,15 @@ def check_bam(path: Path) -> None:
 
 
 def check_header(path: Path, header: Any, cpgs: CpGs, ignored: Collection[str]) -> None:
-    """GdeError for reads that are not sorted by coordinate, or were aligned to another genome."""
+    """GdeError for reads that are not sorted by coordinate, were aligned to another genome, or by BS-Seeker2, whose tag
+    XM means other things than Bismark's."""
     order = header.to_dict().get("HD", {}).get("SO", "unknown")
     if order != "coordinate":
         raise bad(f"{path}: header", f"sort order '{order}'", "coordinate", "sort it: samtools sort")
+    for program in header.to_dict().get("PG", []):
+        if SEEKER in (told := " ".join(str(program.get(key, "")) for key in ("ID", "PN", "CL"))).lower():
+            found = f"reads of BS-Seeker2 (@PG {told.strip()[:60]})"
+            raise bad(f"{path}: header", found, "those of Bismark, bwa-meth or DRAGEN, whose tags are read", WITHOUT)
     length = dict(zip(cpgs.genome.names, cpgs.genome.lengths.tolist(), strict=True))
     for name, given in zip(header.references, header.lengths, strict=True):
         if name not in ignored and length.get(name, given) != given:

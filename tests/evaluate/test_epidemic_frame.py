@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from Bio import SeqIO
 from epidemics import (
@@ -17,6 +18,9 @@ from epidemics import (
 from gde.errors import GdeError
 from gde.evaluate.epidemic.frame import GAP, Frame, frame_of, name_of, named, site_counts
 from gde.evaluate.epidemic.sets import keys_of
+from gde.evaluate.epidemic.wuhan import SPIKE
+from gde.sets.store.set_store import SetStore
+from gde.sets.store.token_writer import TokenStoreWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,7 +67,10 @@ def test_nothing_is_placed_of_a_sequence_of_other_letters():
 
 def test_the_reference_is_the_consensus_of_the_first_month_or_a_file(store, tmp_path):
     month = keys_of(store).month
-    np.testing.assert_array_equal(frame_of(store, None, month).reference, ANCESTOR)
+    for reference in (None, "consensus"):  # these are no versions of the spike
+        made = frame_of(store, reference, month)
+        np.testing.assert_array_equal(made.reference, ANCESTOR)
+        assert made.name == "the consensus of 2019-12"
     file = tmp_path / "reference.fasta"
     other = ANCESTOR.copy()
     other[0] = NEW
@@ -95,8 +102,28 @@ def test_the_reference_that_comes_along_is_the_first_spike(store, excerpt):
     first = next(SeqIO.parse(excerpt("spike") / "spikeprot0430.fasta", "fasta"))
     assert "Wuhan/Hu-1" in first.id
     made = frame_of(store, str(ROOT / "resources/references/spike_wuhan_hu_1.fasta"), np.zeros(1))
-    assert PROTEIN.decode(made.reference[None]) == [str(first.seq).rstrip("*")]
+    assert PROTEIN.decode(made.reference[None]) == [str(first.seq).rstrip("*")] == [SPIKE]
     assert name_of(made, *named(made, "D614G")) == "D614G"
+
+
+def test_spikes_whose_first_month_has_g614_are_named_by_the_first_spike(tmp_path, caplog):
+    """Data that begin in March 2020: G is the consensus at 614, and D614G is still called so."""
+    caplog.set_level("INFO")
+    spike = PROTEIN.encode(SPIKE)
+    rows = np.tile(np.append(spike, np.zeros(7, np.uint8)), (12, 1))
+    rows[:10, 613] = PROTEIN.encode("G")[0]
+    groups = pd.DataFrame({"group": ["2020-03"], "split": ["train"], "month": ["2020-03"], "month_index": [3.0]})
+    with TokenStoreWriter(tmp_path / "sets", alphabet="protein", length=1280, seed=0) as writer:
+        writer.write(rows, 0)
+        writer.finish(groups, {"kind": "virus", "data": "simulated", "labels": ["month"]})
+    store, month = SetStore.open(tmp_path / "sets"), np.array([3.0])
+    made = frame_of(store, None, month)
+    assert made.name == "Wuhan-Hu-1" and "named by Wuhan-Hu-1, 1273 residues" in caplog.text
+    counts = site_counts(made, made.place(rows))
+    site, token = named(made, "D614G")
+    assert counts[site, token] == 10 and name_of(made, site, token) == "D614G"
+    other = frame_of(store, "consensus", month)
+    assert named(other, "D614G") is None and "named by the consensus of 2020-03" in caplog.text
 
 
 def test_names_of_mutations():

@@ -133,7 +133,7 @@ def test_the_mean_of_a_language_model_is_a_baseline(store, tmp_path, monkeypatch
 
 def test_what_cannot_be_told_is_said(found):
     why = dict(found[0][1]["left_out"][["group", "status"]].to_numpy())
-    assert why["sweeps/named_error"] == "the reference has no D at site 614: D614G; see evaluation.reference"
+    assert why["sweeps/named_error"] == "the consensus of 2019-12 has no D at site 614: D614G; see evaluation.reference"
 
 
 def test_the_baselines_do_not_see_the_model(found):

@@ -11,6 +11,7 @@ from gde.errors import GdeError
 from gde.evaluate.sequences.expression import evaluate
 from gde.evaluate.sequences.expression_generated import independent
 from gde.evaluate.sequences.motifs import motif_hits, read_motifs
+from gde.evaluate.sequences.near_copies import nearest_expression
 from gde.evaluate.sequences.oracle import Measured, fit_oracle
 from gde.evaluate.sequences.windows import conditions_of, order_of, windows
 from gde.evaluate.shared.context import Context
@@ -59,9 +60,22 @@ def test_the_axis_is_found_by_who_sees_it(found):
     assert value(found, 0, "extrapolation/auc") > 0.5
 
 
+def test_the_nearest_training_sequence_tells_what_its_copy_does():
+    rng = np.random.default_rng(0)
+    x, condition = rng.integers(1, 5, (200, 80)).astype(np.uint8), np.arange(200) % 2
+    train = Measured(x, condition, rng.normal(size=200))
+    near = x[:50].copy()
+    near[:, [3, 40]] = near[:, [3, 40]] % 4 + 1
+    assert (nearest_expression(train, Measured(near, condition[:50], np.zeros(50)), 4) == train.expression[:50]).all()
+    other = Measured(np.full((2, 80), 5, np.uint8), np.array([0, 1]), np.zeros(2))  # N: nothing shares a k-mer
+    means = [train.expression[condition == c].mean() for c in (0, 1)]
+    np.testing.assert_allclose(nearest_expression(train, other, 4), means)
+
+
 def test_the_oracle_reads_the_words(found):
     metric = found[0][0]["oracle/pearson"]
     assert metric["value"] > 0.8 > metric["baselines"]["gc_content"]
+    assert metric["value"] > metric["baselines"]["nearest"]  # of random sequences
     assert found[0][0]["oracle/pearson"] == found[1][0]["oracle/pearson"]  # it never sees the model
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawing import check_drawn_twice, drawn, notes, write_results
+from matplotlib.text import Text
 
 from gde.config.evaluations.epidemic import Epidemic
 from gde.evaluate.shared.metrics import record
@@ -47,7 +48,8 @@ def tables(countries: int, *, future: bool, mutations: int) -> dict[str, pd.Data
         {"label": [f"D{i}" for i in range(1, 30)], "site [1]": range(1, 30),
          "real [share of sequences]": rng.random(29) ** 4, "generated [share of sequences]": rng.random(29) ** 4}
     )  # fmt: skip
-    out = {"embedding": embedding, "months": months, "sweeps": sweeps, "sites": sites}
+    out = {"embedding": embedding, "months": months}
+    out |= {"sweeps": sweeps.assign(frame="Wuhan-Hu-1"), "sites": sites.assign(frame="the consensus of 2020-03")}
     if future:
         parts = []
         for source, when in (("past", np.arange(7.0)), ("true", [7.0, 8.0]), ("predicted", [7.0, 8.0]),
@@ -109,3 +111,13 @@ def test_what_was_left_out_is_said(tmp_path, name, about):
 
 def test_they_are_those_of_the_evaluation():
     assert set(NAMES) == set(Epidemic.figures) - {"loss", "metrics"}
+
+
+def test_figures_say_what_mutations_are_named_by(tmp_path):
+    made = tables(1, future=False, mutations=3)
+    for name, said in (("epidemic_sites", "site of the consensus of 2020-03"), ("epidemic_sweeps", "of Wuhan-Hu-1")):
+        write_tables(tmp_path, made)
+        with style():
+            figure = import_module(f"gde.figures.{name}").draw(tmp_path, {"metrics": {}})
+        words = [text.get_text() for text in figure.findobj(Text)]
+        assert any(said in text for text in words), words

@@ -23,10 +23,13 @@ def here(tmp_path_factory):
     return folder, truth, open_genome(truth.fasta, folder)
 
 
-def written(path: Path, truth, *alignments: dict, order: str = "coordinate", lengths: dict | None = None) -> Path:
+def written(
+    path: Path, truth, *alignments: dict, order: str = "coordinate", lengths: dict | None = None, programs=()
+) -> Path:
     """A BAM file of alignments: name, start, residues (C or T at its CpGs, the genome's elsewhere) and what differs."""
     sizes = {n: len(s) for n, s in truth.sequence.items()} | (lengths or {})
     header = {"HD": {"VN": "1.6", "SO": order}, "SQ": [{"SN": n, "LN": size} for n, size in sizes.items()]}
+    header["PG"] = list(programs)
     with pysam.AlignmentFile(str(path), "wb", header=header) as f:
         for given in alignments:
             a = {"name": "r", "start": 0, "length": 60, "call": "C", "flag": 0, "quality": 60, "cigar": None,
@@ -215,6 +218,16 @@ def calls_elsewhere(path, truth, start):
     return written(path, truth, {"start": off, "length": 3, "tags": {"XM": "Z.."}})
 
 
+def calls_of_bs_seeker(path, truth, start):
+    """CpGs alone: X at their C, - at their G."""
+    return written(path, truth, {"start": start, "tags": {"XM": "X-" * 30}})
+
+
+def header_of_bs_seeker(path, truth, start):
+    program = {"ID": "1", "PN": "BS Seeker 2", "CL": "bs_seeker2-align.py -i r.fq -g hg38.fa"}
+    return written(path, truth, {"start": start, "tags": {"XM": "X" * 60}}, programs=[program])
+
+
 def short_calls(path, truth, start):
     return written(path, truth, {"start": start, "tags": {"XM": "..Z"}})
 
@@ -252,6 +265,8 @@ FAULTS = {
     other_length: ["contig chr1 of 12345 residues", "genome.fa"],
     other_contig: ["contig 'phage'", "genome.fa"],
     calls_elsewhere: ["a call (XM) at chr1:", "a CpG of genome.fa"],
+    calls_of_bs_seeker: ["read r", "'-' in the tag XM", "BS-Seeker2", "Bismark, bwa-meth"],
+    header_of_bs_seeker: ["header", "BS-Seeker2", "Bismark, bwa-meth"],
     short_calls: ["3 residues in the tag XM", "60"],
     of_bs_seeker: ["'-' in the tag XM, as BS-Seeker2 writes it", "Bismark"],
     of_bowtie: ["neither the tag XM nor YD or XG"],

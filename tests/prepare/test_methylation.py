@@ -194,6 +194,42 @@ def test_a_tissue_of_one_sample_trains_and_too_few_are_refused(simulated, tmp_pa
     assert sorted(store.groups["split"]) == ["test", "train", "train", "validation"]
 
 
+def donors(simulated, path: Path, *, empty: int | None = None) -> str:
+    """A table in which two neighbouring samples of a tissue are of one donor: halves of one tube."""
+    names = sorted(simulated.files)
+    lines = [f"{name},T{i // 4},{'' if i == empty else f'd{i // 2}'},r{i}" for i, name in enumerate(names)]
+    path.write_text("file,tissue,donor,run\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("validation", ["samples", "reads"])
+def test_a_column_of_the_table_keeps_a_donor_together(simulated, tmp_path, caplog, validation):
+    caplog.set_level("INFO")
+    told = donors(simulated, tmp_path / "samples.csv")
+    split = {"by": "donor", "validation": validation}
+    store = store_of(simulated, tmp_path / "a", samples=told, split=split)
+    donor = {name.removesuffix(".hg38.pat.gz"): i // 2 for i, name in enumerate(sorted(simulated.files))}
+    tested = store.groups["split"] == "test"
+    sides = [{donor[name] for name in store.groups["group"][own]} for own in (tested, ~tested)]
+    assert all(sides) and not sides[0] & sides[1] and store.meta["split_crossed_by"] == {}
+    assert set(store.groups["split"]) == {"train", "validation", "test"}
+    by_group = store_of(simulated, tmp_path / "b", samples=told)
+    found = by_group.meta["split_crossed_by"]
+    assert set(found) == {"donor"} and found["donor"]["values"] == len(set(donor.values()))
+    assert f"{found['donor']['on_both_sides']} of {found['donor']['values']} values of donor stand" in caplog.text
+    assert "split: {by: donor}" in caplog.text
+
+
+def test_a_column_that_cannot_split_is_refused(simulated, tmp_path):
+    told = donors(simulated, tmp_path / "samples.csv", empty=3)
+    with pytest.raises(GdeError, match=r"column donor: found an empty cell"):
+        store_of(simulated, tmp_path / "a", samples=told, split={"by": "donor"})
+    with pytest.raises(GdeError, match=r"split.by: found 'donr', expected group, sample or a column .*donor, run"):
+        store_of(simulated, tmp_path / "a", samples=told, split={"by": "donr"})
+    with pytest.raises(ValueError, match="without a table of samples"):
+        methylation_cfg(["a.bam"], "g.fa", split={"by": "donor"})
+
+
 def replaced(line: int, old: str, new: str):
     def change(text: str) -> str:
         lines = text.splitlines(keepends=True)

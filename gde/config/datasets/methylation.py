@@ -15,16 +15,19 @@ MARGIN = 512  # residues upstream that are kept at a contig's edge (`gde.readers
 class MethylationSplit(Section):
     """What is held out of methylation samples."""
 
-    by: Literal["group", "sample"] = Field(
-        "group", description="`group`: whole samples, a share of every tissue's; `sample`: reads of every sample"
+    by: str = Field(
+        "group",
+        min_length=1,
+        description="`group`: whole samples, a share of every tissue's; `sample`: reads of every sample; or a column "
+        "of dataset.samples whose values stay together, such as donor, of whom halves and replicates are",
     )
     fractions: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=3, max_length=3)] = Field(
         [0.6, 0.1, 0.3], description="train, validation, test; a tissue of one sample trains"
     )
     validation: Literal["samples", "reads"] = Field(
         "samples",
-        description="by group: what validates, further whole samples, or, where tissues have too few, reads of the "
-        "samples that train",
+        description="unless by sample: what validates, further whole samples, or, where tissues have too few, reads of "
+        "the samples that train",
     )
     seed: Whole = Field(0, description="seed of the split, apart from the training seed")
 
@@ -83,6 +86,8 @@ class Methylation(PatternFiles, TokenSequences):
             refuse("context", self.context, f"at most {MARGIN}", "lower it")
         if self.cpgs > 256:
             refuse("cpgs", self.cpgs, "at most 256", "lower it")
+        if self.split.by not in ("group", "sample") and self.samples is None:
+            refuse("split.by", self.split.by, "'group' or 'sample' without a table of samples", "set dataset.samples")
         endings = (".pat.gz", ".pat", ".bam")
         for file in self.files:
             if not file.endswith(endings):

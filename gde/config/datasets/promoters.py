@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, NonNegative, Section, Whole, refuse
 from gde.config.datasets.base import TokenSequences, Vectors
-from gde.config.split import SequenceSplit, Split
+from gde.config.split import NearSplit, Split
 from gde.files.input_files import condition_files
 
 
@@ -31,8 +31,8 @@ class Gpra(TokenSequences):
     )
     top: Whole = Field(5, description="highest quantiles that are held out whole, whatever the split")
     min_size: Count = Field(1, description="groups of fewer promoters are left out, and counted")
-    split: SequenceSplit = Field(
-        SequenceSplit(), description="what is held out below: sequences, the same ones in every condition"
+    split: NearSplit = Field(
+        NearSplit(), description="what is held out below: sequences, the same ones in every condition"
     )
 
     @model_validator(mode="after")
@@ -74,7 +74,7 @@ class MpraBins(TokenSequences):
         description="suffixes of names: those of one element, and of its reverse complement, which share a split",
     )
     min_size: Count = Field(1, description="bins of fewer elements in a split are left out, and counted")
-    split: SequenceSplit = Field(SequenceSplit(), description="what is held out: elements, in both orientations")
+    split: NearSplit = Field(NearSplit(), description="what is held out: elements, in both orientations")
 
 
 class BarcodeColumns(Section):

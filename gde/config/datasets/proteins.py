@@ -6,15 +6,21 @@ from pydantic import Field, model_validator
 
 from gde.config.base import refuse
 from gde.config.datasets.base import ADAMW, SimulatedSequences, TokenSequences
-from gde.config.split import SequenceSplit, Split
+from gde.config.split import IDENTITY, NEAR, Identity, SequenceSplit, Split, check_identity
 
 
 class FamilySplit(SequenceSplit):
     """What is held out of protein families."""
 
     by: Literal["group", "sequence"] = Field(
-        "group", description="`group`: whole families; `sequence`: sequences of every family, equal ones together"
+        "group", description="`group`: whole families; `sequence`: sequences of every family, near copies together"
     )
+    identity: Identity = Field(NEAR, description=f"by sequence: {IDENTITY}")
+
+    @model_validator(mode="after")
+    def by_sequence(self):
+        check_identity(self)
+        return self
 
 
 class Pfam(TokenSequences):

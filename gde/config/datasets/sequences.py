@@ -7,7 +7,18 @@ from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, check_idle, refuse
 from gde.config.datasets.base import TokenSequences
-from gde.config.split import Split
+from gde.config.split import IDENTITY, NEAR, Identity, Split, check_identity
+
+
+class OwnSplit(Split):
+    """What is held out of a user's sequences."""
+
+    identity: Identity = Field(NEAR, description=f"by sequence: {IDENTITY}")
+
+    @model_validator(mode="after")
+    def by_sequence(self):
+        check_identity(self)
+        return self
 
 
 class Sequences(TokenSequences):
@@ -47,7 +58,10 @@ class Sequences(TokenSequences):
         "refuse", description="a name that occurs twice: an error, which a file put together twice shows, or kept"
     )
     min_size: Count = Field(3, description="groups with fewer sequences are left out, and named")
-    split: Split = Field(Split(), description="what is held out; by group. by: sequence keeps equal sequences together")
+    split: OwnSplit = Field(
+        OwnSplit(),
+        description="what is held out; by group. by: sequence keeps near copies together",
+    )
 
     @model_validator(mode="after")
     def possible(self):

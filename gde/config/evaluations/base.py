@@ -15,7 +15,7 @@ class EvaluationKind(Section):
 
     evaluate : "module:function" that computes it.   metrics, figures : what it may have, each by name and in order;
     which of them an experiment has may depend on its data set.   of : the data sets that it is for.
-    files : keys that name a user's file.
+    files : keys that name a user's file.   words : values of these that name none.
     """
 
     evaluate: ClassVar[str]
@@ -23,6 +23,7 @@ class EvaluationKind(Section):
     figures: ClassVar[tuple[str, ...]]
     of: ClassVar[type[DataSet]] = Vectors
     files: ClassVar[tuple[str, ...]] = ()
+    words: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def figures_of(cls, evaluation: Mapping[str, Any], dataset: Mapping[str, Any]) -> tuple[str, ...]:

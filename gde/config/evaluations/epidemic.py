@@ -32,6 +32,7 @@ class Epidemic(OfSequences):
     )
     figures: ClassVar = ("epidemic_map", "epidemic_months", "epidemic_sweeps", "epidemic_sites", "loss", "metrics")
     files: ClassVar = ("reference",)
+    words: ClassVar = ("consensus",)
     kind: Literal["epidemic"] = Field(
         description="versions of a protein by country and month: read-outs, sweeps, what is generated, the months ahead"
     )
@@ -60,7 +61,9 @@ class Epidemic(OfSequences):
         0.1, description="share in a month from which any other mutation is shown too"
     )
     reference: str | None = Field(
-        None, description="FASTA file whose first sequence numbers the sites; null = consensus of the first month"
+        None,
+        description="what numbers the sites and names mutations: null = the first spike, Wuhan-Hu-1; "
+        "`consensus` = that of the first month; or a FASTA file, its first sequence",
     )
     known: Count = Field(2000, description="training sequences, at most, that novelty is measured against")
     markov: Annotated[int, Field(ge=0, le=4)] = Field(

@@ -34,6 +34,7 @@ class Expression(OfSequences):
         "kmers/distance",
         "motifs/pearson",
         "novelty/identity",
+        "split/near_copies",
         "composition/n_error",
     )
     figures: ClassVar = ("expression_axis", "expression", "kmers", "loss", "metrics")

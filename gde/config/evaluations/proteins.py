@@ -16,6 +16,7 @@ class Families(OfSequences):
         "composition/n_error",
         "lengths/error",
         "novelty/identity",
+        "split/near_copies",
         "likelihood/token",
     )
     figures: ClassVar = ("embedding", "retrieval", "spectra", "loss", "metrics")

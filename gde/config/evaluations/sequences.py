@@ -45,6 +45,7 @@ class Sequences(OfSequences):
         "composition/n_error",
         "lengths/error",
         "novelty/identity",
+        "split/near_copies",
         "likelihood/token",
     )
     figures: ClassVar = ("embedding", "labels", "spectra", "loss", "metrics")

@@ -1,32 +1,41 @@
 """Versions of one protein in the numbering of a reference: which token stands at each of its sites."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gde.errors import bad
-from gde.evaluate.epidemic.alignment import GAP, Aligner
+from gde.evaluate.epidemic import wuhan
 from gde.evaluate.shared.rows import read_groups
+from gde.sets.alignment import GAP, Aligner
 from gde.sets.types.alphabet import Alphabet, lengths
 
+log = logging.getLogger(__name__)
+CONSENSUS = "consensus"  # evaluation.reference: that of the first month
 FAR = 0.05  # share of differing sites from which a sequence of the reference's length is aligned as well
 
 
 class Frame:
-    """Sites of a reference, tokens (R,). `aligned` counts different sequences that had to be aligned so far.
+    """Sites of a reference, tokens (R,), called `name`. `aligned` counts different sequences that had to be aligned so
+    far.
 
     Near relatives of the reference's length lie side by side with it; the others are aligned, each different one once.
     """
 
-    def __init__(self, reference: np.ndarray, alphabet: Alphabet):
-        self.reference, self.alphabet = reference, alphabet
+    def __init__(self, reference: np.ndarray, alphabet: Alphabet, name: str = "the reference"):
+        self.reference, self.alphabet, self.name = reference, alphabet, name
         self._aligner = Aligner(reference, alphabet)
         self._known: dict[bytes, np.ndarray] = {}
 
     @property
     def sites(self) -> int:
         return len(self.reference)
+
+    def fits(self, residues: np.ndarray) -> bool:
+        """Whether tokens (n,) of a sequence are a version of the reference."""
+        return self._aligner.related(residues)
 
     @property
     def aligned(self) -> int:
@@ -61,29 +70,45 @@ class Frame:
 
 
 def frame_of(store: Any, reference: str | None, month: np.ndarray) -> Frame:
-    """The frame of a store: of the first sequence of the FASTA file `reference`, else of the consensus of the earliest
-    month's sequences of the length that most of them have. GdeError for a file that is none, or has other tokens."""
-    if reference is not None:
-        return Frame(_first_record(Path(reference), store.alphabet), store.alphabet)
-    first = np.flatnonzero(month == month.min())
+    """The frame of a store, and a line of the log that says which.
+
+    reference : None, the first spike of SARS-CoV-2, whose sites and residues mutations are named after, if the earliest
+    month's consensus is a version of it, else that; `consensus`, that in any case; or a FASTA file, whose first
+    sequence it is. GdeError for a file that is none, or has other tokens.
+    """
+    if reference not in (None, CONSENSUS):
+        frame = Frame(_first_record(Path(reference), store.alphabet), store.alphabet, Path(reference).name)
+    else:
+        earliest = month == month.min()
+        known = store.groups["month"].to_numpy()[earliest][0] if "month" in store.groups else f"month {month.min():g}"
+        frame = Frame(_consensus(store, np.flatnonzero(earliest)), store.alphabet, f"the consensus of {known}")
+        if reference is None:
+            first = Frame(store.alphabet.encode(wuhan.SPIKE), store.alphabet, wuhan.NAME)
+            frame = first if first.fits(frame.reference) else frame
+    log.info("sites and mutations are numbered and named by %s, %d residues", frame.name, frame.sites)
+    return frame
+
+
+def _consensus(store: Any, groups: np.ndarray) -> np.ndarray:
+    """Commonest token at each site (R,) of the groups' sequences of the length that most of them have."""
     sizes = np.zeros(store.meta["dim"] + 1, np.int64)
-    for x, _ in read_groups(store, first):
+    for x, _ in read_groups(store, groups):
         sizes += np.bincount(lengths(x), minlength=len(sizes))
     usual = int(sizes.argmax())
     counts = np.zeros((usual, store.alphabet.size + 1), np.int64)
-    for x, _ in read_groups(store, first):
+    for x, _ in read_groups(store, groups):
         own = x[lengths(x) == usual, :usual]
         for token in range(1, store.alphabet.known + 1):
             counts[:, token] += (own == token).sum(0)
     consensus = counts.argmax(1)
     consensus[counts.sum(1) == 0] = store.alphabet.size  # nothing known there
-    return Frame(consensus.astype(np.uint8), store.alphabet)
+    return consensus.astype(np.uint8)
 
 
 def _first_record(path: Path, alphabet: Alphabet) -> np.ndarray:
     from Bio import SeqIO
 
-    remedy = "set evaluation.reference to a FASTA file, or to null"
+    remedy = "set evaluation.reference to a FASTA file, or to consensus"
     try:
         record = next(SeqIO.parse(path, "fasta"), None)
         if record is None or not len(record.seq):

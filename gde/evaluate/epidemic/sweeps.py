@@ -50,7 +50,7 @@ def chosen_mutations(ctx: Context, found: Population, frame: Frame) -> tuple[lis
     for name in options["mutations"]:
         mutation = named(frame, name)
         if mutation is None:
-            why = f"the reference has no {name[0]} at site {name[1:-1]}: {name}; see evaluation.reference"
+            why = f"{frame.name} has no {name[0]} at site {name[1:-1]}: {name}; see evaluation.reference"
             ctx.leave_out("sweeps/named_error", why)
         else:
             asked.append(mutation)
@@ -115,7 +115,8 @@ def sweeps(ctx: Context, found: Population, frame: Frame, trained: np.ndarray) -
             ceiling=float(np.mean([scored(x, real) for x in again])),
             protocol=protocol(ctx.options), units=int(rows.sum()),  # months
         )  # fmt: skip
-    return metrics, {"sweeps": share_table(shares, [name_of(frame, *m) for m in common], real, made)}
+    table = share_table(shares, [name_of(frame, *m) for m in common], real, made)
+    return metrics, {"sweeps": table.assign(frame=frame.name)}
 
 
 def month_before(months: np.ndarray, real: np.ndarray, usual: np.ndarray) -> np.ndarray:
@@ -190,6 +191,7 @@ def sites(ctx: Context, found: Population, frame: Frame, trained: np.ndarray, mo
     table = pd.DataFrame(
         {
             "label": [f"{frame.alphabet.symbols[frame.reference[s] - 1]}{s + 1}" for s in np.flatnonzero(varies)],
+            "frame": frame.name,
             "site [1]": np.flatnonzero(varies) + 1,
             "real [share of sequences]": real[varies],
             "generated [share of sequences]": made[varies],

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gde.embed import embed_store
+from gde.evaluate.sequences.near_copies import near_copies
 from gde.evaluate.sequences.summary import Summary, gaps, summarise
 from gde.evaluate.shared.columns import Labelled, column_of, first_label, group_names, tested_groups
 from gde.evaluate.shared.context import Context, Results
@@ -34,6 +35,7 @@ def evaluate(ctx: Context) -> Results:
     labels/* : classifier fitted on sets that train or validate, tested on those held out.
     kmers/*, lengths/*, novelty/*, likelihood/* : a held-out set is embedded from some of its sequences (of the training
     ones, where sequences are held out), and what is generated from that compared with others of them.
+    split/near_copies : of held-out sequences, those that training ones are like.
     """
     ctx, store, options = ctx.drawing("sequences"), ctx.store, ctx.options
     names = column_of(store, options["label"] or first_label(store) or "group", "evaluation.label")
@@ -50,7 +52,7 @@ def evaluate(ctx: Context) -> Results:
         ctx.leave_out(every, "no held-out set of two sequences or more")
     else:
         found, more = generated(ctx, held, k)
-        metrics, tables = metrics | found, tables | more
+        metrics, tables = metrics | found | near_copies(ctx), tables | more
         if without := [score for score in SCORES if score not in found]:
             ctx.leave_out(", ".join(without), f"sequences of {store.alphabet.name} have none")
     part = np.where(labels.tested, "target", "context")

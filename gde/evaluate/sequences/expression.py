@@ -15,6 +15,7 @@ from gde.errors import bad
 from gde.evaluate.sequences.expression_axis import axis_metrics
 from gde.evaluate.sequences.expression_generated import achieved, generated_metrics
 from gde.evaluate.sequences.expression_spectra import spectra
+from gde.evaluate.sequences.near_copies import near_copies, nearest_expression
 from gde.evaluate.sequences.oracle import Measured, Oracle, fit_oracle, kmer_regression
 from gde.evaluate.sequences.windows import WindowSets, conditions_of, order_of, windows
 from gde.evaluate.shared.context import Context, Results
@@ -27,6 +28,7 @@ from gde.evaluate.shared.tables import left_out_table
 EXPRESSION = "expression"
 NUCLEOTIDES = 4  # tokens of which k-mers are made: not N
 KMER = 4  # tokens of the words that the oracle's plain rival counts
+NEAREST = 2000  # held-out sequences whose nearest training ones are looked for
 SHOWN = 2000  # held-out sequences in the picture of the oracle
 
 
@@ -57,7 +59,7 @@ def evaluate(ctx: Context) -> Results:
         parts["train"], parts["validation"], store.alphabet.size, options["oracle"], ctx.seed, ctx.device
     )
     found, tables["oracle"] = oracle_metric(ctx, oracle, parts, names)
-    metrics |= found
+    metrics |= found | near_copies(ctx)
 
     made = achieved(ctx, oracle, sets)
     found, tables["expression"] = generated_metrics(ctx, made, sets)
@@ -96,10 +98,17 @@ def measured(ctx: Context, value: np.ndarray, condition: np.ndarray) -> dict[str
     return out
 
 
+def correlation(x: np.ndarray, part: Measured) -> float:
+    """Pearson's r of x (m,) and the expression of sequences, the mean over their conditions."""
+    own = [part.condition == c for c in np.unique(part.condition)]
+    return float(np.mean([pearson(x[c], part.expression[c]) for c in own]))
+
+
 def oracle_metric(
     ctx: Context, oracle: Oracle, parts: dict[str, Measured], names: list[str]
 ) -> tuple[dict[str, dict], pd.DataFrame]:
-    """`oracle/pearson`: of predicted and measured expression of held-out sequences, the mean over conditions."""
+    """`oracle/pearson`: of predicted and measured expression of held-out sequences, the mean over conditions. Its
+    baseline `nearest`, the expression of the training sequence that is most like each, is good where copies trained."""
     test = parts["test"]
     views = {
         "oracle": oracle.predict(test.tokens, test.condition),
@@ -108,11 +117,16 @@ def oracle_metric(
     }
 
     def r(view: str, index: Any = slice(None)) -> float:
-        own, truth, condition = views[view][index], test.expression[index], test.condition[index]
-        found = [pearson(own[condition == c], truth[condition == c]) for c in np.unique(condition)]
-        return float(np.mean(found))
+        part = Measured(test.tokens[index], test.condition[index], test.expression[index])
+        return correlation(views[view][index], part)
 
-    baselines = {"kmer_ridge": r("kmer_ridge"), "gc_content": abs(r("gc_content"))}
+    some = np.sort(ctx.random("nearest").permutation(len(test))[:NEAREST])
+    near = Measured(test.tokens[some], test.condition[some], test.expression[some])
+    baselines = {
+        "kmer_ridge": r("kmer_ridge"),
+        "gc_content": abs(r("gc_content")),
+        "nearest": correlation(nearest_expression(parts["train"], near, NUCLEOTIDES), near),
+    }
     metric = record(
         r("oracle"), n=len(test), higher_is_better=True, chance=0.0, baselines=baselines,
         ci=bootstrap(lambda i: r("oracle", i), len(test), ctx.rng, repeats=ctx.repeats),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gde.evaluate.sequences.evaluation import generated
+from gde.evaluate.sequences.near_copies import near_copies
 from gde.evaluate.sequences.retrieval import Sets, View, map_table, retrieval, searches, seen_by
 from gde.evaluate.shared.columns import group_names
 from gde.evaluate.shared.context import Context, Results
@@ -35,6 +36,7 @@ def evaluate(ctx: Context) -> Results:
     if len(held) < there:
         ctx.leave_out("kmers", f"{there - len(held)} of {there} held-out families, beyond evaluation.sets")
     found, more = generated(ctx, held, k)
+    found |= near_copies(ctx)
     tables["left_out"] = left_out_table(ctx.left)
     return metrics | found, tables | more
 

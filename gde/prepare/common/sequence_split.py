@@ -10,8 +10,16 @@ from gde.sets.random import seed_of
 
 def parts_of(tokens: np.ndarray, split: dict) -> np.ndarray:
     """Place in SPLITS (m,) uint8 of sequences of tokens (m, L): a function of each sequence and the seed alone."""
-    seed = seed_of(split["seed"], "split", "sequence")
-    return parts_at(uniform(sequence_hash(tokens, seed)), split["fractions"])
+    return parts_at(uniform(split_hash(tokens, split)), split["fractions"])
+
+
+def split_hash(tokens: np.ndarray, split: dict) -> np.ndarray:
+    """The hashes (m,) uint64 of sequences of tokens (m, L) that `parts_of` goes by."""
+    return sequence_hash(tokens, split_seed(split))
+
+
+def split_seed(split: dict) -> int:
+    return seed_of(split["seed"], "split", "sequence")
 
 
 def parts_at(share: np.ndarray, fractions: Sequence[float]) -> np.ndarray:

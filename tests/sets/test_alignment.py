@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gde.evaluate.epidemic.alignment import GAP, Aligner, kmers, needleman
+from gde.sets.alignment import GAP, Aligner, kmers, needleman
 from gde.sets.types.alphabet import ALPHABETS
 
 PROTEIN = ALPHABETS["protein"]

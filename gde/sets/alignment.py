@@ -28,6 +28,10 @@ class Aligner:
         self._codes, first, count = np.unique(codes, return_index=True, return_counts=True)
         self._place = np.where(count == 1, first, -1)  # of k-mers that the reference has once
 
+    def related(self, residues: np.ndarray) -> bool:
+        """Whether k-mers tell where tokens (n,) of a sequence stand in the reference."""
+        return len(self._anchors(residues)[0]) >= ANCHORED * max(len(self._codes), 1)
+
     def __call__(self, residues: np.ndarray) -> np.ndarray:
         """Tokens (n,) of a sequence -> tokens (R,): GAP where it lacks a site, also before its beginning and behind
         its end."""
@@ -56,7 +60,7 @@ class Aligner:
         ends = np.flatnonzero(np.diff(shift)) + 1
         runs = np.split(np.arange(len(at)), ends)
         first, last = runs[0][0], runs[-1][-1]
-        self._end(out, residues, at[first], to[first])
+        self._begin(out, residues, at[first], to[first])
         for k, run in enumerate(runs):
             start, stop = at[run[0]], at[run[-1]] + K
             if k + 1 < len(runs):  # two runs may claim the same tokens, where a k-mer is repeated at a gap
@@ -64,12 +68,30 @@ class Aligner:
                 stop = max(start, min(stop, n, m - shift[run[0]]))
                 self._between(out, residues, stop + shift[run[0]], m, stop, n)
             out[start + shift[run[0]] : stop + shift[run[0]]] = residues[start:stop]
-        self._end(out[::-1], residues[::-1], len(residues) - at[last] - K, len(out) - to[last] - K)
+        self._end(out, residues, at[last] + K, to[last] + K)
+
+    def _begin(self, out: np.ndarray, residues: np.ndarray, at: int, to: int) -> None:
+        """Before the first k-mer: token by token, as far as both go, where these are alike."""
+        n = min(at, to)
+        if at == to or self._alike(residues[at - n : at], to - n):
+            out[to - n : to] = residues[at - n : at]
+        else:
+            self._between(out, residues, 0, to, 0, at, cut=True)
 
     def _end(self, out: np.ndarray, residues: np.ndarray, at: int, to: int) -> None:
-        """Before the first k-mer: token by token, as far as both go."""
-        n = min(at, to)
-        out[to - n : to] = residues[at - n : at]
+        """Behind the last k-mer, in the same way."""
+        n = min(len(residues) - at, len(out) - to)
+        if len(residues) - at == len(out) - to or self._alike(residues[at : at + n], to):
+            out[to : to + n] = residues[at : at + n]
+        else:
+            self._between(out, residues, to, len(out), at, len(residues), cut=True)
+
+    def _alike(self, residues: np.ndarray, to: int) -> bool:
+        """Whether tokens differ from the reference's own from `to` on in one at most: fewer than K there have no
+        k-mer to say so."""
+        own = self.reference[to : to + len(residues)]
+        known = (own <= self.alphabet.known) & (residues <= self.alphabet.known)
+        return int(((own != residues) & known).sum()) <= 1
 
     def _between(
         self, out: np.ndarray, residues: np.ndarray, a: int, b: int, c: int, d: int, *, cut: bool = False
