@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +10,11 @@ from gde.errors import bad
 from gde.features.matched import listed
 from gde.features.seen import COUNTED, Seen, check_alike, totals
 
-if TYPE_CHECKING:
-    from gde.features.pipeline import FeaturePipeline
-
 ROUNDING = 1e-6  # of a total in float32
 log = logging.getLogger(__name__)
 
 
-def transform_rows(features: "FeaturePipeline", rows: Any, total: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def transform_rows(features: Any, rows: Any, total: np.ndarray | None = None) -> Iterator[np.ndarray]:
     """Sample vectors (n, dim) float32 of all rows of a reader (with `chunks()`, `var_names` and `where`), in order.
 
     total : (rows,) of each row, in the place of the sum of its counts.
@@ -59,7 +56,7 @@ def _places(known: list[str] | None, names: list[str]) -> np.ndarray | None:
     return np.array([place[n] for n in known], dtype=np.int64)
 
 
-def about_totals(features: "FeaturePipeline", names: list[str], known: list[str] | None, given: bool) -> str:
+def about_totals(features: Any, names: list[str], known: list[str] | None, given: bool) -> str:
     """What the user is told of the totals; empty where they are those of training."""
     counts = features.cfg["values"] in COUNTED
     if known is None:

@@ -9,6 +9,7 @@ import numpy as np
 from gde.errors import bad
 from gde.evaluate.epidemic import wuhan
 from gde.evaluate.shared.rows import read_groups
+from gde.files.input_files import expand
 from gde.sets.alignment import GAP, Aligner
 from gde.sets.types.alphabet import Alphabet, lengths
 
@@ -77,7 +78,7 @@ def frame_of(store: Any, reference: str | None, month: np.ndarray) -> Frame:
     sequence it is. GdeError for a file that is none, or has other tokens.
     """
     if reference not in (None, CONSENSUS):
-        frame = Frame(_first_record(Path(reference), store.alphabet), store.alphabet, Path(reference).name)
+        frame = Frame(_first_record(Path(expand(reference)), store.alphabet), store.alphabet, Path(reference).name)
     else:
         earliest = month == month.min()
         known = store.groups["month"].to_numpy()[earliest][0] if "month" in store.groups else f"month {month.min():g}"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gde.errors import many
 from gde.evaluate.epidemic.sets import FUTURE, Keys, Sets
 from gde.evaluate.shared.context import Context, Results
 from gde.evaluate.shared.metrics import grouped_bootstrap, record
@@ -39,7 +40,7 @@ def readouts(ctx: Context, views: dict[str, np.ndarray], sets: Sets, keys: Keys)
                 ctx.leave_out(f"{metric}{SUFFIX[name]}", f"no set is {WHAT[name]}")
     groups = keys.unit[sets.group[fit]]
     if len(np.unique(groups)) < 3:
-        ctx.leave_out("month, country", f"{len(np.unique(groups))} groups that train, three are needed")
+        ctx.leave_out("month, country", f"{many(len(np.unique(groups)), 'group')} to train on, three are needed")
         return {}, {}
     penalty = {name: int(ctx.rng.integers(1 << 31)) for name in views}  # each view has random folds of its own
     found = {
