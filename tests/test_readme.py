@@ -29,6 +29,8 @@ COVERED = {  # not run here, because
     "make run",  # it builds an environment and trains for minutes: the acceptance run of a release
     "make test",  # this is it
     "source .venv/bin/activate",  # the environment that runs the tests takes its place
+    "gde predict essential_genes K562.h5ad --condition GATA1 -o predicted.h5ad",  # test_predict.py, on a screen
+    "snakemake -s gde/workflow/Snakefile --directory own results/mine/metrics.json",  # workflow/test_faults.py
 }
 DRY = {  # only planned: there is no cluster here
     "snakemake --profile profiles/slurm all",
@@ -210,7 +212,7 @@ def test_every_output_is_explained():
     outputs = set(re.findall(r'"results/\{experiment\}/([\w.]+)', rules)) - {"samples"}
     outputs |= {f"samples{samples.SUFFIX}" for samples in all_types()}
     slots = {re.split(r"[/`]", row)[0] for row in re.findall(r"^\| `(.*?)\|", README, re.M)}
-    assert len(outputs) == 9 and outputs <= slots
+    assert len(outputs) == 11 and outputs <= slots
 
 
 def test_links_lead_somewhere():

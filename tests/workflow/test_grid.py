@@ -167,7 +167,7 @@ def test_heat_maps_are_whole_images(grid):
     for figure in FIGURES:
         image = ET.parse(root / figure).getroot()
         assert float(image.get("width").removesuffix("pt")) > 300
-        assert (root / figure).stat().st_size > 20_000
+        assert (root / figure).stat().st_size > 5_000  # text is text, not outlines
         png = (root / figure).with_suffix(".png").read_bytes()
         assert png.startswith(b"\x89PNG")
         assert len(png) > 10_000
