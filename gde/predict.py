@@ -14,10 +14,11 @@ from gde.errors import bad
 from gde.export.h5ad import write_anndata
 from gde.files.io import sha256_file
 from gde.models.base import Model
-from gde.prepare.perturb_seq_query import CONDITION, Columns, new_vectors, screen_store
+from gde.prepare.perturb_seq_query import CONDITION, Columns, new_vectors, screen_store, trained_controls
 from gde.runs.code_digest import predict_roots
+from gde.sets.companions import control_of
 from gde.sets.random import seed_of
-from gde.sets.store.columns import column, joint
+from gde.sets.store.columns import joint
 from gde.sets.store.set_store import SetStore
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def predict_file(
     """
     check_predicts(model)
     columns = columns or Columns()
-    for control in (columns.control, *map(str, model.config["objective"]["control"].values())):
+    for control in (columns.control, *trained_controls(model)[1]):
         if control in conditions:
             raise bad("--condition", repr(control), "a perturbation", "leave it out: controls are written anyway")
     know(model, conditions)
@@ -213,9 +214,10 @@ def predict_test_sets(
     model, store = Model.load(model_dir, device=device), SetStore.open(store_dir)
     check_predicts(model)
     objective = model.config["objective"]
-    ((name, value),) = objective["control"].items()
-    names = column(store, name, "objective.control")
-    control = ((names == str(value)) | (store.groups[name] == value)).to_numpy()
+    name, value = trained_controls(model)[0], store.meta.get("control")
+    if objective["control"] is not None:
+        value = objective["control"][name]
+    names, control = control_of(store, {name: value})
     context = joint(store, objective["within"], "objective.within").tolist()
     held_out = ~control & (store.groups["split"] == "test").to_numpy()
     condition = np.where(held_out | control, names, "")  # what trained of a condition is no part of the comparison

@@ -277,3 +277,29 @@ def test_cell_eval2_reads_a_prediction(pair):
     config = cell_eval2.EvalConfig(pert_col=column, control=control, input_type="lognorm")
     frame = cell_eval2.compute_metrics(str(predicted), str(real), config=config)
     assert len(frame)
+
+
+def test_a_model_whose_data_say_what_controls_are_predicts_alike(world, truth, file, tmp_path, monkeypatch):
+    """`objective.control: null`, as a screen has it by default: by a file, and by the store."""
+    model = GDE.load(world[0])
+    out = predict_file(model, file, [UNTRIED[0]], tmp_path / "given.h5ad", n=20, seed=3)
+    monkeypatch.setitem(model.config["objective"], "control", None)
+    again = predict_file(model, file, [UNTRIED[0]], tmp_path / "null.h5ad", n=20, seed=3)
+    np.testing.assert_array_equal(again.X, out.X)
+    assert again.obs.equals(out.obs)
+
+
+def test_pairs_with_a_control_and_names_by_identifier_are_read_as_in_training(world, truth, file, tmp_path):
+    model, tried = GDE.load(world[0]), truth.table["gene"][0]
+    options = {"n": 20, "seed": 3, "compared": tmp_path / "real.h5ad"}
+    out = predict_file(model, file, [tried], tmp_path / "plain.h5ad", **options)
+    real = ad.read_h5ad(tmp_path / "real.h5ad")
+    data = ad.read_h5ad(file)
+    label = data.obs[COLUMN].astype(str)
+    data.obs[COLUMN] = np.where(label == CONTROL, label, label + f"+{CONTROL}")
+    data.var["feature_name"] = data.var_names.to_numpy()
+    data.var_names = [f"ENSG{i:011d}" for i in range(data.n_vars)]
+    data.write_h5ad(tmp_path / "other.h5ad")
+    again = predict_file(model, tmp_path / "other.h5ad", [tried], tmp_path / "again.h5ad", **options)
+    np.testing.assert_allclose(again.X, out.X, atol=1e-5)
+    np.testing.assert_allclose(ad.read_h5ad(tmp_path / "real.h5ad").X, real.X, atol=1e-5)

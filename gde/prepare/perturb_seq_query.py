@@ -16,7 +16,7 @@ from gde.prepare.common.counts import JoinedCells, listed, missing_as_text
 from gde.prepare.common.groups import RESERVED, as_text, name_groups
 from gde.prepare.common.query_rows import place_of, totals_of
 from gde.prepare.common.vectors import match, read_vectors
-from gde.prepare.perturb_seq_screen import CONTROL, GENE, SYMBOL
+from gde.prepare.perturb_seq_screen import CONTROL, GENE, SYMBOLS, alone, named, usual_symbols
 from gde.readers import hdf5
 from gde.readers.anndata import Cells, read_cells
 from gde.sets.store.set_store import SetStore
@@ -68,12 +68,15 @@ def screen_store(
     dataset, values = model.config["dataset"], model.features.cfg["values"]
     screen = dataset["kind"] == "perturb_seq"  # its genes may have identifiers and be there twice
     columns = _resolved(model, path, columns)
-    controls = [str(value) for value in model.config["objective"]["control"].values()]
+    controls = trained_controls(model)[1]
     controls += [name for name in CONTROL if screen and name not in controls]
     layer, use_raw = place_of(dataset, path, layer, use_raw)
     with read_cells(path, layer=layer, use_raw=use_raw, values=values, unique=not screen) as cells:
         columns, condition = _conditions(cells, columns, controls, f"{cells.where}: obs")
-        rows = Some(cells, _genes(cells, dataset if screen else {}, path), condition, [columns.control, *wanted])
+        if screen:
+            condition = alone(condition, columns.control)
+        genes = _genes(cells, dataset["genes"], path, model) if screen else cells.var_names
+        rows = Some(cells, genes, condition, [columns.control, *wanted])
         table = cells.columns(columns.within).assign(**{CONDITION: condition})[rows.kept].reset_index(drop=True)
         text = as_text(table, [CONDITION, *columns.within], f"{cells.where}: obs", rows.obs_names)
         code, groups, first = name_groups(text, list(text), f"{cells.where}: obs")
@@ -112,7 +115,7 @@ class Some:
 def _resolved(model: "Model", path: Path, given: Columns) -> Columns:
     """The columns, those of the training data where none are given. GdeError for one that the file lacks."""
     objective, dataset = model.config["objective"], model.config["dataset"]
-    (trained,) = objective["control"]
+    trained = trained_controls(model)[0]
     known = hdf5.columns(path)
     usual = [c for c in (dataset.get("gene"), trained) if c not in (None, "auto")]
     if dataset["kind"] == "perturb_seq":
@@ -152,14 +155,21 @@ def _conditions(cells: Cells, columns: Columns, usual: list[str], where: str) ->
     return replace(columns, control=control), condition
 
 
-def _genes(cells: Cells, dataset: dict[str, Any], path: Path) -> list[str]:
-    """What the genes are called: of a screen by the column of symbols, as in training."""
-    asked = dataset.get("genes", "index")
-    symbol = SYMBOL if asked == "auto" and SYMBOL in hdf5.columns(path, "var") else asked
-    if symbol in ("auto", "index"):
-        return cells.var_names
-    named = missing_as_text(cells.var(symbol), "")
-    return [s or n for s, n in zip(named, cells.var_names, strict=True)]
+def _genes(cells: Cells, asked: str, path: Path, model: "Model") -> list[str]:
+    """What the genes are called: in the column that training read, or in that of the usual ones that fits the model."""
+    if asked != "auto":
+        return named(cells, asked)
+    known = {*model.features.names, *(model.features.others or [])}
+    return usual_symbols(cells, [s for s in SYMBOLS if s in hdf5.columns(path, "var")], known)[1]
+
+
+def trained_controls(model: "Model") -> tuple[str, list[str]]:
+    """The column of conditions that a model was trained with, and what its controls are called, or may be."""
+    dataset, given = model.config["dataset"], model.config["objective"]["control"]
+    if given is not None:
+        ((name, value),) = given.items()
+        return name, [str(value)]
+    return "gene", [*CONTROL] if dataset["control"] == "auto" else [dataset["control"]]
 
 
 def new_vectors(model: "Model", names: Sequence[str]) -> np.ndarray:
