@@ -1,7 +1,7 @@
 """Check: before it costs anything: what a run of the workflow would download, train and ask for, and what would stop
 it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from gde.runs.code_digest import training_roots
 from gde.runs.table import Run, flat, read_run
 from gde.sets.store.layout import store_digest
 
+PREDICTED = {"predict": "predictions.h5ad"}  # where the objective is to predict perturbations
 JOBS = {"train": "model", "embed": "embeddings.h5ad", "sample": "samples.*", "evaluate": "metrics.json"}
 CLUSTER = Path("profiles/slurm")
 
@@ -69,7 +70,10 @@ def check(
     out.costs |= disk_costs(sizes, rows, results)
     out.costs |= time_costs(out.trainings)
     if slurm.installed() or profile_settings.get("executor") == "slurm":
-        out.costs |= gpu_costs(out.trainings, found.settings, root, results, profile_settings, whole=grid is not None)
+        predicts = {name for name, own in experiments.items() if own["objective"]["kind"] == "perturbation"}
+        out.costs |= gpu_costs(
+            out.trainings, found.settings, root, results, profile_settings, predicts, whole=grid is not None
+        )
     asked = [(results, sum(v or 0 for v in sizes.values())), (root / "resources", sum(r["bytes"] or 0 for r in rows))]
     cluster = profile_settings.get("executor") == "slurm"
     out.problems += preflight.unwritable(results)
@@ -228,10 +232,19 @@ def time_costs(trainings: list[dict]) -> dict[str, str]:
 
 
 def gpu_costs(
-    trainings: list[dict], settings: dict, root: Path, results: Path, profile: dict[str, Any], *, whole: bool
+    trainings: list[dict],
+    settings: dict,
+    root: Path,
+    results: Path,
+    profile: dict[str, Any],
+    predicts: Collection[str],
+    *,
+    whole: bool,
 ) -> dict[str, str]:
     """Hours on GPUs that a cluster may charge at most, which is the time limits of all jobs, in all their attempts.
-    whole : cells of a grid, one job each."""
+
+    predicts : experiments that predict perturbations.   whole : cells of a grid, one job each.
+    """
     if settings["accelerator"] == "cpu":
         return {"GPU hours": "none (accelerator: cpu)"}
     gpus = settings.get("gpus", 1)
@@ -242,7 +255,8 @@ def gpu_costs(
     most: list[float | None] = []
     for row in trainings:
         retrain = row["action"] != "nothing"
-        for rule, output in {"cell": "metrics.json"}.items() if whole else JOBS.items():
+        jobs = JOBS | (PREDICTED if row["experiment"] in predicts else {})
+        for rule, output in {"cell": "metrics.json"}.items() if whole else jobs.items():
             if retrain or not any((results / row["experiment"]).glob(output)):
                 hours = most_hours(rule, limits, attempts)
                 most.append(hours and hours * (gpus if rule in ("train", "cell") else 1))

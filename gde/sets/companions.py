@@ -140,7 +140,8 @@ class Controls:
         self.matches = Matches(store, split, keys, offered, ~is_control)
         matched = self.matches.has("train")
         if not matched.any():
-            found = f"no training group with a control of equal {', '.join(within) or 'split'}"
+            named = "" if control is None else " ({}: {})".format(*next(iter(control.items())))
+            found = f"no training group with a control{named} of equal {', '.join(within) or 'split'}"
             raise bad("objective.control", found, "one or more", "check objective.within, or the split")
         self.vectors = None
         self.conditions = Codes(names, matched)

@@ -145,6 +145,7 @@ def reads(*, bam: bool):
             "files": [files[:5]],
             "genome": [str(folder / "none.fa")],
             "ignore_contigs": [list(truth.sequence)[:1]],
+            "split.by": ["sample"],
         }
         others |= {"samples": [str(folder / "samples.csv")], "coarse": [{"Liver": "Gut"}], "min_size": [10**6]}
         return data | {"min_size": 3}, others | {"bam.min_base_quality": [40], "bam.min_mapping_quality": [255]}

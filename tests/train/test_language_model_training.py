@@ -80,7 +80,7 @@ def experiment(mode, weights, **changes):
     if mode == "scratch":
         encoder |= {"hidden": 8, "layers": 1, "heads": 2}
     else:
-        encoder |= {"mode": mode, "weights": str(weights), "rank": 2}
+        encoder |= {"mode": mode, "weights": str(weights)} | ({"rank": 2} if mode == "lora" else {})
     return of("protein_motifs", "patterns", encoder, **changes)
 
 
