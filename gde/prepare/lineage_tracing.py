@@ -106,7 +106,7 @@ def groups_of(table: pd.DataFrame, cfg: dict, where: str) -> Assignment:
     share = composition(found.row, kinds, len(groups))
     row = np.full(len(table), -1, dtype=np.int64)
     row[inside] = found.row
-    return Assignment(row, pd.concat([groups, share], axis=1), found.dropped, found.split)
+    return Assignment(row, pd.concat([groups, share], axis=1), found.dropped, found.split, found.crossed)
 
 
 def metadata(path: Path) -> pd.DataFrame:

@@ -16,9 +16,9 @@ import pandas as pd
 from gde.errors import bad
 from gde.files.input_files import pattern_files
 from gde.files.io import storage_errors
-from gde.prepare.common.split import check_training
+from gde.prepare.common.split import check_training, crossing, tell_crossing
 from gde.prepare.common.write import origin, source_of
-from gde.prepare.methylation_samples import Sample, crossing, hold_out, hold_out_by, samples_of
+from gde.prepare.methylation_samples import Sample, hold_out, hold_out_by, samples_of
 from gde.readers.bam import read_bam
 from gde.readers.cpg import CpGs
 from gde.readers.genome import C, N, T, open_genome
@@ -54,12 +54,8 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         found = f"{len(samples)} samples, all of fewer than {cfg['min_size']} reads"
         raise bad("dataset.files", found, "larger ones", "lower dataset.min_size")
     parts = parts_of(kept, cfg)
-    crossed = crossing(kept, parts)
-    for column, found in crossed.items():
-        log.info(
-            "%s: %d of %d values of %s stand in train and in what is held out; split: {by: %s} keeps them together",
-            cfg["samples"], found["on_both_sides"], found["values"], column, column,
-        )  # fmt: skip
+    crossed = crossing({name: [sample.more[name] for sample in kept] for name in kept[0].more}, parts)
+    tell_crossing(crossed, cfg["samples"])
     length = cfg["context"] + cfg["cpgs"]
     counted = {"reads": 0, "weight": 0, "sequences": 0, "without_calls": 0}
     with TokenStoreWriter(out, alphabet="dna", length=length, seed=seed, fields=FIELDS) as writer:

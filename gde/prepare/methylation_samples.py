@@ -109,21 +109,6 @@ def hold_out_by(samples: Sequence[Sample], split: dict, where: str) -> list[str]
     return ["train" if p == "validation" and split["validation"] == "reads" else p for p in parts]
 
 
-def crossing(samples: Sequence[Sample], parts: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Columns of the table, of three values or more, some of which, such as donors, stand on both sides of the split:
-    how many values there are, how many do, and how many samples that are held out have one that trains."""
-    out = {}
-    for column in samples[0].more:
-        of: dict[str, set[str]] = {}
-        for sample, part in zip(samples, parts, strict=True):
-            of.setdefault(sample.more[column], set()).add("train" if part == "train" else "held out")
-        both = {value for value, sides in of.items() if value and len(sides) == 2}
-        held = sum(p != "train" and s.more[column] in both for s, p in zip(samples, parts, strict=True))
-        if both and len(of) > 2:
-            out[column] = {"values": len(of), "on_both_sides": len(both), "samples_held_out": held}
-    return out
-
-
 def hold_out(samples: Sequence[Sample], split: dict) -> list[str]:
     """Split (train, validation or test) of each sample, for split.by = group.
 

@@ -122,4 +122,4 @@ def assigned(cfg: dict, cells: Cells) -> tuple[Assignment, dict[str, int]]:
         "cells_without_row": len(cells) - len(inside),
         "rows_without_cell": len(table) - len(inside),
     }
-    return Assignment(row, found.groups, found.dropped, found.split), told
+    return Assignment(row, found.groups, found.dropped, found.split, found.crossed), told

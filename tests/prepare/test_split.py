@@ -121,3 +121,16 @@ def test_small_groups_are_dropped_and_named():
     got = assign(frame(donor=["a"] * 6 + ["b"] * 4 + ["c"] * 4 + ["e"] * 4 + ["d"] * 2), cfg(), "t")
     assert got.meta()["dropped"] == {"d": 2} and got.meta()["dropped_groups"] == 1
     assert "d" not in set(got.groups["group"])
+
+
+def test_columns_whose_values_stand_on_both_sides_are_told(caplog):
+    """Of groups donor x type held out whole, every donor trains and is tested; of groups that are donors none does."""
+    table = pd.DataFrame([(f"D{d}", t) for d in range(6) for t in "ABCD" for _ in range(3)], columns=["donor", "type"])
+    caplog.set_level("INFO")
+    found = assign(table, {"groupby": ["donor", "type"], "labels": ["type"], "split": {"seed": 1}}, "cells.h5ad").meta()
+    donors = found["split_crossed_by"]["donor"]
+    assert donors["values"] == 6 and 1 <= donors["on_both_sides"] <= donors["held_out"]
+    assert f"cells.h5ad: {donors['on_both_sides']} of 6 values of donor stand in train and in" in caplog.text
+    assert assign(table, {"groupby": ["donor"]}, "cells.h5ad").meta()["split_crossed_by"] == {}
+    by_donor = {"groupby": ["donor", "type"], "split": {"by": "donor"}}
+    assert assign(table, by_donor, "cells.h5ad").meta()["split_crossed_by"] == {}

@@ -1,13 +1,21 @@
 """Groups: from the columns of a table to the rows of a set store: groups named, small ones dropped, splits assigned."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from gde.errors import bad, lowering
-from gde.prepare.common.split import DEFAULT, TRAINING, check_training, split_samples, split_units
+from gde.prepare.common.split import (
+    DEFAULT,
+    TRAINING,
+    check_training,
+    crossing,
+    split_samples,
+    split_units,
+    tell_crossing,
+)
 from gde.readers.missing import first_missing
 from gde.sets.store.layout import SPLITS
 
@@ -19,12 +27,15 @@ class Assignment:
     """row (N,) int64: the store row (index into `groups`) of every sample, -1 for a dropped one.
 
     groups : columns group, split, size, then groupby columns and labels;  dropped : group -> samples, below min_size.
+    crossed : of groups held out whole, the columns that name them with others, such as donors, some of whose values
+    are on both sides (`gde.prepare.common.split.crossing`).
     """
 
     row: np.ndarray
     groups: pd.DataFrame
     dropped: dict[str, int]
     split: dict
+    crossed: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def train(self) -> np.ndarray:
@@ -36,6 +47,7 @@ class Assignment:
         names = sorted(self.dropped)
         return {
             "split": self.split,
+            "split_crossed_by": self.crossed,
             "dropped_groups": len(names),
             "dropped_samples": int(sum(self.dropped.values())),
             "dropped": {n: int(self.dropped[n]) for n in names[:dropped_listed]},
@@ -115,7 +127,10 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     groups = groups.assign(
         **{n: table[n].iloc[first].tolist() for n in dict.fromkeys([*groupby, *labels]) if n != "group"}
     )
-    assignment = Assignment(row[cell], groups, dropped, split)
+    several = groupby if by == "group" and len(groupby) > 1 else []
+    crossed = crossing({name: text[name].iloc[first].tolist() for name in several}, groups["split"].tolist())
+    tell_crossing(crossed, where)
+    assignment = Assignment(row[cell], groups, dropped, split, crossed)
     for name in labels:
         _check_constant(text[name].to_numpy(), code, first, present // 3, assignment.row, name, names, where)
     return assignment

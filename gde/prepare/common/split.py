@@ -1,12 +1,14 @@
 """Split: which part of the data trains, which validates, which tests: decided once, from names and a seed."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gde.errors import bad
 from gde.sets.random import seed_of
 
+log = logging.getLogger(__name__)
 TRAINING = 2  # groups that train at least: of one distribution alone nothing is learned that tells others apart
 DEFAULT = {"by": "group", "fractions": [0.7, 0.1, 0.2], "seed": 0}
 
@@ -20,6 +22,33 @@ def shares(n: int, fractions: Sequence[float]) -> tuple[int, int, int]:
         else:
             test -= 1
     return n - validation - test, validation, test
+
+
+def crossing(columns: Mapping[str, Sequence[str]], parts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Columns (units,) of three values or more, some of which, such as donors, stand on both sides of the split: how
+    many values there are, how many do, and how many units that are held out have one that trains.
+
+    parts (units,) : train, validation or test. An empty value is none.
+    """
+    out = {}
+    for name, values in columns.items():
+        sides: dict[str, set[bool]] = {}
+        for value, part in zip(values, parts, strict=True):
+            sides.setdefault(value, set()).add(part == "train")
+        both = {value for value, found in sides.items() if value and len(found) == 2}
+        held = sum(part != "train" and value in both for value, part in zip(values, parts, strict=True))
+        if both and len(sides) > 2:
+            out[name] = {"values": len(sides), "on_both_sides": len(both), "held_out": held}
+    return out
+
+
+def tell_crossing(crossed: Mapping[str, Mapping[str, int]], where: str) -> None:
+    """A line of the log for each column of `crossing`."""
+    for name, found in crossed.items():
+        log.info(
+            "%s: %d of %d values of %s stand in train and in what is held out; split: {by: %s} keeps them together",
+            where, found["on_both_sides"], found["values"], name, name,
+        )  # fmt: skip
 
 
 def check_fractions(fractions: Sequence[float]) -> None:
