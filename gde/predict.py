@@ -120,9 +120,9 @@ def _as_anndata(model: Model, screen: Screen, parts: list[tuple], *, features: b
 
     counts = [len(x) for x, *_ in parts]
     of, contexts, generated = ([part[i] for part in parts] for i in (1, 2, 3))
-    obs = pd.DataFrame({screen.names[0]: np.repeat(np.array(of, object), counts)})
+    obs = pd.DataFrame({screen.names[0]: pd.Categorical(np.repeat(np.array(of, object), counts))})
     for i, name in enumerate(screen.within):
-        obs[name] = np.repeat(np.array([key[i] for key in contexts], object), counts)
+        obs[name] = pd.Categorical(np.repeat(np.array([key[i] for key in contexts], object), counts))
     obs["generated"] = np.repeat(generated, counts)
     named = ["|".join([condition, *key]) for condition, key in zip(of, contexts, strict=True)]
     obs.index = [f"{name}-{i}" for name, n in zip(named, counts, strict=True) for i in range(n)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gde.cli.commands import load_model
-from gde.errors import bad
+from gde.errors import bad, many
 from gde.files.sniffing import read_text
 
 
@@ -58,7 +58,9 @@ def predict(args: argparse.Namespace) -> None:
         totals=args.totals,
     )
     made = int(result.obs["generated"].sum())
-    print(f"{args.out}: {made} predicted cells of {len(conditions)} perturbations, {result.n_obs - made} controls")
+    print(
+        f"{args.out}: {made} predicted cells of {many(len(conditions), 'perturbation')}, {result.n_obs - made} controls"
+    )
 
 
 def _listed(path: Path | None) -> list[str]:
