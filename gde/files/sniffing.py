@@ -12,6 +12,7 @@ from gde.errors import GdeError, bad
 
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill")
 UTF16, NOT_UTF8, UNKNOWN = "text in UTF-16", "text that is not in UTF-8", "bytes of no known kind"
+UNREADABLE = "a file that cannot be read"  # and the reason of the system
 CONVERT = {
     UTF16: "save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8",
     NOT_UTF8: "save it as UTF-8, e.g. iconv -f CP1252 -t UTF-8 if a program of Windows wrote it",
@@ -95,7 +96,7 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as f:
             head = f.read(512)
     except OSError as e:
-        return f"a file that cannot be read ({e.strerror})"
+        return f"{UNREADABLE} ({e.strerror})"
     if not head:
         return "an empty file"
     if head[0] == 0x80 and len(head) > 1 and 2 <= head[1] <= 5:

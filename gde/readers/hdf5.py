@@ -6,6 +6,7 @@ outside the matrix.
 """
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ def check_exists(path: Path) -> None:
 
 def zarr_store(path: Path) -> bool:
     """Whether this is a directory in which Zarr keeps arrays."""
-    return path.is_dir() and any((path / name).is_file() for name in (".zgroup", "zarr.json", ".zmetadata"))
+    return os.path.isdir(path) and any((path / name).is_file() for name in (".zgroup", "zarr.json", ".zmetadata"))
 
 
 @contextmanager

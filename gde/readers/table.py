@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import GdeError, bad
-from gde.files.sniffing import CONVERT, UNKNOWN, check_file, kind_of, looks_like_html, not_utf8, other_file
+from gde.files.sniffing import CONVERT, UNKNOWN, UNREADABLE, check_file, kind_of, looks_like_html, not_utf8, other_file
 from gde.readers import parquet
 from gde.readers.delimited import read_rows
 from gde.readers.hdf5 import unknown
@@ -92,6 +92,8 @@ class Table:
         kind = kind_of(path)
         if kind == "an empty file":
             raise bad(path, kind, "data", "fetch or write it again")
+        if kind.startswith(UNREADABLE):
+            raise bad(path, kind, expected, "look at the file, its permissions and its disk")
         if looks_like_html(path):
             raise bad(path, "an HTML page", "a table", "fetch the file itself, not the page about it")
         if "pickle" in kind:
