@@ -6,11 +6,13 @@ from typing import Any
 
 BEGIN = time.time()
 MARK = b"gde: "
+MEMORY = b"gde: memory: "  # of `gde.cli.memory`: the next attempt is granted more, or another machine has it
 LAST = 8192  # bytes of a log that its last line fits in
 
 
 def ended_by_mistake(log: Path, since: float = BEGIN) -> bool:
-    """Whether the job whose log this is ended with one line for its user (`gde.cli.script.job`).
+    """Whether the job whose log this is ended with one line for its user (`gde.cli.script.job`), which memory that runs
+    out is told in, too, but is no mistake.
 
     since : seconds of the epoch; a log that was written before is another job's, of an earlier Snakemake.
     """
@@ -22,7 +24,7 @@ def ended_by_mistake(log: Path, since: float = BEGIN) -> bool:
             lines = f.read().splitlines()
     except OSError:  # none was written, or not on this machine yet: tried again, as any other failure is
         return False
-    return bool(lines) and lines[-1].startswith(MARK)
+    return bool(lines) and lines[-1].startswith(MARK) and not lines[-1].startswith(MEMORY)
 
 
 def restart_times(job: Any) -> int:

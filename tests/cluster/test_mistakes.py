@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from gde.cli.memory import memory_errors
 from gde.cluster.mistakes import BEGIN, LAST, ended_by_mistake, restart_times
+from gde.errors import GdeError
 
 MISTAKE = "gde: accelerator: found no visible GPU, expected a GPU; check the node's driver\n"
 
@@ -22,6 +24,7 @@ def job(*logs):
         ("x" * 3 * LAST + "\n" + MISTAKE, 0),
         ("2026-01-01 10:00 SIGTERM: checkpoint written at step 20; run again to continue\n", 5),
         ("Traceback (most recent call last):\nOSError: a disk\n", 5),
+        ("gde: memory: found CUDA out of memory, expected room for what the job computes; take smaller sets\n", 5),
         (MISTAKE + "and then something else\n", 5),
         ("", 5),
     ],
@@ -43,3 +46,12 @@ def test_the_log_of_an_earlier_snakemake_is_not_this_jobs(tmp_path):
     assert ended_by_mistake(log)
     os.utime(log, (BEGIN - 10, BEGIN - 10))
     assert not ended_by_mistake(log)
+
+
+def test_memory_that_runs_out_is_told_as_what_is_tried_again(tmp_path):
+    """The words of the job itself, whose next attempt is granted more."""
+    with pytest.raises(GdeError) as told, memory_errors():
+        raise MemoryError
+    log = tmp_path / "train.log"
+    log.write_text(f"gde: {told.value}\n")
+    assert restart_times(job(log)) == 5
