@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from gde.sets.store.set_store import SetStore
 
@@ -61,6 +62,12 @@ def content(store: SetStore) -> Content:
             told = hashlib.sha256(b"\n".join(sorted(bytes(r).rstrip(b"\0") for r in x))).hexdigest()
         groups[row.group, row.split] = (row.split, len(x), told)
     return Content(groups)
+
+
+def write_as_it_stands(frame: pd.DataFrame, path: Path, delimiter: str = "\t") -> None:
+    """A table whose texts are quoted by nobody, whatever they hold."""
+    rows = [list(frame.columns), *frame.astype(str).to_numpy().tolist()]
+    path.write_text("".join(delimiter.join(row) + "\n" for row in rows))
 
 
 def made_content(prepare, config: dict, here: Path) -> Content:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from content import made_content
+from content import made_content, write_as_it_stands
 from fuzz import SEED, UNKNOWN, VALID, Case, Tally
 
 from gde.config.datasets import DATASETS
@@ -17,7 +17,7 @@ from gde.prepare import prepare_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "prepare"))
 from test_mpra import barcodes, elements  # tables of known content
-from test_tenx import h5_v3
+from test_tenx import BARCODES, h5_v3
 
 pytestmark = [pytest.mark.usefixtures("no_fsync"), pytest.mark.filterwarnings("ignore")]
 
@@ -54,9 +54,8 @@ def test_reporter_assays(here, record_property, assay):
     def write(table: pd.DataFrame, note: list[str] | None = None) -> None:
         if note is None:
             table.to_csv(path, sep="\t", index=False)
-            return
-        rows = table.astype(str).assign(note=note)
-        path.write_text("".join("\t".join(r) + "\n" for r in [list(rows.columns), *rows.to_numpy().tolist()]))
+        else:
+            write_as_it_stands(table.assign(note=note), path)
 
     def add(what: str, effect: str, expected) -> None:
         tally.add(Case(f"{assay.__name__}: {what}", effect, lambda: made(config, here), "", expected), here)
@@ -130,9 +129,7 @@ def test_cell_ranger(here, record_property):
     rng, tally = random.Random(f"{SEED} tenx"), Tally()
     counts = np.random.default_rng(0).poisson(3, (90, 34))
     matrix, path = h5_v3(here / "m.h5", counts), here / "cells.tsv"
-    import test_tenx
-
-    frame = pd.DataFrame({"barcode": test_tenx.BARCODES, "donor": [f"D{i % 9}" for i in range(90)], "sex": "F"})
+    frame = pd.DataFrame({"barcode": BARCODES, "donor": [f"D{i % 9}" for i in range(90)], "sex": "F"})
     steps = {"n_hvg": None, "scale": False, "n_pcs": None}
     config = settings(kind="tenx", path=str(matrix), barcodes=str(path), groupby=["donor"], min_size=2, **steps)
 
@@ -161,7 +158,6 @@ def test_cell_ranger(here, record_property):
         note = ["x"] * len(frame)
         for at in rng.sample(range(len(frame)), 2):
             note[at] = rng.choice(QUOTES)
-        rows = frame.assign(note=note)
-        path.write_text("".join("\t".join(r) + "\n" for r in [list(rows.columns), *rows.to_numpy().tolist()]))
+        write_as_it_stands(frame.assign(note=note), path)
         add(f"stray quotes {[n for n in note if n != 'x']}, {i}", UNKNOWN, plain)
     tally.check(record_property, 45)

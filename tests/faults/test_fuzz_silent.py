@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import tiny
-from content import Content, content, made_content
+from content import Content, content, made_content, write_as_it_stands
 from fuzz import SEED, UNKNOWN, VALID, Case, Tally
 
 from gde.config.datasets import DATASETS
@@ -74,10 +74,8 @@ def written(frame: pd.DataFrame, path: Path, *, index: bool = False) -> None:
 
 
 def text_of(frame: pd.DataFrame, path: Path, note: list[str]) -> None:
-    """The table with these texts as they stand, quoted by nobody."""
-    delimiter = "\t" if path.suffix == ".tsv" else ","
-    rows = frame.assign(note=note).astype(str).to_numpy().tolist()
-    path.write_text("".join(delimiter.join(row) + "\n" for row in [list(frame.columns), *rows]))
+    """The table with these texts as they stand."""
+    write_as_it_stands(frame.assign(note=note), path, "\t" if path.suffix == ".tsv" else ",")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
