@@ -25,9 +25,9 @@ def test_a_sound_metric_has_no_mark(base):
 @pytest.mark.parametrize(
     ("base", "changes", "words"),
     [
-        (SOUND, {"n": 4}, "rests on 4 only"),
-        (SOUND, {"units": 2}, "rests on 2 only"),
-        (SOUND, {"n": 1, "ci": None}, "rests on 1 only"),
+        (SOUND, {"n": 4}, "rests on 4 independent units only"),
+        (SOUND, {"units": 2}, "rests on 2 independent units only"),
+        (SOUND, {"n": 1, "ci": None}, "rests on 1 independent unit only"),
         (SOUND, {"baselines": {"shuffled_conditions": 0.7 + 1e-15, "mean": 0.5}}, "the same as shuffled conditions"),
         (SOUND, {"value": 0.0, "ci": (-0.1, 0.1)}, "the same as chance"),
         (AIMED, {"baselines": {"mean": 0.3}}, "the same as mean"),

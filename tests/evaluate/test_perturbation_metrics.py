@@ -156,7 +156,9 @@ def test_a_condition_without_a_vector_is_not_predicted(tmp_path, monkeypatch):
     assert metrics["zero_shot/r2"]["n"] == 2 and metrics["transfer/r2"]["n"] == 9
     left = " ".join(tables["left_out"]["status"])
     assert "18 of 20 groups: no vector" in left and "10 of 60 conditions have none" in left
-    assert metrics["zero_shot/r2"]["marks"] == ["rests on 1 only, too few to tell"]  # one gene in two lines
+    assert metrics["zero_shot/r2"]["marks"] == [
+        "rests on 1 independent unit only, too few to tell"
+    ]  # one gene in two lines
 
 
 def test_the_sign_stands_beside_the_square(world, monkeypatch):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from gde.errors import many
+
 FEWEST = 5  # sets, groups or pairs below which neither a value nor its interval says much
 SAME = 1e-12  # relative difference of what is one number computed twice
 GIVEN_TRUTH = ("point_mass", "average_covariance")  # controls that know the true mean: they may pass a ceiling
@@ -9,7 +11,7 @@ GIVEN_TRUTH = ("point_mass", "average_covariance")  # controls that know the tru
 
 def few(n: int) -> list[str]:
     """The mark of a value that rests on n independent sets, groups or points; none from FEWEST on."""
-    return [f"rests on {n} only, too few to tell"] if n < FEWEST else []
+    return [f"rests on {many(n, 'independent unit')} only, too few to tell"] if n < FEWEST else []
 
 
 def marks(metric: dict[str, Any]) -> list[str]:
