@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 AT_MOST = 2000  # samples of a group
+TINY = 1e-9
 
 
 @torch.no_grad()
@@ -24,7 +25,8 @@ def shrink_new_conditions(model: "GDE", store: SetStore, config: dict[str, Any])
 
     The shift predicted for a condition is linear in its vector: a part common to all conditions that train, and its
     own. True shifts of the mean (features in standardised units) of the validation groups whose condition never trained
-    are fitted by common * p + own * q with factors within [0, 1]: where vectors tell nothing about new conditions, the
+    are fitted by common * p + own * q with factors within [0, 1], each group's error relative to the square of its
+    shift, as in R2, so that strong and weak ones count alike: where vectors tell nothing about new conditions, the
     prediction becomes the mean shift, or none. Vectors that stand for unknown ones are left out. Without such a group
     the factors stay 1, and the log says so. Models whose conditions have no vectors predict no new ones.
     """
@@ -52,9 +54,11 @@ def shrink_new_conditions(model: "GDE", store: SetStore, config: dict[str, Any])
         z, mean = model.encoder(x, weight=weight), set_mean(x, None, weight)[0, 0]
         condition = torch.tensor([code[g]], device=z.device)
         moved = torch.cat([head.moved(z, part) for part in head.parts(condition)])
-        parts.append((predictor(moved) - predictor(z)).T.double().cpu().numpy())  # (d, 2)
         own, weight = _set(model, store, (g,))
-        shifts.append((set_mean(own, None, weight)[0, 0] - mean).double().cpu().numpy())
+        shift = (set_mean(own, None, weight)[0, 0] - mean).double().cpu().numpy()
+        size = max(np.linalg.norm(shift), TINY)
+        parts.append((predictor(moved) - predictor(z)).T.double().cpu().numpy() / size)  # (d, 2)
+        shifts.append(shift / size)
     factors = lsq_linear(np.concatenate(parts), np.concatenate(shifts), bounds=(0, 1)).x
     head.shrink(torch.from_numpy(trained), torch.from_numpy(factors))
     told = "new conditions: %.2f of the shift that all share, %.2f of their own (fitted on %d validation groups)"

@@ -56,7 +56,7 @@ def test_no_other_factors_fit_validation_conditions_better(model, store):
     def error(factors) -> float:
         head.shrink(trained, torch.as_tensor(factors))
         predicted, truth = shifts(model, store)
-        return float(np.square(predicted - truth).sum())
+        return float((np.square(predicted - truth).sum(1) / np.square(truth).sum(1)).sum())
 
     least = error(best)
     assert ((best >= 0) & (best <= 1)).all()
