@@ -1,0 +1,62 @@
+"""Canvas: figures that notebooks show, in the look of all figures, and the limits that outliers do not set."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gde.figures.style import SETTINGS
+from gde.tl.embedded import outlying
+
+COLUMN = 3.5  # inches: the width of a column of a journal
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """The settings of all figures, for what is made in the block."""
+    with mpl.rc_context(SETTINGS):
+        yield
+
+
+def shown_figure(width: float, height: float) -> Figure:
+    """A figure of pyplot's, which a notebook shows and a script with plt.show()."""
+    from matplotlib import pyplot
+
+    return pyplot.figure(figsize=(width, height), layout="compressed")
+
+
+def limits(values: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest of the values (g,) that are no outliers (`gde.tl.embedded.outlying`)."""
+    inside = values[~outlying(values)]
+    return float(inside.min()), float(inside.max())
+
+
+def frame(ax: Axes, x: np.ndarray, y: np.ndarray, margin: float = 0.08) -> np.ndarray:
+    """Set the limits and a box in which both axes have one scale; returns which places (g,) lie outside of it."""
+    inside = ~(outlying(x) | outlying(y))
+    (x0, x1), (y0, y1) = limits(x[inside]), limits(y[inside])
+    wide, high = max(x1 - x0, 1e-9), max(y1 - y0, 1e-9)
+    wide, high = max(wide, 0.8 * high), max(high, 0.6 * wide)
+    wide, high = (1 + 2 * margin) * wide, (1 + 2 * margin) * high
+    ax.set_xlim((x0 + x1 - wide) / 2, (x0 + x1 + wide) / 2)
+    ax.set_ylim((y0 + y1 - high) / 2, (y0 + y1 + high) / 2)
+    ax.set_box_aspect(high / wide)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    return (x < left) | (x > right) | (y < bottom) | (y > top)
+
+
+def colour_scale(values: np.ndarray) -> tuple[Any, str]:
+    """Norm of a colour bar and where it is open: without outliers, logarithmic where values span more than 30 fold."""
+    known = values[np.isfinite(values)]
+    logarithmic = known.min() > 0 and known.max() / known.min() > 30
+    low, high = np.exp(limits(np.log(known))) if logarithmic else limits(known)
+    room = 1e-9 * max(abs(low), abs(high))
+    open_low, open_high = bool((known < low - room).any()), bool((known > high + room).any())
+    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[open_low, open_high]
+    if logarithmic:
+        return mpl.colors.LogNorm(low, high), extend
+    return mpl.colors.Normalize(low, high if high > low else low + 1), extend
