@@ -79,6 +79,19 @@ def resolve(
     return _resolve(name, checked, tree, root)
 
 
+def resolve_given(name: str, tree: Tree, top: dict[str, Any], root: Path) -> dict[str, Any]:
+    """As `resolve`, of an experiment that stands in no file: `tree` holds what its file would, with the marks that
+    errors name.
+
+    top : preset, seed, accelerator.   root : directory whose config/ the experiments are in that `like` names.
+    """
+    checked, problems = check_settings(Tree(top, tree.marks), experiment_names(root))
+    base, presets, more = _examine(inherited(tree, root))
+    for problem in (*problems, *more):
+        raise problem
+    return complete(name, merge(base, presets[checked["preset"]]), checked["seed"], checked["preset"])
+
+
 def resolve_all(
     config: Mapping[str, Any], root: Path = Path(), configfiles: Sequence[str | Path] = ()
 ) -> dict[str, dict[str, Any]]:
