@@ -22,7 +22,7 @@ def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir
     """
     from gde.cluster.device import pick_device
     from gde.sets.store.set_store import SetStore
-    from gde.train import train
+    from gde.training import train
 
     config = with_digests(config)
     store, code = SetStore.open(store_dir), code_digest(training_roots(config))

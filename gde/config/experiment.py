@@ -83,6 +83,9 @@ class Experiment(Section):
     """What config/experiments/<name>.yaml holds."""
 
     description: str = Field("", description="one line for lists, the report and the model card")
+    like: str | None = Field(
+        None, description="an experiment on data of the same kind whose settings hold where this file says nothing"
+    )
     dataset: Dataset = Field(description="where samples and groups come from")
     model: Model = Field(Gde(kind="gde"), description="what is trained; its parts are the sections that follow")
     encoder: Encoder = Field(ResNet(kind="resnet"), description="set -> embedding")

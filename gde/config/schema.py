@@ -50,7 +50,7 @@ def experiment_schema() -> dict[str, Any]:
 def config_schema() -> dict[str, Any]:
     """JSON Schema of config/config.yaml; other keys are experiments' names and hold their overrides."""
     schema = e.Config.model_json_schema()
-    sections = [key for key in e.Experiment.model_fields if key != "presets"]
+    sections = [key for key in e.Experiment.model_fields if key not in ("presets", "like")]
     schema["additionalProperties"] = {"type": "object", "propertyNames": {"enum": sections}}
     return {"title": "gde configuration", **schema}
 

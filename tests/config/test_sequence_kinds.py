@@ -50,7 +50,7 @@ def test_sequences_start_small_and_what_is_given_counts(tmp_path):
     assert config["generator"]["subsample"] <= 4
     assert resolve("mine", {"mine": {"generator": {"layers": 4}}}, tmp_path)["generator"]["subsample"] <= 4
     smoke = resolve("mine", {"preset": "smoke"}, tmp_path)
-    assert smoke["training"]["steps"] == 60 and smoke["training"]["n_sets"] == config["training"]["n_sets"]
+    assert smoke["training"]["steps"] == 20 and smoke["training"]["n_sets"] == config["training"]["n_sets"]
 
 
 @pytest.mark.parametrize(

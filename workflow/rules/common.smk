@@ -67,7 +67,7 @@ def slice_of(*keys):
 def evaluation_slice(wildcards):
     """Params function: what evaluation reads, which is nearly everything."""
     resolved = EXPERIMENTS[wildcards.experiment]
-    return {key: value for key, value in resolved.items() if key not in ("description", "preset")}
+    return {key: value for key, value in resolved.items() if key not in ("description", "like", "preset")}
 
 
 def code_of(script, roots, wildcard=None):
