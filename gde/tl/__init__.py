@@ -3,7 +3,13 @@
 from importlib import import_module
 from typing import Any
 
-WHERE = {"map": "mapping", "distances": "pairwise", "associations": "association", "remove_batch": "batches"}
+WHERE = {
+    "map": "mapping",
+    "distances": "pairwise",
+    "associations": "association",
+    "remove_batch": "batches",
+    "compare_groups": "differences",
+}
 __all__ = list(WHERE)
 
 
