@@ -178,6 +178,11 @@ def everything(wildcards):
     return [file for experiment in SETTINGS["experiments"] for file in outputs(experiment)]
 
 
+def is_free(experiment):
+    """Whether no rule bears the name of an experiment, so that it can be a target."""
+    return not workflow.is_rule(experiment)
+
+
 def every_grid(wildcards):
     """What `grids` makes."""
     for name in SETTINGS["grids"]:
