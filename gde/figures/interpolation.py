@@ -108,7 +108,7 @@ def _mixtures(table, points, units, result: dict) -> Figure:
         if plane:
             equal_limits(axes[i], *_reach(table[table["pair"] == pair]))
         axes[i, 0].set_ylabel(f"pair {pair + 1}", fontsize=8)
-    figure.supxlabel(label("x 1", units["x_1"]), fontsize=9)
+    axes[-1, 0].set_xlabel(label("x 1", units["x_1"]), fontsize=8)  # one of the whole figure would lie in the legend
     figure.supylabel(label("x 2", units["x_2"]) if plane else "density", fontsize=9)
     handles = [dot(BLUE, label="generated from the point t of the line")]
     if plane:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gde.errors import bad, many
+from gde.errors import bad
 
 
 def read_table(tables: Path, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -60,4 +60,5 @@ def label(name: str, unit: str) -> str:
 def drawn_of(n: int, result: dict, what: str) -> str:
     """How many are drawn of how many there are: '200 of 20,000 held-out groups', or '12 held-out groups' of all."""
     total = result["held_out"]
-    return many(n, what) if n >= total else f"{n:,} of {many(total, what)}"
+    of = "" if n >= total else f" of {total:,}"
+    return f"{n:,}{of} {what}{'s' * (max(n, total) != 1)}"

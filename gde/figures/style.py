@@ -13,7 +13,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gde.errors import many
 from gde.files.io import atomic_path
 from gde.files.seals import SEAL_TEXT, seal
 
@@ -88,10 +87,11 @@ def new(
 def save(figure: Figure, result: dict, svg: Path, png: Path) -> None:
     """Stamp the figure with run and kind of data, and write both files, dates left out."""
     stamp = f"{result['run']} · {result['data']} data · seed {result['seed']}"
-    figure.draw_without_rendering()  # lays out: where a legend ends
-    lowest = min([0.0, *(legend.get_window_extent().y0 / figure.dpi for legend in figure.legends)])
-    below = round((lowest - 4 / 72) / figure.get_figheight(), 3)
-    figure.text(1.0, below, stamp, ha="right", va="top", fontsize=SMALLEST, color=GREY)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # what is laid out stays
+    for legend in figure.legends:  # a tight box would move what is anchored to the edge of the page, onto the stamp
+        legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
+    figure.text(1.0, -0.005, stamp, ha="right", va="top", fontsize=SMALLEST, color=GREY)
     with atomic_path(svg) as a, atomic_path(png) as b:
         figure.savefig(
             a, format="svg", metadata={"Date": None, "Creator": "gde"}, bbox_inches="tight", pad_inches=MARGIN
@@ -170,7 +170,7 @@ def size_handles(n: np.ndarray) -> list[Line2D]:
     if high < 1.5 * low:
         return []
     return [
-        dot(GREY, label=many(end, "sample"), ms=float(np.sqrt(area)))
+        dot(GREY, label=f"{end:,} sample{'s' * (end != 1)}", ms=float(np.sqrt(area)))
         for end, area in zip((low, high), areas(np.array([low, high])), strict=True)
     ]
 
