@@ -1,4 +1,4 @@
-"""Words of metrics and baselines: what people read on figures, cards and pages instead of code names."""
+"""Words of metrics, baselines and figures: what people read on figures, cards and pages instead of code names."""
 
 from typing import NamedTuple
 
@@ -145,7 +145,8 @@ METRICS = {
 BASELINES = {
     "gaussian_w2_of_moments": "Gaussian W2 of sample moments",
     "lot": "linearised transport",
-    "kernel_mean_distance": "kernel mean (MMD)",
+    "kernel_mean": "kernel mean (MMD)",
+    "pca_of_moments": "principal components of moments",
     "sample_mean_distance": "distance of sample means",
     "kmer_mean": "mean 4-mer spectrum",
     "one_hot_mean": "mean residues by place",
@@ -159,6 +160,45 @@ BASELINES = {
     "lm_mean": "mean of the language model's vectors",
     "train_mean": "mean shift of training",
     "gde": "this model",
+}
+CEILINGS = ("resample_truth", "bayes")  # stand among the baselines, and are the ceiling under another name
+
+FIGURES = {
+    "embedding": "Map of embeddings",
+    "reconstruction": "Truth and generated samples",
+    "geometry": "Distances",
+    "interpolation": "Between two sets",
+    "poisson": "Probability of zero",
+    "simplex": "Simplex",
+    "clt": "Settling with set size",
+    "coverage": "Coverage of intervals",
+    "loss": "Loss",
+    "metrics": "All metrics",
+    "labels": "Labels",
+    "information": "Information of clones",
+    "spring": "Information on the map",
+    "fate": "Fates",
+    "days": "The day between",
+    "perturbations": "Predicted perturbations",
+    "shifts": "Shifts of genes",
+    "ranks": "Ranks of perturbations",
+    "cells": "Predicted cells",
+    "tissues": "Tissues",
+    "methylation": "Methylation of generated reads",
+    "methylation_levels": "Methylation levels of reads",
+    "expression_axis": "Axis of expression",
+    "expression": "Expression of generated sequences",
+    "kmers": "K-mers",
+    "spectra": "K-mers and lengths",
+    "transport": "Distances of mixtures",
+    "patterns": "Composition of mixtures",
+    "retrieval": "Search",
+    "topics": "Topics",
+    "ngrams": "N-grams and likelihood",
+    "epidemic_map": "Map of countries and months",
+    "epidemic_months": "Months and countries",
+    "epidemic_sweeps": "Sweeps",
+    "epidemic_sites": "Sites",
 }
 
 

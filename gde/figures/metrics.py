@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from gde.config.words import METRICS, baseline_words, metric_words
+from gde.config.words import CEILINGS, METRICS, baseline_words, metric_words
 from gde.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, SMALLEST, VERMILION, WIDTH, dot, new
 
-NOT_DRAWN = ("resample_truth",)  # the ceiling, under another name
 LINES = {"chance": (GREY, "chance"), "ceiling": (GREEN, "ceiling")}  # key of a record: colour and name
 WRAPPED, MARKS, NAME = 130, 95, 40  # letters of a line: of text, of marks, of a metric's name
 LANE = 10.0  # points between two baselines that stand beside each other
@@ -23,7 +22,7 @@ def draw(tables: Path, result: dict) -> Figure:
     """One row per metric: model and interval below, numbered baselines above, chance and ceiling as lines; in red what
     makes it mean less than it seems to; last what was left out and why. Reads metrics.json only."""
     metrics = result["metrics"]
-    names = dict.fromkeys(b for m in metrics.values() for b in m["baselines"] if b not in NOT_DRAWN)
+    names = dict.fromkeys(b for m in metrics.values() for b in m["baselines"] if b not in CEILINGS)
     number = {name: i + 1 for i, name in enumerate(names)}
     scales = {name: _scale(metric) for name, metric in metrics.items()}
     lanes = {name: _lanes(metric, scales[name]) for name, metric in metrics.items()}
@@ -68,7 +67,7 @@ def _legend(figure: Figure, metrics: dict[str, dict], number: dict[str, int]) ->
 
 
 def _numbers(metric: dict) -> dict[str, float]:
-    return {k: v for k, v in metric["baselines"].items() if k not in NOT_DRAWN}
+    return {k: v for k, v in metric["baselines"].items() if k not in CEILINGS}
 
 
 def _scale(metric: dict) -> tuple[float, float, float | None]:

@@ -3,12 +3,17 @@
 import pytest
 
 from gde.config.evaluations import EVALUATIONS
-from gde.config.words import METRICS, baseline_words, metric_words
+from gde.config.figures import known_figures
+from gde.config.words import FIGURES, METRICS, baseline_words, metric_words
 from gde.errors import GdeError
 
 
 def test_every_metric_of_every_evaluation_has_words_and_no_other():
     assert set(METRICS) == {metric for kind in EVALUATIONS.values() for metric in kind.metrics}
+
+
+def test_every_figure_has_a_title_and_no_two_the_same():
+    assert set(FIGURES) == set(known_figures()) and len(set(FIGURES.values())) == len(FIGURES)
 
 
 def test_words_are_words():
