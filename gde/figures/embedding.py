@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
 
 from gde.errors import many
 from gde.figures.read import drawn_of, label, read_table
 from gde.figures.style import GREY, SEQUENTIAL, SMALLEST, areas, categories, dot, fit, new, size_handles
 
+FEWEST = 4  # sub-sets of a group of which an ellipse is drawn
 NAMED = 21  # labels with a look of their own, the most frequent ones
 TRUTHS = {"mean_1": "true mean, x 1", "mean_2": "true mean, x 2", "sd": "true standard deviation"}
 
@@ -50,6 +55,7 @@ def _labels(table, units, result: dict) -> Figure:
             some = own & (table["part"] == part).to_numpy()
             shown = {"marker": marker, "linewidths": 0.9, "edgecolors": colour, "facecolors": fill, "alpha": 0.85}
             ax.scatter(x[some], y[some], s=size[some], clip_on=False, **shown)
+    around = table["group"].nunique() <= NAMED and _ellipses(ax, table, look)
     ax.set_xlabel(label("pc_1", units["pc_1"]))
     ax.set_ylabel(label("pc_2", units["pc_2"]))
     handles = [dot(colour, marker, label=name) for name, (colour, marker) in look.items()]
@@ -60,13 +66,36 @@ def _labels(table, units, result: dict) -> Figure:
         dot(GREY, mfc="none", mew=0.9, label="context" if (table["part"] == "context").any() else None),
         *size_handles(table["n_samples"]),
     ]
+    if around:
+        ring = {"marker": "o", "mfc": "none", "ms": 9, "mew": 0.8}
+        handles.append(Line2D([], [], color=GREY, lw=0, label="2 sd of a group's sub-sets", **ring))
     handles = [handle for handle in handles if not handle.get_label().startswith("_")]
     ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.3,
               fontsize=7 if len(handles) <= 20 else SMALLEST)  # fmt: skip
     groups = table["group"].nunique()
     what = f"{many(len(table), 'sub-set')} of " if len(table) > groups else ""
-    figure.suptitle(f"Embeddings of {what}{drawn_of(groups, result, 'held-out group')}", x=0.01, ha="left")
+    held = table.loc[table["part"] == "target", "group"].nunique()
+    some = f"; {drawn_of(held, result, 'held-out group')}" if held < result["held_out"] else ""
+    figure.suptitle(f"Embeddings of {what}{many(groups, 'group')}{some}", x=0.01, ha="left")
     if (accuracy := result["metrics"].get("labels/accuracy")) is not None:
         text = f"labels read from embeddings: accuracy {accuracy['value']:.2f} (chance {accuracy['chance']:.2f})"
         ax.set_title(text, fontsize=8, color=GREY)
     return figure
+
+
+def _ellipses(ax: Axes, table, look: dict) -> bool:
+    """Ellipses of two standard deviations of the sub-sets of each group that has some; whether there are any."""
+    drawn = False
+    for _, own in table.groupby("group", sort=False):
+        if len(own) < FEWEST:
+            continue
+        points = own[["pc_1", "pc_2"]].to_numpy()
+        values, vectors = np.linalg.eigh(np.cov(points.T))
+        angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
+        colour = look.get(own["label"].iloc[0], (GREY, "."))[0]
+        width, height = 4 * np.sqrt(values.clip(min=0))  # from minus to plus two standard deviations
+        ax.add_patch(
+            Ellipse(points.mean(0), width, height, angle=angle, fill=False, edgecolor=colour, lw=0.8, alpha=0.6)
+        )
+        drawn = True
+    return drawn
