@@ -55,3 +55,10 @@ def label(name: str, unit: str) -> str:
     """Axis label from a column's name and unit: 'pc_1' -> 'PC 1 (latent units, 63 % of variance)'."""
     shown = name.replace("pc_", "PC ").replace("_", " ") if name.startswith("pc_") else name.replace("_", " ")
     return f"{shown} ({unit})" if unit not in ("", "1") else shown
+
+
+def drawn_of(n: int, result: dict, what: str) -> str:
+    """How many are drawn of how many there are: '200 of 20,000 held-out groups', or '12 held-out groups' of all."""
+    total = result["held_out"]
+    of = "" if n >= total else f" of {total:,}"
+    return f"{n:,}{of} {what}{'s' * (max(n, total) != 1)}"
