@@ -10,6 +10,7 @@ from typing import Any
 
 from gde import __version__
 from gde.cli import commands, predict
+from gde.cli import map as map_command
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
@@ -87,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--at-most", type=positive, default=2000, help="samples used of a group (default 2000)")
     sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("--json", type=Path, help="also write the result there")
+
+    sub = command(map_command.map_groups, "map", "map all groups: figures and tables of places and distances")
+    map_command.add_options(sub, positive, seed)
 
     sub = command(commands.sample, "sample", "generate samples of embedded distributions")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")

@@ -60,3 +60,16 @@ def colour_scale(values: np.ndarray) -> tuple[Any, str]:
     if logarithmic:
         return mpl.colors.LogNorm(low, high), extend
     return mpl.colors.Normalize(low, high if high > low else low + 1), extend
+
+
+def settle(figure: Figure, handles: list, ncols: int) -> None:
+    """The last step: a legend below all axes, and the layout as it then is.
+
+    Where a file is cut to what is drawn (bbox_inches='tight'), matplotlib would pull the legend to its edge.
+    """
+    style = {"fontsize": 7, "columnspacing": 1.2, "handletextpad": 0.3, "borderpad": 0}
+    legend = figure.legend(handles=handles, loc="outside lower left", ncols=ncols, **style) if handles else None
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    if legend is not None:
+        legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)

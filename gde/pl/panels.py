@@ -10,22 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gde.figures.style import GREY
-from gde.pl.canvas import COLUMN, frame
-from gde.pl.points import NAMED, Points, legend_lines, shown
-from gde.tl.embedded import is_number, telling
+from gde.pl.canvas import COLUMN, frame, settle
+from gde.pl.points import Points, legend_lines, shown
+from gde.tl.columns import is_number
 
 WITH_ELLIPSES = 300  # groups
 AREA = (9.0, 70.0)  # points squared, of the smallest and the largest group
-NOT_SHOWN = ("split", "group")
-
-
-def panels(obs: pd.DataFrame) -> list[str]:
-    """Columns that get a panel of their own, numbers of samples last; the group alone where there is no other."""
-    found = [name for name in telling(obs) if name not in NOT_SHOWN]
-    if "group" in obs and obs["group"].nunique() <= NAMED:
-        same = [name for name in found if (obs[name].astype(str) == obs["group"].astype(str)).all()]
-        found = found if same else ["group", *found]
-    return sorted(found, key=lambda name: name == "n_samples") or ["group"]
 
 
 def size(table: pd.DataFrame, columns: Sequence[str], ncols: int = 2) -> tuple[float, float]:
@@ -59,8 +49,7 @@ def draw_map(
     for ax, name in zip(axes, columns, strict=True):
         draw_panel(ax, table, name, names=names, basis=basis, ellipses=ellipses, title=(titles or {}).get(name, ""))
     handles = marks(table, shows_ellipses(table, basis, ellipses))
-    where = {"loc": "outside lower left", "ncols": len(handles) if width > 1 else 3}
-    figure.legend(handles=handles, fontsize=7, columnspacing=1.2, handletextpad=0.3, borderpad=0, **where)
+    settle(figure, handles, len(handles) if width > 1 else 3)
     return axes
 
 

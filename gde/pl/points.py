@@ -8,10 +8,9 @@ from matplotlib.lines import Line2D
 from gde.figures.style import SEQUENTIAL, categories
 from gde.pl.canvas import colour_scale
 from gde.pl.labels import place_labels
-from gde.tl.embedded import is_number
+from gde.tl.columns import NAMED, is_number
 
-NAMED = 24  # categories in a legend; of more, the commonest 11
-COMMONEST = 11
+COMMONEST = 11  # categories that are named where there are more than NAMED
 DIRECT = 12  # categories that are written beside their points
 BESIDE = 12  # letters of a name that still has room beside a panel
 NONE = "#BBBBBB"  # of groups without a value, and of rare categories

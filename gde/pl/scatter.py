@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from gde.errors import bad
 from gde.pl.canvas import look, shown_figure
-from gde.pl.panels import draw_map, draw_panel, key_of_marks, panels, shows_ellipses, size
+from gde.pl.panels import draw_map, draw_panel, key_of_marks, shows_ellipses, size
+from gde.tl.columns import panels
 from gde.tl.mapping import map_table
 
 if TYPE_CHECKING:

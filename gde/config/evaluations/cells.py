@@ -43,7 +43,18 @@ class Lineage(EvaluationKind):
         "reconstruction/mmd",
         "reconstruction/energy",
     )
-    figures: ClassVar = ("embedding", "information", "spring", "fate", "days", "reconstruction", "loss", "metrics")
+    figures: ClassVar = (
+        "embedding",
+        "map",
+        "distances",
+        "information",
+        "spring",
+        "fate",
+        "days",
+        "reconstruction",
+        "loss",
+        "metrics",
+    )
     kind: Literal["lineage"] = Field(description="clones followed over days: information, fate, the days between")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     early: Annotated[list[float], Field(min_length=1)] = Field([2.0, 4.0], description="days of a clone's early cells")
@@ -74,7 +85,7 @@ class Perturbation(EvaluationKind):
         *(f"transfer/{metric}" for metric in SHIFTS),
         "effect/null_auc",
     )
-    figures: ClassVar = ("perturbations", "shifts", "ranks", "cells", "loss", "metrics")
+    figures: ClassVar = ("perturbations", "shifts", "ranks", "cells", "map", "distances", "loss", "metrics")
     kind: Literal["perturbation"] = Field(
         description="perturbations held out: predicted shifts and cells; for the objective `perturbation`"
     )
@@ -106,7 +117,7 @@ class Donors(EvaluationKind):
         "reconstruction/mmd",
         "reconstruction/energy",
     )
-    figures: ClassVar = ("embedding", "labels", "reconstruction", "loss", "metrics")
+    figures: ClassVar = ("embedding", "map", "distances", "labels", "reconstruction", "loss", "metrics")
     kind: Literal["donors"] = Field(description="donors: labels, batches, replicates, trajectory")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     label: str | None = Field(None, description="column to predict; null = the first of dataset.labels")

@@ -30,7 +30,16 @@ class Epidemic(OfSequences):
         "extrapolation/distance",
         "extrapolation/coverage",
     )
-    figures: ClassVar = ("epidemic_map", "epidemic_months", "epidemic_sweeps", "epidemic_sites", "loss", "metrics")
+    figures: ClassVar = (
+        "epidemic_map",
+        "map",
+        "distances",
+        "epidemic_months",
+        "epidemic_sweeps",
+        "epidemic_sites",
+        "loss",
+        "metrics",
+    )
     files: ClassVar = ("reference",)
     words: ClassVar = ("consensus",)
     kind: Literal["epidemic"] = Field(

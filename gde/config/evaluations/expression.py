@@ -37,7 +37,7 @@ class Expression(OfSequences):
         "split/near_copies",
         "composition/n_error",
     )
-    figures: ClassVar = ("expression_axis", "expression", "kmers", "loss", "metrics")
+    figures: ClassVar = ("expression_axis", "map", "distances", "expression", "kmers", "loss", "metrics")
     files: ClassVar = ("motifs",)
     kind: Literal["expression"] = Field(
         description="sequences by expression: the axis of it, generated ones scored by a regressor, extrapolation"

@@ -27,7 +27,16 @@ class Methylation(OfSequences):
         "sites/entropy_error",
         "sites/valid",
     )
-    figures: ClassVar = ("embedding", "tissues", "methylation", "methylation_levels", "loss", "metrics")
+    figures: ClassVar = (
+        "embedding",
+        "map",
+        "distances",
+        "tissues",
+        "methylation",
+        "methylation_levels",
+        "loss",
+        "metrics",
+    )
     kind: Literal["methylation"] = Field(
         description="methylation reads: tissues of held-out samples, generated reads against real ones"
     )

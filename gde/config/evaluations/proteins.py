@@ -19,7 +19,7 @@ class Families(OfSequences):
         "split/near_copies",
         "likelihood/token",
     )
-    figures: ClassVar = ("embedding", "retrieval", "spectra", "loss", "metrics")
+    figures: ClassVar = ("embedding", "map", "distances", "retrieval", "spectra", "loss", "metrics")
     kind: Literal["protein_families"] = Field(
         description="which family a few sequences are of, and what is generated for one; of sequences"
     )

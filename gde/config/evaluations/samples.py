@@ -17,7 +17,7 @@ class Samples(EvaluationKind):
         "labels/accuracy",
         "labels/silhouette",
     )
-    figures: ClassVar = ("embedding", "reconstruction", "labels", "loss", "metrics")
+    figures: ClassVar = ("embedding", "map", "distances", "reconstruction", "labels", "loss", "metrics")
     kind: Literal["samples"] = Field(description="real samples: encode some, generate, compare with others")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     repeats: Count = Field(8, description="disjoint sub-sets per group for the label metrics")

@@ -48,7 +48,7 @@ class Sequences(OfSequences):
         "split/near_copies",
         "likelihood/token",
     )
-    figures: ClassVar = ("embedding", "labels", "spectra", "loss", "metrics")
+    figures: ClassVar = ("embedding", "map", "distances", "labels", "spectra", "loss", "metrics")
     kind: Literal["sequences"] = Field(description="sequences: labels, and generated ones against those held out")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     label: str | None = Field(None, description="column to predict; null = the first of dataset.labels, or the group")

@@ -19,7 +19,7 @@ class Documents(OfSequences):
         "novelty/copied",
         "likelihood/byte",
     )
-    figures: ClassVar = ("embedding", "retrieval", "topics", "ngrams", "loss", "metrics")
+    figures: ClassVar = ("embedding", "map", "distances", "retrieval", "topics", "ngrams", "loss", "metrics")
     kind: Literal["documents"] = Field(
         description="what documents are about: topics found again, and documents generated for one; of texts"
     )
