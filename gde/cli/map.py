@@ -77,6 +77,7 @@ def _write(out: Path, embeddings: Any, args: argparse.Namespace) -> list[str]:
     from matplotlib import pyplot
 
     from gde.export.h5ad import write_anndata
+    from gde.pl.canvas import look
     from gde.pl.heatmap import distances as draw_distances
     from gde.pl.lollipop import associations as draw_associations
     from gde.pl.scatter import map as draw_map
@@ -86,7 +87,8 @@ def _write(out: Path, embeddings: Any, args: argparse.Namespace) -> list[str]:
     def keep(name: str, axes: Any) -> None:
         figure = (axes[0] if hasattr(axes, "__len__") else axes).figure
         for suffix, about in (("svg", {"Date": None, "Creator": "gde"}), ("png", {"Software": None})):
-            figure.savefig(out / f"{name}.{suffix}", metadata=about, dpi=200, bbox_inches="tight", pad_inches=0.08)
+            with look():
+                figure.savefig(out / f"{name}.{suffix}", metadata=about, dpi=200, bbox_inches="tight", pad_inches=0.08)
         pyplot.close(figure)
         written.append(f"{name}.svg")
 

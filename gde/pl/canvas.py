@@ -52,8 +52,12 @@ def frame(ax: Axes, x: np.ndarray, y: np.ndarray, margin: float = 0.08) -> np.nd
 def colour_scale(values: np.ndarray) -> tuple[Any, str]:
     """Norm of a colour bar and where it is open: without outliers, logarithmic where values span more than 30 fold."""
     known = values[np.isfinite(values)]
-    logarithmic = known.min() > 0 and known.max() / known.min() > 30
-    low, high = np.exp(limits(np.log(known))) if logarithmic else limits(known)
+    low, high = limits(known)
+    if known.min() > 0:
+        lowest, highest = np.exp(limits(np.log(known)))
+    logarithmic = known.min() > 0 and highest > 30 * lowest
+    if logarithmic:
+        low, high = lowest, highest
     room = 1e-9 * max(abs(low), abs(high))
     open_low, open_high = bool((known < low - room).any()), bool((known > high + room).any())
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[open_low, open_high]

@@ -72,6 +72,7 @@ def draw_distances(
     axes[0].set_ylim(10 * n, 0)  # the first leaf on top, as rows of a picture are
     axes[0].spines[:].set_visible(False)
     axes[0].set_xticks([])
+    axes[0].set_ylabel(f"{n} groups, clustered by average linkage", fontsize=7.5)
     ax = axes[-1]
     shown_matrix = matrix[np.ix_(order, order)]
     off = shown_matrix[~np.eye(n, dtype=bool)]
@@ -87,7 +88,6 @@ def draw_distances(
         ax.set_yticks(range(n), [names[i] for i in order], fontsize=6.5)
     else:
         ax.set_yticks([])
-        ax.set_xlabel(f"{n} groups, in the order of the tree", fontsize=7.5)
     bar = figure.colorbar(picture, ax=ax, location="bottom", fraction=0.04, aspect=32, pad=0.02, extend=extend)
     bar.set_label("distance beyond standard errors (latent units)", fontsize=7.5)
     bar.outline.set_visible(False)

@@ -70,7 +70,8 @@ def _associations(embeddings: "anndata.AnnData", permutations: int, seed: int) -
     table = associations(embeddings, permutations=permutations, seed=seed)
     units = dict.fromkeys(("ceiling", "p_value", "fdr"), "1 or empty")
     table = table.rename(columns={name: f"{name} [{unit}]" for name, unit in units.items()})
-    return table.rename(columns={"kind": "kind [category]"}).reset_index(names="column [category]")
+    table = table.rename(columns={"kind": "kind [category]"}, index=_bare)
+    return table.reset_index(names="column [category]")
 
 
 def _distances(embeddings: "anndata.AnnData") -> pd.DataFrame:
@@ -85,6 +86,11 @@ def _distances(embeddings: "anndata.AnnData") -> pd.DataFrame:
 def _named(table: pd.DataFrame, units: dict[str, str], obs: pd.DataFrame, shown: list[str]) -> pd.DataFrame:
     """Names of rows, a table with its units, and some columns of obs: a number, or a category, or empty."""
     kinds = {c: "number or empty" if is_number(obs, c) else "category" for c in shown}
-    obs = obs[shown].rename(columns={c: f"{c.replace(' [', ' (')} [{kind}]" for c, kind in kinds.items()})
+    obs = obs[shown].rename(columns={c: f"{_bare(c)} [{kind}]" for c, kind in kinds.items()})
     table = table.rename(columns={c: f"{c} [{unit}]" for c, unit in units.items()})
     return pd.concat([pd.Series(obs.index, obs.index, name="name [category]", dtype=str), table, obs], axis=1)
+
+
+def _bare(name: str) -> str:
+    """A column's name without the brackets that set units apart."""
+    return name.replace("[", "(").replace("]", ")")
