@@ -34,6 +34,7 @@ def map_groups(args: argparse.Namespace) -> None:
     from gde.errors import bad, many
     from gde.files.io import atomic_dir
     from gde.readers.sealed_h5ad import read_anndata
+    from gde.tl.association import slot
     from gde.tl.columns import column
     from gde.tl.mapping import map as map_embeddings
 
@@ -63,7 +64,7 @@ def map_groups(args: argparse.Namespace) -> None:
         table.to_csv(tmp / "map.tsv", sep="\t", index_label="name", float_format="%.7g")
         written = _write(tmp, embeddings, args)
     print(f"{args.out}: {many(embeddings.n_obs, 'group')}: {', '.join(written)}")
-    told = embeddings.uns["gde_associations" if args.batch is None else f"gde_associations_{args.batch}"]
+    told = embeddings.uns[slot(args.batch)]
     for name, row in told[told["fdr"] < 0.05].iterrows():
         within = f" within {args.batch}" if args.batch else ""
         share = f"{100 * row['r2']:.0f} % of the variation{within} (chance {100 * row['chance']:.0f} %)"
@@ -81,6 +82,7 @@ def _write(out: Path, embeddings: Any, args: argparse.Namespace) -> list[str]:
     from gde.pl.heatmap import distances as draw_distances
     from gde.pl.lollipop import associations as draw_associations
     from gde.pl.scatter import map as draw_map
+    from gde.tl.association import slot
 
     written = ["map.tsv"]
 
@@ -102,7 +104,7 @@ def _write(out: Path, embeddings: Any, args: argparse.Namespace) -> list[str]:
             _matrix(embeddings, f"gde_distances{suffix}").to_csv(
                 out / f"distances{suffix}.tsv", sep="\t", index_label="name", float_format="%.7g"
             )
-        table = embeddings.uns[f"gde_associations_{args.batch}" if corrected else "gde_associations"]
+        table = embeddings.uns[slot(args.batch if corrected else None)]
         keep(f"associations{suffix}", draw_associations(embeddings, within=args.batch if corrected else None))
         table.to_csv(out / f"associations{suffix}.tsv", sep="\t", float_format="%.7g")
     write_anndata(embeddings, out / "map.h5ad")

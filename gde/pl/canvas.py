@@ -35,17 +35,23 @@ def limits(values: np.ndarray) -> tuple[float, float]:
     return float(inside.min()), float(inside.max())
 
 
-def frame(ax: Axes, x: np.ndarray, y: np.ndarray, margin: float = 0.08) -> np.ndarray:
-    """Set the limits and a box in which both axes have one scale; returns which places (g,) lie outside of it."""
+def window(x: np.ndarray, y: np.ndarray, margin: float = 0.08) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of what is shown of places x, y (g,): without outliers, never very flat or narrow."""
     inside = ~(outlying(x) | outlying(y))
     (x0, x1), (y0, y1) = limits(x[inside]), limits(y[inside])
     wide, high = max(x1 - x0, 1e-9), max(y1 - y0, 1e-9)
     wide, high = max(wide, 0.8 * high), max(high, 0.6 * wide)
-    wide, high = (1 + 2 * margin) * wide, (1 + 2 * margin) * high
-    ax.set_xlim((x0 + x1 - wide) / 2, (x0 + x1 + wide) / 2)
-    ax.set_ylim((y0 + y1 - high) / 2, (y0 + y1 + high) / 2)
-    ax.set_box_aspect(high / wide)
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    wide, high = (0.5 + margin) * wide, (0.5 + margin) * high
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return x - wide, x + wide, y - high, y + high
+
+
+def frame(ax: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Set the limits and a box in which both axes have one scale; returns which places (g,) lie outside of it."""
+    left, right, bottom, top = window(x, y)
+    ax.set_xlim(left, right)
+    ax.set_ylim(bottom, top)
+    ax.set_box_aspect((top - bottom) / (right - left))
     return (x < left) | (x > right) | (y < bottom) | (y > top)
 
 

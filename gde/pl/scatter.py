@@ -58,6 +58,6 @@ def map(
             draw_panel(ax, table, columns[0], **given)
             key_of_marks(ax, table, shows_ellipses(table, basis, ellipses))
             return ax
-        figure = shown_figure(*size(table, columns, ncols))
+        figure = shown_figure(*size(table, columns, ncols, basis))
         axes = draw_map(figure, table, columns, ncols=ncols, **given)
     return axes[0] if len(columns) == 1 else axes

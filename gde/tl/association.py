@@ -75,8 +75,13 @@ def associations(
     table["fdr"] = benjamini_hochberg(table["p_value"].to_numpy(dtype=float)) if len(table) else []
     for line in dependent(embeddings, table.index, unit or "group"):
         log.warning("%s", line)
-    embeddings.uns["_".join(["gde_associations", *(key for key in (within, layer) if key)])] = table
+    embeddings.uns[slot(within, layer)] = table
     return table
+
+
+def slot(*about: str | None) -> str:
+    """The key of a table of associations in uns: of `within` and layer; HDF5 allows no slash."""
+    return "_".join(["gde_associations", *(key.replace("/", "_") for key in about if key)])
 
 
 def _test(

@@ -56,6 +56,7 @@ def panels(obs: pd.DataFrame) -> list[str]:
 
 
 def strips(obs: pd.DataFrame) -> list[str]:
-    """Columns of obs that have few values and repeat: they get a strip."""
+    """Columns of obs that get a strip: categories of few values, then numbers."""
     found = [name for name in telling(obs) if name not in (*APART, "n_samples")]
-    return [name for name in found if is_number(obs, name) or obs[name].nunique() <= LEVELS][:STRIPS]
+    found = [name for name in found if is_number(obs, name) or obs[name].nunique() <= LEVELS]
+    return sorted(found, key=lambda name: is_number(obs, name))[:STRIPS]

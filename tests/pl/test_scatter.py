@@ -8,6 +8,7 @@ from simulators.cohort import simulate_cohort
 from gde import pl, tl
 from gde.errors import GdeError
 from gde.pl.canvas import colour_scale
+from gde.pl.panels import round_numbers
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -79,6 +80,14 @@ def test_areas_go_with_the_number_of_samples():
     assert (np.diff([sizes[i] for i in order]) >= 0).all() and len(sizes) == 30
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(1, 168, [1, 10, 100]), (50, 2000, [50, 500, 2000]), (17, 19, [17, 19]), (12, 60, [20, 50]), (0, 3, [1, 2])],
+)
+def test_sizes_in_the_legend_are_round_and_occur(low, high, shown):
+    assert round_numbers(low, high) == shown
+
+
 def test_legends_stand_outside_of_the_points():
     data = mapped()
     for name in ("batch", "disease"):
@@ -143,7 +152,7 @@ def test_unknown_values_are_grey_and_said():
     names, numbers = pl.map(data, ["disease", "age"])
     assert [text.get_text() for text in names.get_legend().get_texts()] == ["ill", "well", "unknown"]
     assert len(dots(names)) == len(dots(numbers)) == 30
-    assert any("grey: unknown" in ax.get_ylabel() for ax in numbers.figure.axes)
+    assert any("grey: unknown" in ax.get_ylabel() for ax in numbers.child_axes)
 
 
 def test_of_many_categories_the_commonest_are_named():
