@@ -63,7 +63,9 @@ def map_groups(args: argparse.Namespace) -> None:
     with atomic_dir(args.out) as tmp:
         table.to_csv(tmp / "map.tsv", sep="\t", index_label="name", float_format="%.7g")
         written = _write(tmp, embeddings, args)
-    print(f"{args.out}: {many(embeddings.n_obs, 'group')}: {', '.join(written)}")
+    groups = embeddings.obs["group"].nunique() if "group" in embeddings.obs else embeddings.n_obs
+    sets = "" if groups == embeddings.n_obs else f"{many(embeddings.n_obs, 'set')} of "
+    print(f"{args.out}: {sets}{many(groups, 'group')}: {', '.join(written)}")
     told = embeddings.uns[slot(args.batch)]
     for name, row in told[told["fdr"] < 0.05].iterrows():
         within = f" within {args.batch}" if args.batch else ""

@@ -68,6 +68,7 @@ def label(name: str, unit: str) -> str:
 
 def of_groups(shown: int, about: dict) -> str:
     """How many sets are shown, in words; about : {sets, groups}, how many there are."""
-    text = many(shown, "group" if about["sets"] == about["groups"] else "set")
-    text = text if about["sets"] == about["groups"] else f"{text} of {many(about['groups'], 'group')}"
-    return text if shown == about["sets"] else f"{text}, {shown} of {about['sets']} at random"
+    what = "group" if about["sets"] == about["groups"] else "set"
+    text = many(shown, what) if shown == about["sets"] else f"{shown} of {many(about['sets'], what)}"
+    text = text if what == "group" else f"{text} of {many(about['groups'], 'group')}"
+    return text if shown == about["sets"] else f"{text}, at random"

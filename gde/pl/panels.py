@@ -108,7 +108,7 @@ def areas(table: pd.DataFrame) -> np.ndarray:
 
 def area(n: np.ndarray, table: pd.DataFrame) -> np.ndarray:
     low, high = np.log(table["n_samples"].clip(lower=1).agg(["min", "max"]))
-    few = 0.6 if len(table) > 200 else 1.0  # many groups: smaller marks
+    few = min(1.0, (200 / len(table)) ** 0.5)  # of many groups smaller marks
     if high - low < 1e-9:
         return np.full(len(n), 26.0 * few)
     return few * (AREA[0] + (AREA[1] - AREA[0]) * (np.log(np.maximum(n, 1)) - low) / (high - low))

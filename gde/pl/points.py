@@ -21,7 +21,7 @@ class Points:
 
     def __init__(self, ax, table, x, y, area, held, outside) -> None:
         self.ax, self.table, self.x, self.y, self.area, self.held, self.outside = ax, table, x, y, area, held, outside
-        self.many = len(x) > 2000  # as pixels in an SVG
+        self.many = len(x) > 1000  # as pixels in an SVG
 
     def draw(self, which: np.ndarray, colours, marker: str, zorder: float = 2) -> None:
         """Some groups (mask), in one colour or a colour each (g, 4)."""
@@ -70,8 +70,10 @@ class Points:
         missing = np.array([v is None for v in own])
         for which in (missing, rest):
             self.draw(which, NONE, "o", 1.5)
-        for level, (colour, marker) in looks.items():
-            self.draw(own == level, colour, marker)
+        colours = np.array([mpl.colors.to_rgba(looks[v][0] if v in looks else NONE) for v in own])
+        shapes = np.array([looks[v][1] if v in looks else "" for v in own])
+        for marker in dict.fromkeys(shape for _, shape in looks.values()):
+            self.draw(shapes == marker, colours, marker)  # of all colours together: the last would hide the first
         handles = [
             Line2D([], [], marker=marker, color=colour, linestyle="none", markersize=4.5, label=_short(level))
             for level, (colour, marker) in looks.items()

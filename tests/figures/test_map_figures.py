@@ -87,8 +87,8 @@ def test_of_many_groups_a_random_part_is_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(map_tables, "IN_MATRIX", 20)
     data = simulate_cohort(60)
     tables = tables_in(tmp_path, data)
-    assert drawn("map", tables).get_suptitle() == "Map of 40 groups, 40 of 60 at random"
-    assert drawn("distances", tables).get_suptitle() == "Distances between 20 groups, 20 of 60 at random"
+    assert drawn("map", tables).get_suptitle() == "Map of 40 of 60 groups, at random"
+    assert drawn("distances", tables).get_suptitle() == "Distances between 20 of 60 groups, at random"
     again = tables_in(tmp_path / "again", data) if (tmp_path / "again").mkdir() is None else None
     assert (again / "map.tsv").read_bytes() == (tables / "map.tsv").read_bytes()
 

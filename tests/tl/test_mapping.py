@@ -81,6 +81,20 @@ def test_the_slots_can_be_written_and_read(tmp_path):
     assert list(map_table(again)["pc_1"]) == list(map_table(data)["pc_1"])
 
 
+@pytest.mark.slow  # UMAP compiles itself
+def test_umap_is_the_same_for_the_same_seed_and_keeps_neighbours():
+    made = []
+    for seed in (0, 0, 1):
+        data = simulate_cohort(40, disease=20.0)
+        tl.map(data, permutations=9, seed=seed)
+        made.append(data.obsm["X_umap"])
+    np.testing.assert_array_equal(made[0], made[1])
+    assert (made[0] != made[2]).any()
+    ill = (data.obs["disease"] == "ill").to_numpy()
+    gap = np.linalg.norm(made[0][:, None] - made[0][None], axis=-1) + np.diag(np.full(40, np.inf))
+    assert (ill[gap.argmin(1)] == ill).all()
+
+
 def test_few_groups_have_no_umap_and_it_is_said(caplog):
     data = simulate_cohort(8)
     tl.map(data, permutations=9)
