@@ -24,14 +24,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/workflow"))
 import forked  # noqa: E402
 
-PAGES = (  # in the order in which they are run
-    "README.md",
-    *(f"docs/{name}.md" for name in (
-        "index", "workflow", "cells", "tables", "results", "metrics", "commands", "compare_groups", "drivers", "map", "python",
-        "api", "donors", "screens", "clones", "methylation", "promoters", "sequences", "proteins", "spikes", "texts", "cluster",
-        "grids", "downloads", "directory", "gallery", "configuration", "troubleshooting",
-    )),
-)  # fmt: skip
+ORDER = (  # in which pages are run
+    "index workflow cells tables results metrics commands compare_groups drivers map python api donors screens clones "
+    "methylation promoters sequences proteins spikes texts cluster grids downloads directory gallery configuration "
+    "troubleshooting"
+)
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ORDER.split()))
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
 README = "\n".join(TEXTS.values())
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)

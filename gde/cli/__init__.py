@@ -10,6 +10,7 @@ from typing import Any
 
 from gde import __version__
 from gde.cli import commands, compare_groups, predict
+from gde.cli import map as map_command
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
@@ -75,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     compare_groups.add_options(sub, positive, seed)
     cell_options(sub)
     sequence_options(sub)
+
+    sub = command(map_command.map_groups, "map", "map all groups: figures and tables of places and distances")
+    map_command.add_options(sub, positive, seed)
 
     sub = command(commands.sample, "sample", "generate samples of embedded distributions")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")

@@ -103,6 +103,11 @@ def figure_roots(name: str) -> list[str]:
     return ["gde.figures:draw", f"{module_of(name)}:draw"]
 
 
+def map_roots(resolved: Mapping[str, Any]) -> list[str]:
+    """What maps the embeddings of all groups."""
+    return ["gde.tl.map_tables:write_map_tables"]
+
+
 def card_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What writes the model card."""
     return ["gde.runs.card:write_card"]

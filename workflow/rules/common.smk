@@ -11,7 +11,7 @@ from gde.config.inputs import evaluation_files, listed_files, own_files
 from gde.definitions.digest import code_digest, script_digest
 from gde.errors import GdeError, bad
 from gde.config.evaluations import EVALUATIONS
-from gde.config.figures import figures_of
+from gde.config.figures import figures_of, tables_of
 from gde.config.words import FIGURES
 from gde.cluster.jobs import guard
 from gde.cli.script import EXIT, export_package, say
@@ -244,6 +244,11 @@ def explain_targets():
 
 
 explain_targets()
+
+
+def tables_behind(wildcards):
+    """The tables that a figure is drawn from."""
+    return f"results/{wildcards.experiment}/{tables_of(wildcards.figure)}"
 
 
 def outputs(experiment):
