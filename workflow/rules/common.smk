@@ -12,6 +12,7 @@ from gde.definitions.digest import code_digest, script_digest
 from gde.errors import GdeError, bad
 from gde.config.figures import figures_of
 from gde.cluster.jobs import guard
+from gde.files.product import PRODUCT
 from gde.cli.script import EXIT, export_package, say
 from gde.cluster.signals import pass_on_sigterm
 from gde.fetch.sources import ask_for, files_of, read_conversions, read_sources, weights_of
@@ -75,7 +76,7 @@ def code_of(script, roots, wildcard=None):
 
     Snakemake's own trigger does not see imported modules, and takes a touched script for an edited one.
     """
-    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+    path = PRODUCT / "workflow/scripts" / f"{script}.py"
 
     def code(wildcards):
         about = getattr(wildcards, wildcard) if wildcard else resolved_of(wildcards)
