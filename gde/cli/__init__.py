@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gde import __version__
-from gde.cli import commands, compare_groups, predict
+from gde.cli import commands, compare_groups, new, predict
 from gde.cli import map as map_command
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
@@ -110,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("data", type=Path, help=".h5ad")
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
+
+    new.add_options(command(new.new, "new", "lay down a directory of one's own in which the workflow runs"))
 
     sub = command(commands.train, "train", "train a resolved experiment; what torchrun and srun call")
     sub.add_argument("config", type=Path, help="resolved experiment (JSON)")

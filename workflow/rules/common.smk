@@ -14,6 +14,7 @@ from gde.config.evaluations import EVALUATIONS
 from gde.config.figures import figures_of, tables_of
 from gde.config.words import FIGURES
 from gde.cluster.jobs import guard
+from gde.files.product import PRODUCT
 from gde.cli.script import EXIT, export_package, say
 from gde.cluster.signals import pass_on_sigterm
 from gde.fetch.sources import ask_for, files_of, read_conversions, read_sources, weights_of
@@ -43,7 +44,7 @@ STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store i
 EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
 SAMPLES = {name: f"samples{sample_type_of(resolved['dataset']).SUFFIX}" for name, resolved in EXPERIMENTS.items()}
 CARDS = ("MODEL_CARD.md", "card.html")
-SCRIPTS = Path(workflow.basedir) / "scripts"
+SCRIPTS = PRODUCT / "workflow/scripts"
 SHOWN = [name for name in SETTINGS["experiments"] if name in EXPERIMENTS]  # without those that are refused
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
 # Of a training: its processes and nodes, the processes that a node has at most, and those that a task of Slurm starts.
