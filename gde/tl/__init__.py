@@ -9,6 +9,9 @@ WHERE = {
     "associations": "association",
     "remove_batch": "batches",
     "compare_groups": "differences",
+    "drivers": "driver_features",
+    "contributions": "driver_samples",
+    "carriers": "driver_samples",
 }
 __all__ = list(WHERE)
 
