@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gde import __version__
-from gde.cli import commands, compare_groups, drivers, predict
+from gde.cli import commands, compare_groups, drivers, new, predict
+from gde.cli import map as map_command
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
@@ -81,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     cell_options(sub)
     sequence_options(sub)
 
+    sub = command(map_command.map_groups, "map", "map all groups: figures and tables of places and distances")
+    map_command.add_options(sub, positive, seed)
+
     sub = command(commands.sample, "sample", "generate samples of embedded distributions")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument("embeddings", type=Path, help="embeddings.h5ad of this model")
@@ -111,6 +115,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("data", type=Path, help=".h5ad")
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
+
+    new.add_options(command(new.new, "new", "lay down a directory of one's own in which the workflow runs"))
 
     sub = command(commands.train, "train", "train a resolved experiment; what torchrun and srun call")
     sub.add_argument("config", type=Path, help="resolved experiment (JSON)")

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cache, lru_cache, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from gde.config.budget import AUTO, LONG
 from gde.config.datasets import DATASETS
-from gde.config.datasets.base import DataSet, Simulated
+from gde.config.datasets.base import BY_DATA, DataSet, Simulated
 from gde.config.encoders import ENCODERS
 from gde.config.experiment import Budget, Config, Experiment, Presets
+from gde.config.kinds import kind_of
 from gde.config.like import LIKE, inherited
 from gde.config.listing import EXPERIMENTS, experiment_file, experiment_names, list_experiments
 from gde.config.loading import Tree, from_snakemake, merge, read_shared
@@ -180,7 +182,7 @@ def _examine(whole: Tree) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
         presets[preset] = Tree({}) if wrong else part
     for preset in Presets.model_fields:
         if preset not in presets:
-            presets[preset] = smoke(base) if preset == "smoke" else Tree({})
+            presets[preset] = smoke(base) if preset == "smoke" else longer(base) if preset == "paper" else Tree({})
     for part in (Tree({}), *presets.values()):
         problems += validate(merge(base, part))[1]
     return base, presets, list({str(p): p for p in problems}.values())
@@ -230,15 +232,36 @@ def with_kinds(tree: Tree) -> Tree:
     return Tree(data, tree.marks)
 
 
+def _words(field: Any) -> set[Any]:
+    """The words that a field may be instead of a number."""
+    return {word for part in get_args(field.annotation) for word in get_args(part)}
+
+
+def longer(base: Tree) -> Tree:
+    """The paper preset of a file that has none: where the data decide on the steps, ten times as many."""
+    training = base.data.get("training")
+    by_data = isinstance(training, dict) and training.get("steps") == AUTO
+    return Tree({"training": {"steps": LONG}} if by_data else {})
+
+
 def _has_encoder_behind(encoder: dict[str, Any]) -> bool:
     known = ENCODERS.get(str(encoder.get("kind")))
     return known is not None and "then" in known.model_fields
 
 
 def started(data: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
-    """Settings laid on those that they start from; a section that names its kind takes the old one's place."""
-    own = {k for k, v in data.items() if isinstance(v, dict) and "kind" in v}
-    return merge(Tree({k: v for k, v in deepcopy(start).items() if k not in own}), Tree(data)).data
+    """Settings laid on those that they start from; a section that names its kind takes the old one's place, but for
+    what the data decide (`auto`). Where `training.steps` is given, their schedule is not left to the data either."""
+    start = deepcopy(start)
+    for section in [k for k, v in data.items() if isinstance(v, dict) and "kind" in v and k in start]:
+        kind, models = data[section]["kind"], submodels(Experiment.model_fields[section].annotation)
+        fields = next((m.model_fields for m in models if kind_of(m) == kind), {})
+        by_data = {k for k, v in start[section].items() if v == AUTO and k in fields and AUTO in _words(fields[k])}
+        start[section] = {"kind": kind} | dict.fromkeys(by_data, AUTO)
+    training = data.get("training")
+    if isinstance(training, dict) and "steps" in training and "training" in start:
+        start["training"] = {k: v for k, v in start["training"].items() if k not in BY_DATA}
+    return merge(Tree(start), Tree(data)).data
 
 
 def _validate(tree: Tree) -> Experiment:

@@ -12,17 +12,14 @@ from matplotlib.patches import Patch
 
 from gde.errors import bad
 from gde.figures.style import CYCLE, SEQUENTIAL
-from gde.pl.canvas import COLUMN, colour_scale, limits, look, shown_figure
-from gde.pl.panels import NOT_SHOWN
-from gde.pl.points import NAMED, shown
-from gde.tl.embedded import is_number, telling
+from gde.pl.canvas import COLUMN, colour_scale, limits, look, settle, shown_figure
+from gde.pl.points import shown
+from gde.tl.columns import NAMED, is_number, strips
 
 if TYPE_CHECKING:
     import anndata
 
 READABLE = 45  # names beside the rows
-STRIPS = 3
-LEVELS = 8  # categories of a strip that is shown of itself
 GREYS = ("#4D4D4D", "#8C8C8C", "#BFBFBF", "#E0E0E0")  # after the colours
 
 
@@ -49,12 +46,6 @@ def distances(
         )  # fmt: skip
 
 
-def strips(obs: pd.DataFrame) -> list[str]:
-    """Columns of obs that have few values and repeat: they get a strip."""
-    found = [name for name in telling(obs) if name not in (*NOT_SHOWN, "n_samples")]
-    return [name for name in found if is_number(obs, name) or obs[name].nunique() <= LEVELS][:STRIPS]
-
-
 def size(groups: int) -> tuple[float, float]:
     """Width and height in inches: a line of text for each name, where names are shown."""
     side = min(5.0, max(2.0, 0.125 * groups)) if groups <= READABLE else 4.0
@@ -77,9 +68,11 @@ def draw_distances(
     with mpl.rc_context({"lines.linewidth": 0.6}):
         made = dendrogram(links, orientation="left", ax=axes[0], no_labels=True, link_color_func=lambda k: "#333333")
     order = np.array(made["leaves"])
+    axes[0].set_xlim(1.03 * max(limits(links[:, 2])[1], 1e-9), 0)  # whatever joins last from far away
     axes[0].set_ylim(10 * n, 0)  # the first leaf on top, as rows of a picture are
     axes[0].spines[:].set_visible(False)
     axes[0].set_xticks([])
+    axes[0].set_ylabel(f"{n} groups, clustered by average linkage", fontsize=7.5)
     ax = axes[-1]
     shown_matrix = matrix[np.ix_(order, order)]
     off = shown_matrix[~np.eye(n, dtype=bool)]
@@ -95,18 +88,16 @@ def draw_distances(
         ax.set_yticks(range(n), [names[i] for i in order], fontsize=6.5)
     else:
         ax.set_yticks([])
-        ax.set_xlabel(f"{n} groups, in the order of the tree", fontsize=7.5)
-    if count:
-        _strips(figure, axes[1], about.iloc[order])
     bar = figure.colorbar(picture, ax=ax, location="bottom", fraction=0.04, aspect=32, pad=0.02, extend=extend)
     bar.set_label("distance beyond standard errors (latent units)", fontsize=7.5)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6.5)
+    settle(figure, _strips(axes[1], about.iloc[order]) if count else [], 3)
     return axes
 
 
-def _strips(figure: Figure, ax: Axes, about: pd.DataFrame) -> None:
-    """A narrow column of colours for each column of `about` (rows in order), explained below the figure."""
+def _strips(ax: Axes, about: pd.DataFrame) -> list[Patch]:
+    """A narrow column of colours for each column of `about` (rows in order), with the legend's entries."""
     picture = np.ones((len(about), about.shape[1], 4))
     handles = []
     colours = [*CYCLE, *GREYS]
@@ -133,5 +124,4 @@ def _strips(figure: Figure, ax: Axes, about: pd.DataFrame) -> None:
     ax.set_yticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    figure.legend(handles=handles, loc="outside lower left", ncols=min(3, len(handles)), fontsize=6.5, borderpad=0,
-                  handlelength=0.8, handleheight=0.8, columnspacing=1.0)  # fmt: skip
+    return handles

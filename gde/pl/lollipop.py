@@ -10,6 +10,7 @@ from gde.errors import bad
 from gde.figures.style import BLUE, GREY, VERMILION
 from gde.pl.canvas import COLUMN, look, shown_figure
 from gde.pl.points import shown
+from gde.tl.association import slot
 
 if TYPE_CHECKING:
     import anndata
@@ -23,8 +24,7 @@ def associations(embeddings: "anndata.AnnData", *, within: str | None = None, ax
 
     within : the table of what remains within batches. returns the axes; GdeError without the table.
     """
-    key = "_".join(["gde_associations", *([within] if within else [])])
-    if key not in embeddings.uns:
+    if (key := slot(within)) not in embeddings.uns:
         raise bad("embeddings", f"no uns[{key!r}]", "associations", "call gde.tl.associations(embeddings) first")
     table = embeddings.uns[key]
     with look():

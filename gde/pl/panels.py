@@ -10,30 +10,27 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gde.figures.style import GREY
-from gde.pl.canvas import COLUMN, frame
-from gde.pl.points import NAMED, Points, legend_lines, shown
-from gde.tl.embedded import is_number, telling
+from gde.pl.canvas import COLUMN, frame, settle, window
+from gde.pl.points import Points, legend_lines, shown
+from gde.tl.columns import is_number
 
 WITH_ELLIPSES = 300  # groups
 AREA = (9.0, 70.0)  # points squared, of the smallest and the largest group
-NOT_SHOWN = ("split", "group")
 
 
-def panels(obs: pd.DataFrame) -> list[str]:
-    """Columns that get a panel of their own, numbers of samples last; the group alone where there is no other."""
-    found = [name for name in telling(obs) if name not in NOT_SHOWN]
-    if "group" in obs and obs["group"].nunique() <= NAMED:
-        same = [name for name in found if (obs[name].astype(str) == obs["group"].astype(str)).all()]
-        found = found if same else ["group", *found]
-    return sorted(found, key=lambda name: name == "n_samples") or ["group"]
-
-
-def size(table: pd.DataFrame, columns: Sequence[str], ncols: int = 2) -> tuple[float, float]:
-    """Width and height in inches of a figure with a panel for each column, and room for legends below them."""
+def size(table: pd.DataFrame, columns: Sequence[str], ncols: int = 2, basis: str = "pca") -> tuple[float, float]:
+    """Width and height in inches of a figure with a panel for each column, and room for legends."""
     wide = min(len(columns), ncols)
+    left, right, bottom, top = window(*places(table, basis))
+    box = 2.3 * (top - bottom) / (right - left)
     lines = [legend_lines(table, name) for name in columns]
-    high = [2.5 + 0.125 * max(lines[i : i + wide]) for i in range(0, len(columns), wide)]
-    return COLUMN * wide + 0.1 * (wide - 1), sum(high) + 0.45
+    high = [box + 0.75 + 0.125 * max(lines[i : i + wide]) for i in range(0, len(columns), wide)]
+    return COLUMN * wide + 0.1 * (wide - 1), sum(high) + (0.25 if wide > 1 else 0.4)
+
+
+def places(table: pd.DataFrame, basis: str) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (g,), (g,) of the groups."""
+    return tuple(table[f"{'pc' if basis == 'pca' else basis}_{i}"].to_numpy(dtype=float) for i in (1, 2))
 
 
 def draw_map(
@@ -59,8 +56,7 @@ def draw_map(
     for ax, name in zip(axes, columns, strict=True):
         draw_panel(ax, table, name, names=names, basis=basis, ellipses=ellipses, title=(titles or {}).get(name, ""))
     handles = marks(table, shows_ellipses(table, basis, ellipses))
-    where = {"loc": "outside lower left", "ncols": len(handles) if width > 1 else 3}
-    figure.legend(handles=handles, fontsize=7, columnspacing=1.2, handletextpad=0.3, borderpad=0, **where)
+    settle(figure, handles, len(handles) if width > 1 else 3)
     return axes
 
 
@@ -81,7 +77,7 @@ def draw_panel(
     title: str = "",
 ) -> None:
     """One panel: the groups coloured by one column."""
-    x, y = (table[f"{'pc' if basis == 'pca' else basis}_{i}"].to_numpy(dtype=float) for i in (1, 2))
+    x, y = places(table, basis)
     outside = frame(ax, x, y)
     points = Points(ax, table, x, y, areas(table), held_out(table), outside)
     if shows_ellipses(table, basis, ellipses):
@@ -112,7 +108,7 @@ def areas(table: pd.DataFrame) -> np.ndarray:
 
 def area(n: np.ndarray, table: pd.DataFrame) -> np.ndarray:
     low, high = np.log(table["n_samples"].clip(lower=1).agg(["min", "max"]))
-    few = 0.6 if len(table) > 200 else 1.0  # many groups: smaller marks
+    few = min(1.0, (200 / len(table)) ** 0.5)  # of many groups smaller marks
     if high - low < 1e-9:
         return np.full(len(n), 26.0 * few)
     return few * (AREA[0] + (AREA[1] - AREA[0]) * (np.log(np.maximum(n, 1)) - low) / (high - low))
@@ -132,15 +128,22 @@ def marks(table: pd.DataFrame, ellipses: bool) -> list:
         out.append(Line2D([], [], markerfacecolor="none", markersize=4.5, label="trained on", **look))
         out.append(Line2D([], [], markersize=4.5, label="held out", **look))
     if "n_samples" in table and table["n_samples"].nunique() > 1:
-        low, high = table["n_samples"].min(), table["n_samples"].max()
-        steps = dict.fromkeys(int(float(f"{v:.1g}")) for v in np.geomspace(max(low, 1), high, 3))
-        for n in steps:
+        for n in round_numbers(*table["n_samples"].agg(["min", "max"])):
             side = float(np.sqrt(area(np.array([n]), table)[0]))
             out.append(Line2D([], [], markersize=side, markeredgewidth=0, label=f"{n:,}", **look))
         out[-1].set_label(out[-1].get_label() + " samples")
     if ellipses:
         out.append(Line2D([], [], color=GREY, linewidth=0.7, label="95 % confidence (standard errors)"))
     return out
+
+
+def round_numbers(low: int, high: int) -> list[int]:
+    """Two or three numbers of samples between the smallest and the largest: 1, 2 or 5 times a power of ten where such
+    lie between, else these two."""
+    steps = [m * 10**k for k in range(len(str(high))) for m in (1, 2, 5) if low <= m * 10**k <= high]
+    if len(steps) < 2:
+        return [int(low), int(high)]
+    return list(dict.fromkeys([steps[0], steps[len(steps) // 2], steps[-1]]))
 
 
 def key_of_marks(ax: Axes, table: pd.DataFrame, ellipses: bool) -> None:

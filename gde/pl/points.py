@@ -8,10 +8,9 @@ from matplotlib.lines import Line2D
 from gde.figures.style import SEQUENTIAL, categories
 from gde.pl.canvas import colour_scale
 from gde.pl.labels import place_labels
-from gde.tl.embedded import is_number
+from gde.tl.columns import NAMED, is_number
 
-NAMED = 24  # categories in a legend; of more, the commonest 11
-COMMONEST = 11
+COMMONEST = 11  # categories that are named where there are more than NAMED
 DIRECT = 12  # categories that are written beside their points
 BESIDE = 12  # letters of a name that still has room beside a panel
 NONE = "#BBBBBB"  # of groups without a value, and of rare categories
@@ -22,7 +21,7 @@ class Points:
 
     def __init__(self, ax, table, x, y, area, held, outside) -> None:
         self.ax, self.table, self.x, self.y, self.area, self.held, self.outside = ax, table, x, y, area, held, outside
-        self.many = len(x) > 2000  # as pixels in an SVG
+        self.many = len(x) > 1000  # as pixels in an SVG
 
     def draw(self, which: np.ndarray, colours, marker: str, zorder: float = 2) -> None:
         """Some groups (mask), in one colour or a colour each (g, 4)."""
@@ -52,7 +51,8 @@ class Points:
         self.draw(~known, NONE, "o", 1.5)
         self.draw(known, colours, "o")
         scale = mpl.cm.ScalarMappable(norm, SEQUENTIAL)
-        bar = self.ax.figure.colorbar(scale, ax=self.ax, fraction=0.045, aspect=22, pad=0.03, extend=extend)
+        beside = self.ax.inset_axes((1.03, 0.05, 0.035, 0.9))
+        bar = self.ax.figure.colorbar(scale, cax=beside, extend=extend)
         bar.set_label(shown(name) + ("" if known.all() else " (grey: unknown)"), fontsize=7)
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=6.5)
@@ -70,8 +70,10 @@ class Points:
         missing = np.array([v is None for v in own])
         for which in (missing, rest):
             self.draw(which, NONE, "o", 1.5)
-        for level, (colour, marker) in looks.items():
-            self.draw(own == level, colour, marker)
+        colours = np.array([mpl.colors.to_rgba(looks[v][0] if v in looks else NONE) for v in own])
+        shapes = np.array([looks[v][1] if v in looks else "" for v in own])
+        for marker in dict.fromkeys(shape for _, shape in looks.values()):
+            self.draw(shapes == marker, colours, marker)  # of all colours together: the last would hide the first
         handles = [
             Line2D([], [], marker=marker, color=colour, linestyle="none", markersize=4.5, label=_short(level))
             for level, (colour, marker) in looks.items()

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from gde.errors import bad
 from gde.pl.canvas import look, shown_figure
-from gde.pl.panels import draw_map, draw_panel, key_of_marks, panels, shows_ellipses, size
+from gde.pl.panels import draw_map, draw_panel, key_of_marks, shows_ellipses, size
+from gde.tl.columns import panels
 from gde.tl.mapping import map_table
 
 if TYPE_CHECKING:
@@ -57,6 +58,6 @@ def map(
             draw_panel(ax, table, columns[0], **given)
             key_of_marks(ax, table, shows_ellipses(table, basis, ellipses))
             return ax
-        figure = shown_figure(*size(table, columns, ncols))
+        figure = shown_figure(*size(table, columns, ncols, basis))
         axes = draw_map(figure, table, columns, ncols=ncols, **given)
     return axes[0] if len(columns) == 1 else axes

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.tl.embedded import Embedded, apart, column, embedded, is_number, telling
+from gde.tl.columns import column, is_number, telling
+from gde.tl.embedded import Embedded, apart, embedded
 
 if TYPE_CHECKING:
     import anndata
@@ -74,8 +75,13 @@ def associations(
     table["fdr"] = benjamini_hochberg(table["p_value"].to_numpy(dtype=float)) if len(table) else []
     for line in dependent(embeddings, table.index, unit or "group"):
         log.warning("%s", line)
-    embeddings.uns["_".join(["gde_associations", *(key for key in (within, layer) if key)])] = table
+    embeddings.uns[slot(within, layer)] = table
     return table
+
+
+def slot(*about: str | None) -> str:
+    """The key of a table of associations in uns: of `within` and layer; HDF5 allows no slash."""
+    return "_".join(["gde_associations", *(key.replace("/", "_") for key in about if key)])
 
 
 def _test(
@@ -96,10 +102,7 @@ def _test(
     z = left * scale  # the same scalar products in min(g, l) numbers
 
     def r2(x: np.ndarray) -> float:
-        inside = _centred(x, stratum)
-        basis, size, _ = np.linalg.svd(inside, full_matrices=False)
-        basis = basis[:, size > 1e-8 * max(1.0, np.abs(x).max()) * np.sqrt(len(x))]
-        return float(np.square(basis.T @ z).sum() / total) if total > 0 else 0.0
+        return explained(x, z, stratum, numeric) / total if total > 0 else 0.0
 
     deal = dealer(x, unit, stratum)
     true = r2(x)
@@ -114,6 +117,20 @@ def _test(
         "ceiling": ceiling,
         "p_value": (1 + (null >= true - ROUNDING).sum()) / (permutations + 1) if moved else np.nan,
     }
+
+
+def explained(x: np.ndarray, z: np.ndarray, stratum: np.ndarray, numeric: bool) -> float:
+    """Sum of squares that values x (g, p), a number or an indicator of each category, explain of z (g, l), which is
+    centred within strata."""
+    if numeric:
+        x = _centred(x, stratum)
+        size = np.square(x).sum()
+        return float(np.square(x.T @ z).sum() / size) if size > 0 else 0.0
+    if not stratum.any():
+        counts = x.sum(0)
+        return float((np.square(x.T @ z).sum(1)[counts > 0] / counts[counts > 0]).sum())
+    basis, size, _ = np.linalg.svd(_centred(x, stratum), full_matrices=False)
+    return float(np.square(basis[:, size > 1e-8 * np.sqrt(len(x))].T @ z).sum())
 
 
 def _ceiling(z: np.ndarray, noise: np.ndarray, stratum: np.ndarray) -> float:

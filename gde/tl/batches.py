@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.tl.embedded import apart, column, embedded, is_number, telling
+from gde.tl.columns import column, is_number, telling
+from gde.tl.embedded import apart, embedded
 
 if TYPE_CHECKING:
     import anndata

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from gde.errors import bad, many
 
@@ -15,7 +14,6 @@ FOLDS = 16  # of a standard error, as in `gde.embed`
 FEW = 20  # values: of fewer, none is an outlier
 OUTSIDE = 0.05  # share of values that may be outliers
 FENCE = 4.0  # distances between quartiles, beyond these
-UNTOLD = ("start", "stop")
 
 
 @dataclass(frozen=True)
@@ -67,36 +65,6 @@ def outlying(values: np.ndarray) -> np.ndarray:
 def apart(z: np.ndarray) -> np.ndarray:
     """Which embeddings z (g, l) lie far from all others, by their distance from the median of each coordinate."""
     return outlying(np.linalg.norm(z - np.median(z, 0), axis=1))
-
-
-def column(embeddings: "anndata.AnnData", name: str) -> pd.Series:
-    """A column of obs. GdeError for one that is not there."""
-    if name not in embeddings.obs:
-        known = ", ".join(embeddings.obs.columns)
-        raise bad(f"obs column {name!r}", "no such column", f"one of {known}", "correct the name")
-    return embeddings.obs[name]
-
-
-def is_number(obs: pd.DataFrame, name: str) -> bool:
-    """Whether a column is taken as continuous: numbers, but no truth values and no number that is a group's name."""
-    values = obs[name]
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        return False
-    return "group" not in obs or (values.astype(str) != obs["group"].astype(str)).any()
-
-
-def telling(obs: pd.DataFrame) -> list[str]:
-    """Columns that may tell groups apart: neither all the same nor all missing, nor a name that each row has alone.
-
-    Numbers may differ everywhere; positions in a file are left out.
-    """
-    out = []
-    for name in obs.columns:
-        known = obs[name].dropna()
-        levels = known.nunique()
-        if name not in UNTOLD and levels > 1 and (is_number(obs, name) or levels < len(known)):
-            out.append(name)
-    return out
 
 
 def degrees(embeddings: "anndata.AnnData") -> np.ndarray:

@@ -12,8 +12,9 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.tl.association import associations, benjamini_hochberg
+from gde.tl.columns import column
 from gde.tl.effect import effect_of
-from gde.tl.embedded import column, embedded
+from gde.tl.embedded import embedded
 
 if TYPE_CHECKING:
     import anndata
