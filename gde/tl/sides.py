@@ -94,7 +94,8 @@ def read_sides(
         source = nullcontext(SetStore.open(data)) if stored else open_data(model, data, wanted, **options)
         with source as store:
             check_store(model, store)
-            table, parts = _stored(store, split if stored else None, wanted)
+            names = (first, second) if by is None and not columns else ()
+            table, parts = _stored(store, split if stored else None, wanted, names)
             chosen = Chosen(table, columns, by, (first, second), str(data), whole=not columns)
             return _from_store(model, store, parts, chosen, over, k)
     return _from_rows(model, data, wanted, columns, by, (first, second), over, **options)
@@ -150,13 +151,22 @@ class Chosen:
         return Sides(names=self.names, unit=unit, side=self.side, units=self.units, by=self.by, **rest)
 
 
-def _stored(store: SetStore, split: str | None, columns: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """The groups of a split of a store, and their positions."""
+def _stored(
+    store: SetStore, split: str | None, columns: list[str], names: Sequence[str]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The groups of a split of a store, and their positions. GdeError for groups `names` that others have only."""
     parts = np.arange(len(store)) if split is None else store.select(split)
     table = store.groups.iloc[parts]
     if absent := [c for c in columns if c not in table]:
         known = ", ".join(c for c in table if c not in ("start", "stop", "split"))
         raise bad(store.path, f"no column {absent[0]!r}", f"one of {known}", "give the file the store was made from")
+    where = store.groups.groupby(store.groups["group"].astype(str))["split"].agg(set)
+    for name in names:
+        if split is not None and split not in where.get(name, {split}):
+            there = ", ".join(sorted(where[name]))
+            raise bad(
+                f"{store.path}: group {name!r}", f"samples in {there} only", f"some in {split}", "add --split all"
+            )
     if not len(parts):
         raise bad(store.path, f"no group in split {split!r}", "some", "name another: --split all")
     return table, parts

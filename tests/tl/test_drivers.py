@@ -304,6 +304,20 @@ def test_mistakes_are_told(cells, arguments, said):
         gde.tl.drivers(data, *arguments, model=model, **FEW)
 
 
+def test_groups_of_another_split_and_columns_of_the_file_are_told(cells):
+    root, _, model = cells
+    groups = SetStore.open(root / "sets").groups
+    trained = groups["group"][groups["split"] == "train"].iloc[0]
+    other = groups["group"][groups["split"] == "test"].iloc[0]
+    with pytest.raises(GdeError, match="samples in train only"):
+        gde.tl.drivers(root / "sets", trained, other, model=model, **FEW)
+    assert len(gde.tl.drivers(root / "sets", trained, other, model=model, split=None, **FEW)) == 30
+    with pytest.raises(GdeError, match="found no column 'disease'"):
+        gde.tl.drivers(root / "sets", "well", "ill", "donor", "disease", model=model, **FEW)
+    with pytest.raises(GdeError, match="totals: found"):
+        gde.tl.drivers(root / "sets", trained, other, model=model, totals="n", **FEW)
+
+
 def test_models_of_texts_and_of_other_k_mers_refuse(tmp_path, no_fsync):
     model = sequence_model()
     with pytest.raises(GdeError, match="1 to 6 for dna"):
