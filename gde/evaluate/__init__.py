@@ -51,7 +51,7 @@ def run(
     model = Model.load(model_dir, device=device)
     trained = read_json(model_dir / "config.json")
     module, function = EVALUATIONS[kind].evaluate.split(":")
-    ctx = Context(model, store, resolved, resolved["seed"])
+    ctx = Context(model, store, resolved | {"training": trained["training"]}, resolved["seed"])  # as the data had it
     with torch.no_grad(), model.encoder.unchanging():
         metrics, tables = getattr(import_module(module), function)(ctx)
     check(metrics)
@@ -81,11 +81,17 @@ def run(
             "seed": resolved["seed"],
             "device": str(device),
             "budget": trained["budget"],
+            "held_out": held_out(store),
             "provenance": record,
             "left_out": left,
             "metrics": metrics,
         },
     )
+
+
+def held_out(store: Any) -> int:
+    """Held-out groups of a store, of which figures may draw some; of a family those of the training distribution."""
+    return len(store.select(split="test", **({"distribution": "strict"} if "family" in store.meta else {})))
 
 
 def loss_table(log: Path) -> pd.DataFrame:

@@ -66,6 +66,13 @@ def label(name: str, unit: str) -> str:
     return f"{shown} ({unit})" if unit not in ("", "1") else shown
 
 
+def drawn_of(n: int, result: dict, what: str) -> str:
+    """How many are drawn of how many there are: '200 of 20,000 held-out groups', or '12 held-out groups' of all."""
+    total = result["held_out"]
+    of = "" if n >= total else f" of {total:,}"
+    return f"{n:,}{of} {what}{'s' * (max(n, total) != 1)}"
+
+
 def of_groups(shown: int, about: dict) -> str:
     """How many sets are shown, in words; about : {sets, groups}, how many there are."""
     what = "group" if about["sets"] == about["groups"] else "set"

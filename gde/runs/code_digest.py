@@ -16,6 +16,7 @@ from gde.sets.families import REGISTRY as FAMILIES
 STORE = "gde.sets.store.set_store:SetStore"  # training is given one
 SUMMARY = ("gde.runs.grid:summarise", "gde.runs.grid:write_provenance")
 GRID_FIGURE = ("gde.figures.grid:draw_grid",)
+OVERVIEW = ("gde.figures.overview:write_overview",)
 
 
 def _kind(package: str, kind: str) -> str:
@@ -57,7 +58,7 @@ def _trained(resolved: Mapping[str, Any]) -> list[str]:
 def training_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What a run's weights depend on."""
     objective, trained_by = resolved["objective"], KINDS[kind_of_model(resolved)].TRAINED_BY
-    roots = ["gde.train:train", STORE, *_parts(resolved)]
+    roots = ["gde.training:train", STORE, *_parts(resolved)]
     roots += [_kind(package, resolved[section]["kind"]) for section, package in trained_by.items()]
     roots += _family(resolved)
     if objective["isometry"]:  # the family's closed form is then part of the loss
@@ -110,3 +111,8 @@ def map_roots(resolved: Mapping[str, Any]) -> list[str]:
 def card_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What writes the model card."""
     return ["gde.runs.card:write_card"]
+
+
+def page_roots(resolved: Mapping[str, Any]) -> list[str]:
+    """What writes the cards as a page."""
+    return ["gde.runs.data_card:write_page"]

@@ -3,7 +3,16 @@
 from importlib import import_module
 from typing import Any
 
-WHERE = {"map": "mapping", "distances": "pairwise", "associations": "association", "remove_batch": "batches"}
+WHERE = {
+    "map": "mapping",
+    "distances": "pairwise",
+    "associations": "association",
+    "remove_batch": "batches",
+    "compare_groups": "differences",
+    "drivers": "driver_features",
+    "contributions": "driver_samples",
+    "carriers": "driver_samples",
+}
 __all__ = list(WHERE)
 
 

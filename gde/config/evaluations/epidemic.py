@@ -30,6 +30,7 @@ class Epidemic(OfSequences):
         "extrapolation/distance",
         "extrapolation/coverage",
     )
+    key: ClassVar = ("month/mae", "country/accuracy", "sweeps/error", "extrapolation/distance")
     figures: ClassVar = (
         "epidemic_map",
         "map",
@@ -37,8 +38,8 @@ class Epidemic(OfSequences):
         "epidemic_months",
         "epidemic_sweeps",
         "epidemic_sites",
-        "loss",
         "metrics",
+        "loss",
     )
     files: ClassVar = ("reference",)
     words: ClassVar = ("consensus",)

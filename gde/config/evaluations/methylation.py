@@ -27,6 +27,7 @@ class Methylation(OfSequences):
         "sites/entropy_error",
         "sites/valid",
     )
+    key: ClassVar = ("tissue/accuracy", "replicates/nearest", "methylation/rate_error", "methylation/concordance_error")
     figures: ClassVar = (
         "embedding",
         "map",
@@ -34,8 +35,8 @@ class Methylation(OfSequences):
         "tissues",
         "methylation",
         "methylation_levels",
-        "loss",
         "metrics",
+        "loss",
     )
     kind: Literal["methylation"] = Field(
         description="methylation reads: tissues of held-out samples, generated reads against real ones"
