@@ -63,7 +63,7 @@ def test_the_map_of_many_labels_says_what_is_drawn(tmp_path, parts):
     with style():
         figure = embedding.draw(tmp_path, {"held_out": 1000, "metrics": {}})
     said = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert said[0] == "first" and "20 other labels" in said and ("context" in said) == ("context" in parts)
+    assert "first" in said and "20 other labels" in said and ("context" in said) == ("context" in parts)
     assert figure.get_suptitle() == "Embeddings of 120 sub-sets of 60 groups; 60 of 1,000 held-out groups"
     drawn = sum(len(dots.get_offsets()) for dots in figure.axes[0].collections)
     assert drawn == 2 * n
