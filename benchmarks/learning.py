@@ -33,7 +33,7 @@ from gde.prepare import prepare_of
 from gde.sets.families import build as build_family
 from gde.sets.store.set_store import SetStore
 from gde.sets.types import sample_type
-from gde.train import train
+from gde.training import train
 
 MARGIN, TOLERANCE = 0.2, 0.05
 LINEAR = ("mean", "pca_mean")

@@ -12,7 +12,7 @@ import torch
 from gde.evaluate.shared.context import Context
 from gde.prepare import prepare_of
 from gde.sets.store.set_store import SetStore
-from gde.train import train
+from gde.training import train
 
 Goals = list[tuple[str, float, str, float]]  # what, value, sign, goal
 Results = tuple[dict[str, dict], dict[str, pd.DataFrame]]

@@ -26,7 +26,7 @@ from gde.model import GDE
 from gde.prepare import prepare_of
 from gde.sets.families import build as build_family
 from gde.sets.store.set_store import SetStore
-from gde.train import train
+from gde.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = {"mvn": "mvn5", "gmm": "gmm5"}

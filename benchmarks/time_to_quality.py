@@ -33,7 +33,7 @@ from gde.evaluate import run as evaluate
 from gde.files.io import read_json
 from gde.prepare import prepare_of
 from gde.sets.store.set_store import SetStore
-from gde.train import train
+from gde.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = {"default": "laptop", "paper": "paper"}

@@ -10,6 +10,8 @@ from gde.config.kinds import kind_of
 from gde.config.messages import submodels
 from gde.errors import GdeError
 
+BY_DATA = ("auto", "long")  # in the place of a number, which the data give before anything is computed
+
 
 def alternatives(field: Any, value: Any) -> Iterator[Any]:
     """Values that may stand in the place of a field's, by its annotation."""
@@ -19,7 +21,7 @@ def alternatives(field: Any, value: Any) -> Iterator[Any]:
     kinds = _plain(field.annotation)
     for kind in kinds:
         if get_origin(kind) is Literal:
-            yield from (option for option in get_args(kind) if option != value)
+            yield from (option for option in get_args(kind) if option not in (value, *BY_DATA))
     if isinstance(value, bool):
         yield not value
     elif bool in kinds:

@@ -14,7 +14,7 @@ from gde.errors import GdeError
 from gde.model import GDE
 from gde.models.base import Model
 from gde.sample import sample_anndata
-from gde.train import train
+from gde.training import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 

@@ -19,7 +19,7 @@ from gde.model import GDE
 from gde.predict import OBSERVED, PREDICTED, predict_file, predict_test_sets
 from gde.prepare.perturb_seq_query import Columns, new_vectors
 from gde.sets.store.set_store import SetStore
-from gde.train import build_models
+from gde.training import build_models
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::anndata.OldFormatWarning")
 UNTRIED = ["NEW1", "NEW2"]

@@ -24,7 +24,7 @@ from gde.runs.canonical import canonical_digest
 from gde.sample import draw, sample_anndata, sample_test_sets
 from gde.sets.source import make_sampler, model_sections
 from gde.sets.types.alphabet import ALPHABETS
-from gde.train import train
+from gde.training import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 DNA, LENGTH = ALPHABETS["dna"], 12

@@ -57,7 +57,7 @@ def init(
     Raises GdeError when the file is neither .h5ad nor sequences (`gde.readers.sequence_files`), a groupby column is
     missing or cannot be guessed, or the experiment exists.
     """
-    name = name or re.sub(r"\W+", "_", path.stem).strip("_").lower()
+    name = name or name_from(path)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
         raise bad("--name", repr(name), "a letter, then letters, digits and _", "give another --name")
     if name in RESERVED:
@@ -74,6 +74,11 @@ def init(
     with atomic_write(out) as f:
         f.write(text)
     return out, name
+
+
+def name_from(path: Path) -> str:
+    """An experiment's name from that of a file."""
+    return re.sub(r"\W+", "_", path.stem).strip("_").lower()
 
 
 def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:

@@ -11,21 +11,23 @@ from gde.files.seals import write_sealed_json
 from gde.runs.code_digest import training_roots
 from gde.runs.provenance import provenance
 from gde.runs.publishing import hardware, is_finished, one_writer, publish
+from gde.runs.sizes import settled
 
 
 def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir: Path, *, accelerator: str) -> str:
     """Train the experiment, or continue, or merely publish a finished run of the same hash; returns the run's id.
 
-    The hash covers the resolved config with the published weights it names, the store's content and the training code,
-    so that a run is never continued under another meaning. Under torchrun or srun every process calls this; the first
-    one writes.
+    The hash covers the resolved config with the published weights it names and the numbers that it leaves to the data,
+    the store's content and the training code, so that a run is never continued under another meaning. Under torchrun or
+    srun every process calls this; the first one writes.
     """
     from gde.cluster.device import pick_device
     from gde.sets.store.set_store import SetStore
-    from gde.train import train
+    from gde.training import train
 
-    config = with_digests(config)
-    store, code = SetStore.open(store_dir), code_digest(training_roots(config))
+    store = SetStore.open(store_dir)
+    config = settled(with_digests(config), store)
+    code = code_digest(training_roots(config))
     run = run_id(config, store.digest, code)
     run_dir, place = runs_dir / run, find_place()
     device = pick_device(accelerator, place)

@@ -2,7 +2,8 @@
 
 from gde.config.findings import find_all
 from gde.config.grid_cells import resolve_grids
-from gde.config.resolve import RESERVED, experiment_names, resolve, resolve_all, run_id, settings, training_slice
+from gde.config.listing import RESERVED, experiment_names
+from gde.config.resolve import resolve, resolve_all, run_id, settings, training_slice
 
 __all__ = [
     "RESERVED",

@@ -2,7 +2,7 @@
 after reading."""
 
 import math
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,7 @@ LARGEST, LARGEST_SEED = 10**9, 2**63 - 1
 LONGEST_NAME = 4096  # as of a path
 PROSE = ("description", "source")  # any text
 Count = Annotated[int, Field(ge=1)]
+Size = Count | Literal["auto"]  # auto = as the data suggest (`gde.config.budget`)
 Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Positive, Section, Whole, refuse
+from gde.config.base import Count, Positive, Section, Size, Whole, refuse
 from gde.config.datasets import DATASETS, Dataset, sample_type_of
 from gde.config.datasets.base import DataSet, Simulated, TokenSequences
 from gde.config.encoders import ENCODERS, Encoder
@@ -83,11 +83,14 @@ class Experiment(Section):
     """What config/experiments/<name>.yaml holds."""
 
     description: str = Field("", description="one line for lists, the report and the model card")
+    like: str | None = Field(
+        None, description="an experiment on data of the same kind whose settings hold where this file says nothing"
+    )
     dataset: Dataset = Field(description="where samples and groups come from")
     model: Model = Field(Gde(kind="gde"), description="what is trained; its parts are the sections that follow")
     encoder: Encoder = Field(ResNet(kind="resnet"), description="set -> embedding")
     generator: Generator = Field(Flow(kind="flow"), description="embedding -> new samples")
-    latent_dim: Count = Field(32, description="length of an embedding")
+    latent_dim: Size = Field(32, description="length of an embedding; auto = as the data suggest")
     objective: Objective = Field(
         Reconstruction(kind="reconstruction"), description="how encoder and generator are trained together"
     )
@@ -126,7 +129,7 @@ class Experiment(Section):
         if family and self.mixer is not None:
             refuse("mixer", self.mixer.kind, "null for a simulated family", "a mixer mixes the groups of real data")
         context = getattr(self.objective, "context", 0)
-        if 2 * context > self.training.set_size:
+        if self.training.set_size != "auto" and 2 * context > self.training.set_size:
             expected = f"at most half of training.set_size = {self.training.set_size}"
             refuse("objective.context", context, expected, "lower it or raise set_size")
         objective = self.objective.kind

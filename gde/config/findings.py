@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gde.config.grid_cells import ResolvedGrid, resolve_grid
+from gde.config.listing import RESERVED, experiment_file, list_experiments
 from gde.config.loading import Tree, from_snakemake, merge, read_yaml
 from gde.config.resolve import (
-    RESERVED,
     check_settings,
     complete,
-    experiment_file,
-    list_experiments,
     overrides,
     read_experiment,
     shown,
@@ -86,7 +84,7 @@ def find_all(config: Mapping[str, Any] | None, root: Path = Path(), configfiles:
 def examine(name: str, checked: dict[str, Any], tree: Tree, root: Path) -> tuple[dict[str, Any] | None, list[GdeError]]:
     """An experiment, resolved, or None; and all that is wrong in its file, its presets and its overrides."""
     try:
-        base, presets, problems = read_experiment(*experiment_file(name, root))
+        base, presets, problems = read_experiment(*experiment_file(name, root), root)
         over = overrides(name, tree)
     except GdeError as e:
         return None, [e]

@@ -16,14 +16,15 @@ from gde.config.base import LARGEST_SEED
 from gde.config.evaluations import EVALUATIONS
 from gde.config.experiment import Experiment
 from gde.config.kinds import kind_of
+from gde.config.listing import NAME, experiment_names
 from gde.config.loading import Tree, merge
 from gde.config.messages import nearest, show, submodels, unknown
-from gde.config.resolve import NAME, complete, dotted_keys, experiment_names, layers, settings
+from gde.config.resolve import complete, dotted_keys, layers, settings
 from gde.errors import GdeError, bad
 
 MOST_CELLS = 10_000
 LONGEST_LABEL = 80
-NOT_AXES = ("presets", "description", "published")
+NOT_AXES = ("presets", "like", "description", "published")
 WIDTH = ("hidden",)
 
 

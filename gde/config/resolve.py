@@ -3,80 +3,33 @@
 Order, later wins: the experiment's file, its preset, config/config.yaml, --config.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cache, lru_cache, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from gde.config.budget import AUTO, LONG
 from gde.config.datasets import DATASETS
-from gde.config.datasets.base import DataSet, Simulated
+from gde.config.datasets.base import BY_DATA, DataSet, Simulated
 from gde.config.encoders import ENCODERS
 from gde.config.experiment import Budget, Config, Experiment, Presets
 from gde.config.kinds import kind_of
+from gde.config.like import LIKE, inherited
+from gde.config.listing import EXPERIMENTS, experiment_file, experiment_names, list_experiments
 from gde.config.loading import Tree, from_snakemake, merge, read_shared
 from gde.config.messages import explain_all, nearest, show, submodels, unknown
+from gde.config.smoke import smoke
 from gde.errors import GdeError, bad
 from gde.files.io import sha256_json
-from gde.files.product import PRODUCT, product_file
 
-EXPERIMENTS = Path("config/experiments")
-RESERVED = ("sets", "runs", "grid", "report", "logs", "benchmarks", "lm_cache", *Config.model_fields)
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}")  # a directory's, with room for the endings of files being written
 TRAINING = ("name", "seed", "dataset", "encoder", "generator", "latent_dim", "objective", "mixer", "training")
 MODEL = "model"  # its kind, which the config.json of an older model does not name
 BESIDE = (
     "beside_weights"  # digests of the files of published models, where a run is of any (`gde.fetch.published_models`)
 )
-SMOKE = {
-    "dataset": {"test_sets": 12, "validation_sets": 8, "test_size": 200},
-    "encoder": {"hidden": 32},
-    "generator": {"hidden": 32},
-    "training": {
-        "steps": 60,
-        "scheduler": {"warmup": 10},
-        "validate_every": 20,
-        "checkpoint_every": 20,
-        "log_every": 10,
-    },
-    "evaluation": {"bootstrap": 50, "geodesic_pairs": 4, "coverage_replicates": 4, "repeats": 4},
-}
-
-
-def experiment_names(root: Path) -> list[str]:
-    """Every experiment, sorted: of one's own config/experiments and of the product's. Files whose name cannot be used
-    are left out (`list_experiments`)."""
-    return list_experiments(root)[0]
-
-
-def list_experiments(root: Path) -> tuple[list[str], dict[str, GdeError]]:
-    """The names that can be used, and what is wrong with the other files of config/experiments, by their stem.
-
-    Those below `root` are added to the product's, and take the place of one of their name. GdeError without either.
-    """
-    folders = [folder for folder in (root / EXPERIMENTS, PRODUCT / EXPERIMENTS) if folder.is_dir()]
-    if not folders:
-        found, remedy = "no such directory", "run in the directory that holds config/"
-        raise bad(root / EXPERIMENTS, found, "experiment files", remedy)
-    names, wrong = set(), {}
-    for file in sorted(file for folder in folders for file in folder.iterdir()):
-        if file.name.startswith(".") or file.suffix not in (".yaml", ".yml"):
-            continue
-        where = EXPERIMENTS / file.name
-        if file.suffix == ".yml":
-            wrong[file.stem] = bad(where, "the ending .yml", ".yaml", f"rename it to {file.stem}.yaml")
-        elif file.stem in RESERVED:
-            found, expected = f"the reserved name {file.stem!r}", f"none of {', '.join(RESERVED)}"
-            wrong[file.stem] = bad(where, found, expected, "rename the file")
-        elif not NAME.fullmatch(file.stem):
-            expected = "a letter, then letters, digits and _ (2 to 100 characters)"
-            wrong[file.stem] = bad(where, f"the name {file.stem!r}", expected, "rename the file")
-        else:
-            names.add(file.stem)
-    return sorted(names), wrong
 
 
 def settings(config: Mapping[str, Any], root: Path, configfiles: Sequence[str | Path] = ()) -> tuple[dict, Tree]:
@@ -128,6 +81,19 @@ def resolve(
     return _resolve(name, checked, tree, root)
 
 
+def resolve_given(name: str, tree: Tree, top: dict[str, Any], root: Path) -> dict[str, Any]:
+    """As `resolve`, of an experiment that stands in no file: `tree` holds what its file would, with the marks that
+    errors name.
+
+    top : preset, seed, accelerator.   root : directory whose config/ the experiments are in that `like` names.
+    """
+    checked, problems = check_settings(Tree(top, tree.marks), experiment_names(root))
+    base, presets, more = _examine(inherited(tree, root))
+    for problem in (*problems, *more):
+        raise problem
+    return complete(name, merge(base, presets[checked["preset"]]), checked["seed"], checked["preset"])
+
+
 def resolve_all(
     config: Mapping[str, Any], root: Path = Path(), configfiles: Sequence[str | Path] = ()
 ) -> dict[str, dict[str, Any]]:
@@ -157,17 +123,10 @@ def layers(name: str, preset: str, tree: Tree, root: Path) -> list[Tree]:
 
     The file is checked with every preset.
     """
-    base, presets, problems = read_experiment(*experiment_file(name, root))
+    base, presets, problems = read_experiment(*experiment_file(name, root), root)
     if problems:
         raise problems[0]
     return [base, presets[preset], *overrides(name, tree)]
-
-
-def experiment_file(name: str, root: Path) -> tuple[Path, str]:
-    """An experiment's file, one's own or the product's, and what messages call it."""
-    file = EXPERIMENTS / f"{name}.yaml"
-    path = product_file(file, root)
-    return path, str(file if path == root / file else path)
 
 
 def overrides(name: str, tree: Tree) -> list[Tree]:
@@ -178,26 +137,28 @@ def overrides(name: str, tree: Tree) -> list[Tree]:
     if not isinstance(over.data, dict):
         where, key = tree.mark((name,))
         raise bad(f"{where}: {key}", show(over.data), "a mapping of keys", "see config/README.md")
-    if "presets" in over.data:
-        where, key = tree.mark((name, "presets"))
-        file = EXPERIMENTS / f"{name}.yaml"
-        raise bad(f"{where}: {key}", "presets", "them in the experiment's file", f"move them to {file}")
+    for word in ("presets", LIKE):
+        if word in over.data:
+            where, key = tree.mark((name, word))
+            file = EXPERIMENTS / f"{name}.yaml"
+            raise bad(f"{where}: {key}", word, "it in the experiment's file", f"move it to {file}")
     return [over]
 
 
 def complete(name: str, chosen: Tree, seed: int, preset: str) -> dict[str, Any]:
     """The resolved form of merged settings: every key explicit, plain data."""
     experiment = _validate(with_kinds(chosen)).model_dump()
-    head = {"name": name, "description": experiment.pop("description")}
+    like = experiment.pop(LIKE)
+    head = {"name": name, "description": experiment.pop("description"), **({LIKE: like} if like else {})}
     return {**head, "seed": seed, "preset": preset, **experiment}
 
 
-def read_experiment(path: Path, name: str) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
+def read_experiment(path: Path, name: str, root: Path) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
     """An experiment's file without its presets, its presets, and all that is wrong with it in any of them.
 
-    GdeError for a file that is no YAML.
+    GdeError for a file that is no YAML, and for one that cannot inherit what it is `like`.
     """
-    base, presets, problems = _examine(read_shared(path, name))
+    base, presets, problems = _examine(inherited(read_shared(path, name), root, (path.resolve(),)))
     return base, dict(presets), list(problems)
 
 
@@ -221,7 +182,7 @@ def _examine(whole: Tree) -> tuple[Tree, dict[str, Tree], list[GdeError]]:
         presets[preset] = Tree({}) if wrong else part
     for preset in Presets.model_fields:
         if preset not in presets:
-            presets[preset] = _smoke(base) if preset == "smoke" else Tree({})
+            presets[preset] = smoke(base) if preset == "smoke" else longer(base) if preset == "paper" else Tree({})
     for part in (Tree({}), *presets.values()):
         problems += validate(merge(base, part))[1]
     return base, presets, list({str(p): p for p in problems}.values())
@@ -238,17 +199,6 @@ def _check_preset(part: Tree) -> list[GdeError]:
             return [*problems, bad(f"{where}: {key}", show(data), "a mapping of keys", "see config/README.md")]
         problems += [unknown(*part.mark((*path, key)), key, options, remedy) for key in data if key not in options]
     return problems
-
-
-def _smoke(base: Tree) -> Tree:
-    """The smoke preset of a file that has none: SMOKE as far as the chosen kinds have those keys."""
-    out = {}
-    for section, values in SMOKE.items():
-        given = base.data.get(section)
-        kind = given.get("kind") if isinstance(given, dict) else None
-        models = [m for m in submodels(Experiment.model_fields[section].annotation) if kind_of(m) in (None, kind)]
-        out[section] = {k: v for k, v in values.items() if any(k in m.model_fields for m in models)}
-    return Tree(out)
 
 
 def with_kinds(tree: Tree) -> Tree:
@@ -282,15 +232,36 @@ def with_kinds(tree: Tree) -> Tree:
     return Tree(data, tree.marks)
 
 
+def _words(field: Any) -> set[Any]:
+    """The words that a field may be instead of a number."""
+    return {word for part in get_args(field.annotation) for word in get_args(part)}
+
+
+def longer(base: Tree) -> Tree:
+    """The paper preset of a file that has none: where the data decide on the steps, ten times as many."""
+    training = base.data.get("training")
+    by_data = isinstance(training, dict) and training.get("steps") == AUTO
+    return Tree({"training": {"steps": LONG}} if by_data else {})
+
+
 def _has_encoder_behind(encoder: dict[str, Any]) -> bool:
     known = ENCODERS.get(str(encoder.get("kind")))
     return known is not None and "then" in known.model_fields
 
 
 def started(data: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
-    """Settings laid on those that they start from; a section that names its kind takes the old one's place."""
-    own = {k for k, v in data.items() if isinstance(v, dict) and "kind" in v}
-    return merge(Tree({k: v for k, v in deepcopy(start).items() if k not in own}), Tree(data)).data
+    """Settings laid on those that they start from; a section that names its kind takes the old one's place, but for
+    what the data decide (`auto`). Where `training.steps` is given, their schedule is not left to the data either."""
+    start = deepcopy(start)
+    for section in [k for k, v in data.items() if isinstance(v, dict) and "kind" in v and k in start]:
+        kind, models = data[section]["kind"], submodels(Experiment.model_fields[section].annotation)
+        fields = next((m.model_fields for m in models if kind_of(m) == kind), {})
+        by_data = {k for k, v in start[section].items() if v == AUTO and k in fields and AUTO in _words(fields[k])}
+        start[section] = {"kind": kind} | dict.fromkeys(by_data, AUTO)
+    training = data.get("training")
+    if isinstance(training, dict) and "steps" in training and "training" in start:
+        start["training"] = {k: v for k, v in start["training"].items() if k not in BY_DATA}
+    return merge(Tree(start), Tree(data)).data
 
 
 def _validate(tree: Tree) -> Experiment:

@@ -30,6 +30,17 @@ class Split(Section):
         return self
 
 
+class OwnSplit(Split):
+    """What is held out of a user's file."""
+
+    by: str = Field(
+        "auto",
+        min_length=1,
+        description="`group`: whole groups; `sample`: samples of every group; `auto`: whole groups of 20 or more, else "
+        "samples; or a column whose values stay together (donor, clone: where the leak is)",
+    )
+
+
 Identity = Annotated[float, Field(ge=0.5, le=1)] | None
 NEAR = 0.9  # as gde.sets.near_copies
 IDENTITY = (

@@ -4,12 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gde.config.base import Count, NonNegative, Positive, Section, Share, Whole, refuse
+from gde.config.base import Count, NonNegative, Positive, Section, Share, Size, Whole, refuse
 from gde.config.kinds import ByKind
 
 LR = "learning rate at the end of the warm-up"
 DECAY = "weight decay"
-WARMUP = "steps of linear warm-up"
+WARMUP = "steps of linear warm-up; auto = a tenth of the steps, at most 100"
+Warmup = Whole | Literal["auto"]
 
 
 def on_off(value: Any) -> Any:
@@ -43,25 +44,25 @@ Optimizer = Annotated[Adam | AdamW | Sgd, ByKind()]
 
 class Cosine(Section):
     kind: Literal["cosine"] = Field(description="cosine from lr to floor * lr over the steps")
-    warmup: Whole = Field(100, description=WARMUP)
+    warmup: Warmup = Field(100, description=WARMUP)
     floor: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="last learning rate as a share of lr")
 
 
 class Constant(Section):
     kind: Literal["constant"] = Field(description="lr throughout")
-    warmup: Whole = Field(100, description=WARMUP)
+    warmup: Warmup = Field(100, description=WARMUP)
 
 
 class Step(Section):
     kind: Literal["step"] = Field(description="lr times factor every step_every steps")
-    warmup: Whole = Field(100, description=WARMUP)
+    warmup: Warmup = Field(100, description=WARMUP)
     step_every: Count = Field(1000, description="steps between reductions")
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="reduction")
 
 
 class Plateau(Section):
     kind: Literal["plateau"] = Field(description="lr times factor after `patience` validations without improvement")
-    warmup: Whole = Field(100, description=WARMUP)
+    warmup: Warmup = Field(100, description=WARMUP)
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="reduction")
     patience: Count = Field(5, description="validations without improvement")
 
@@ -72,9 +73,13 @@ Scheduler = Annotated[Cosine | Constant | Step | Plateau, ByKind()]
 class Training(Section):
     """The budget and how it is spent."""
 
-    steps: Count = Field(2000, description="optimiser steps: the budget")
-    n_sets: Count = Field(32, description="sets in a batch; small batches reach more in equal time")
-    set_size: Count = Field(64, description="samples drawn from a group for a set; smaller groups are masked")
+    steps: Size | Literal["long"] = Field(
+        2000, description="optimiser steps: the budget; auto = as the data suggest, long = ten times as many"
+    )
+    n_sets: Size = Field(32, description="sets in a batch; small batches reach more in equal time")
+    set_size: Size = Field(
+        64, description="samples drawn from a group for a set; smaller groups are masked; auto = as most groups have"
+    )
     optimizer: Optimizer = Field(AdamW(kind="adamw"), description="how the gradient moves the weights")
     scheduler: Scheduler = Field(Cosine(kind="cosine"), description="learning rate by step")
     grad_clip: Positive | None = Field(1.0, description="largest gradient norm; null = no clipping")
@@ -85,9 +90,9 @@ class Training(Section):
     )
     shards: Count = Field(4, description="parts of a batch with random numbers of their own; divides n_sets")
     torch_threads: Count = Field(2, description="threads on a CPU; part of the run, since sums depend on it")
-    validate_every: Count = Field(200, description="steps between validations")
+    validate_every: Size = Field(200, description="steps between validations; auto = a tenth of all")
     log_every: Count = Field(20, description="steps between lines of log.jsonl")
-    checkpoint_every: Count = Field(200, description="steps between checkpoints")
+    checkpoint_every: Size = Field(200, description="steps between checkpoints; auto = a tenth of all")
     keep_every: Whole = Field(
         0, description="also keep the checkpoint of every N-th step; 0 = best and two newest only"
     )
@@ -97,6 +102,6 @@ class Training(Section):
 
     @model_validator(mode="after")
     def possible(self):
-        if self.n_sets % self.shards:
+        if self.n_sets != "auto" and self.n_sets % self.shards:
             refuse("shards", self.shards, f"a divisor of n_sets = {self.n_sets}", "change shards or n_sets")
         return self

@@ -164,7 +164,9 @@ BASELINES = {
 CEILINGS = ("resample_truth", "bayes")  # stand among the baselines, and are the ceiling under another name
 
 FIGURES = {
-    "embedding": "Map of embeddings",
+    "embedding": "Embeddings of sub-sets",
+    "map": "Map of all groups",
+    "distances": "Distances of all groups",
     "reconstruction": "Truth and generated samples",
     "geometry": "Distances",
     "interpolation": "Between two sets",

@@ -53,7 +53,7 @@ class Encoder(nn.Module):
 
     Subclasses set `n_layers` and define `layer(k, u, h, pooled)` (per-sample features of layer k),
     `layer_statistic(k)` (what these are pooled into, giving pooled[k]) and `head(pooled)`. A subclass with constants
-    of the data has `fit(x)`: `gde.train` calls it once before training with standardised training samples (n, d).
+    of the data has `fit(x)`: `gde.training` calls it once before training with standardised training samples (n, d).
     """
 
     Options = EncoderOptions

@@ -112,7 +112,7 @@ class LanguageModel(Encoder):
         self.register_buffer("spread", torch.ones(self.width))
 
     def initialise(self) -> None:
-        """Read the published weights; `gde.train` calls it once before training."""
+        """Read the published weights; `gde.training` calls it once before training."""
         if self.weights is None:
             return
         digest = self._digest()

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-PRODUCT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Of an installed package they stand in it, else it stands among them.
+PRODUCT = _PACKAGE / "_product" if (_PACKAGE / "_product").is_dir() else _PACKAGE.parent
 CONFIG = Path("config/config.yaml")
 
 

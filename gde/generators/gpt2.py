@@ -55,7 +55,7 @@ class Gpt2(Gpt):
         self.BEGINS = self.spelling is None  # tokens are not the units
 
     def initialise(self) -> None:
-        """Take the published `weights`, if any are named; `gde.train` calls it once before training."""
+        """Take the published `weights`, if any are named; `gde.training` calls it once before training."""
         if self.weights is not None:
             load_published(self, Path(self.weights), self.weights_sha256)
 

@@ -48,7 +48,7 @@ class HyenaDna(Autoregressive):
         self.norm = nn.LayerNorm(options.hidden)
 
     def initialise(self) -> None:
-        """Take the published `weights`, if any are named; `gde.train` calls it once before training."""
+        """Take the published `weights`, if any are named; `gde.training` calls it once before training."""
         if self.weights is not None:
             load_published(self, Path(self.weights), self.weights_sha256)
 

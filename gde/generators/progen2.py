@@ -54,7 +54,7 @@ class ProGen2(Autoregressive):
         self.register_buffer("rotation", rotations(self.length, rotary), persistent=False)
 
     def initialise(self) -> None:
-        """Take the published `weights`, if any are named; `gde.train` calls it once before training."""
+        """Take the published `weights`, if any are named; `gde.training` calls it once before training."""
         if self.weights is not None:
             load_published(self, Path(self.weights), self.weights_sha256)
 

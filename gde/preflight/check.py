@@ -18,6 +18,7 @@ from gde.preflight.costs import disk, free, memory, most_hours, shape, time_limi
 from gde.preflight.obstacles import readable
 from gde.preflight.pace import Pace
 from gde.runs.code_digest import training_roots
+from gde.runs.sizes import expected
 from gde.runs.table import Run, flat, read_run
 from gde.sets.store.layout import store_digest
 
@@ -53,9 +54,11 @@ def check(
     runs, damaged = readable_runs(results)
     out.problems += damaged
     pace = Pace()
-    for name, resolved in experiments.items():
+    for name, resolved in dict(experiments).items():
+        sets = results / "sets" / stores[name]
         try:
-            out.trainings.append(training(name, resolved, results / "sets" / stores[name], runs, results, pace))
+            experiments[name] = expected(resolved, sets)
+            out.trainings.append(training(name, experiments[name], sets, runs, results, pace))
         except GdeError as e:
             out.problems.append(e)
     profile_settings, wrong = preflight.profile_settings(profile)

@@ -58,7 +58,7 @@ def _trained(resolved: Mapping[str, Any]) -> list[str]:
 def training_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What a run's weights depend on."""
     objective, trained_by = resolved["objective"], KINDS[kind_of_model(resolved)].TRAINED_BY
-    roots = ["gde.train:train", STORE, *_parts(resolved)]
+    roots = ["gde.training:train", STORE, *_parts(resolved)]
     roots += [_kind(package, resolved[section]["kind"]) for section, package in trained_by.items()]
     roots += _family(resolved)
     if objective["isometry"]:  # the family's closed form is then part of the loss
@@ -101,6 +101,11 @@ def figure_roots(name: str) -> list[str]:
     from gde.config.figures import module_of
 
     return ["gde.figures:draw", f"{module_of(name)}:draw"]
+
+
+def map_roots(resolved: Mapping[str, Any]) -> list[str]:
+    """What maps the embeddings of all groups."""
+    return ["gde.tl.map_tables:write_map_tables"]
 
 
 def card_roots(resolved: Mapping[str, Any]) -> list[str]:

@@ -37,7 +37,7 @@ def test_presets_reach_into_it(tmp_path):
     paper = resolve("mine", {"preset": "paper"}, tmp_path)["encoder"]
     assert paper["then"] == {"kind": "mean"}
     assert paper["hidden"] == 32
-    assert resolve("mine", {"preset": "smoke"}, tmp_path)["encoder"]["hidden"] == 32
+    assert resolve("mine", {"preset": "smoke"}, tmp_path)["encoder"]["hidden"] == 8
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_experiments_of_ones_own_are_added_to_those_of_the_product(tmp_path):
 
 
 def test_no_config_directory(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["gde.config.resolve"], "PRODUCT", tmp_path)
+    monkeypatch.setattr(sys.modules["gde.config.listing"], "PRODUCT", tmp_path)
     with pytest.raises(GdeError, match="no such directory"):
         resolve_all({}, tmp_path)
 

@@ -102,7 +102,7 @@ def test_names_in_config(tmp_path, config, key, meant):
         (("latent_dim",), 0, "0", "a number >= 1"),
         (("latent_dim",), "64", "'64'", "a whole number"),
         (("latent_dim",), 2.5, "2.5", "a whole number"),
-        (("latent_dim",), 64.0, "64.0", "a whole number; write 64"),
+        (("latent_dim",), 64.0, "64.0", "a whole number or 'auto'; write 64"),
         (("latent_dim",), True, "true", "a whole number"),
         (("latent_dim",), 10**30, str(10**30), "a number <= 1000000000"),
         (("published", "geometry/w2_spearman", "requires", "dataset.df"), float("nan"), "nan", "a finite number"),

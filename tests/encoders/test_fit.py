@@ -10,7 +10,7 @@ from gde.encoders.pca_mean import PcaMean
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.sets.source import FIT_SAMPLES, training_samples
-from gde.train import build_models
+from gde.training import build_models
 
 DIM, LATENT = 5, 3
 

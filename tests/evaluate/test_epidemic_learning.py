@@ -9,7 +9,7 @@ from epidemics import epidemic_store
 from gde.config import resolve
 from gde.evaluate.epidemic.evaluation import evaluate
 from gde.evaluate.shared.context import Context
-from gde.train import train
+from gde.training import train
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {

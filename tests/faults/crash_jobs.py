@@ -20,10 +20,10 @@ NAME = "cells"
 
 def train(config: dict[str, Any], store: str, run_dir: str, *, step: int = 0, number: int = 0) -> None:
     """Train or continue; with `step` the process gets signal `number` when so many steps are done."""
-    import gde.train
+    import gde.training
     from gde.sets.store.set_store import SetStore
 
-    update, done = gde.train.update_ema, 0
+    update, done = gde.training.update_ema, 0
 
     def counted(*args: Any) -> None:
         nonlocal done
@@ -32,9 +32,9 @@ def train(config: dict[str, Any], store: str, run_dir: str, *, step: int = 0, nu
         if done == step:
             os.kill(os.getpid(), number)
 
-    gde.train.update_ema = counted
+    gde.training.update_ema = counted
     os.fsync = lambda fd: None  # only matters to a power cut
-    gde.train.train(config, SetStore.open(store), Path(run_dir), device=gde.train.torch.device("cpu"))
+    gde.training.train(config, SetStore.open(store), Path(run_dir), device=gde.training.torch.device("cpu"))
 
 
 # The rules

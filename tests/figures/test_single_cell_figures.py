@@ -5,6 +5,7 @@ import pytest
 from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 
 from gde.config.evaluations import EVALUATIONS
+from gde.config.figures import tables_of
 from gde.config.words import METRICS
 from gde.evaluate.cells import donors as donor_evaluation
 from gde.evaluate.cells import lineage, perturbation
@@ -38,6 +39,7 @@ def results(tmp_path_factory):
 
 CASES = [(kind, name) for kind in ("lineage", "perturbation", "donors") for name in EVALUATIONS[kind].figures]
 CASES += [("gaps", name) for name in EVALUATIONS["lineage"].figures]
+CASES = [case for case in CASES if tables_of(case[1]) == "tables"]  # the others: test_map_figures.py
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)

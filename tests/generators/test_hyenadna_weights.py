@@ -16,7 +16,7 @@ from gde.generators.hyenadna import HyenaDna
 from gde.generators.hyenadna_weights import names, published_shape
 from gde.model import GDE
 from gde.preflight.obstacles import missing_files
-from gde.train import build_models
+from gde.training import build_models
 
 WIDTH, LAYERS, WITHIN, PLACES, LENGTH = 8, 2, 12, 30, 20  # of the file; LENGTH: of our sequences
 SECOND = [f"backbone.layers.{i}.mixer.filter_fn.implicit_filter.{k}.freq" for i in range(LAYERS) for k in (3, 5)]

@@ -15,7 +15,7 @@ from gde.model import GDE
 from gde.objectives.classification import classification
 from gde.sets.random import ShardRandom
 from gde.sets.source import make_sampler
-from gde.train import build_models, train
+from gde.training import build_models, train
 
 OBJECTIVE = {"kind": "classification", "label": "shape"}
 MIXER = {"kind": "dirichlet_k", "k": 2, "alpha": 1.0}

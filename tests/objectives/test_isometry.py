@@ -13,7 +13,7 @@ from gde.sets.families import build
 from gde.sets.random import ShardRandom
 from gde.sets.sampler import FamilySampler, SetSampler
 from gde.sets.source import make_family
-from gde.train import train
+from gde.training import train
 
 
 def family_batch(family_store, kind="mvn"):

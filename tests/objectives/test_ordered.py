@@ -12,7 +12,7 @@ from gde.errors import GdeError
 from gde.objectives.ordered import ordered
 from gde.sets.random import ShardRandom
 from gde.sets.source import make_sampler
-from gde.train import build_models, train
+from gde.training import build_models, train
 
 OBJECTIVE = {"kind": "ordered", "order_by": "day", "within": ["series"], "weight": 1.0}
 

@@ -14,7 +14,7 @@ from gde.sets.companions import control_of, rank_of
 from gde.sets.random import ShardRandom
 from gde.sets.source import make_sampler
 from gde.sets.store.set_store import SetStore
-from gde.train import build_models, train
+from gde.training import build_models, train
 
 OBJECTIVE = {"kind": "perturbation", "control": {"gene": "none"}, "within": ["line"], "rank": 8}
 

@@ -15,6 +15,7 @@ from gde.errors import GdeError
 from gde.preflight.columns import MOST, examiner, misfits, readable
 from gde.prepare import prepare_of
 
+BY_GROUP = {"by": "group"}
 TOO_FEW = "expected at least 4: 2 to train on"
 
 
@@ -36,7 +37,12 @@ def table_of(folder, groups: list[str]):
 
 
 def h5ad(folder):
-    return {"kind": "h5ad", "path": cells_of(folder, "D00", "D01", "D02"), "groupby": ["donor"]}, TOO_FEW
+    return {
+        "kind": "h5ad",
+        "path": cells_of(folder, "D00", "D01", "D02"),
+        "groupby": ["donor"],
+        "split": BY_GROUP,
+    }, TOO_FEW
 
 
 def h5ad_missing(folder):
@@ -62,14 +68,15 @@ def donors_label(folder):
 
 
 def table(folder):
-    return {"kind": "table", "path": table_of(folder, ["x", "y", "z"]), "groupby": ["g"]}, TOO_FEW
+    return {"kind": "table", "path": table_of(folder, ["x", "y", "z"]), "groupby": ["g"], "split": BY_GROUP}, TOO_FEW
 
 
 def sequences(folder):
     text = "".join(f">s{i} tissue=Liver\n{'ACGT' * 5}\n" for i in range(30))
     (folder / "s.fasta").write_text(text)
     told = "found only one value ('Liver'), " + TOO_FEW
-    return {"kind": "sequences", "path": str(folder / "s.fasta"), "fields": "key=value", "groupby": ["tissue"]}, told
+    data = {"kind": "sequences", "path": str(folder / "s.fasta"), "fields": "key=value", "groupby": ["tissue"]}
+    return data | {"split": BY_GROUP}, told
 
 
 def virus(folder):
@@ -106,7 +113,7 @@ def barcodes(folder):
     (matrix / "features.tsv").write_text("".join(f"E{i}\tG{i}\tGene Expression\n" for i in range(20)))
     pd.DataFrame({"barcode": cells, "donor": np.repeat(["x", "y", "z"], 10)}).to_csv(folder / "b.csv", index=False)
     data = {"kind": "tenx", "path": str(matrix), "barcodes": str(folder / "b.csv"), "groupby": ["donor"]}
-    return data, TOO_FEW
+    return data | {"split": BY_GROUP}, TOO_FEW
 
 
 CASES = [h5ad, h5ad_missing, h5ad_column, donors, donors_label, table, sequences, virus, perturb_seq, barcodes]

@@ -44,7 +44,7 @@ def test_time_is_near_that_of_a_training(family_store, tmp_path):
     """Within a factor of five, on a machine that others use: a wrong unit would be seen."""
     import time
 
-    from gde.train import train
+    from gde.training import train
 
     config = tiny.experiment({"training.steps": 60})
     expected = pace.Pace()(config, 2, 60)

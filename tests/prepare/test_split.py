@@ -134,3 +134,14 @@ def test_columns_whose_values_stand_on_both_sides_are_told(caplog):
     assert assign(table, {"groupby": ["donor"]}, "cells.h5ad").meta()["split_crossed_by"] == {}
     by_donor = {"groupby": ["donor", "type"], "split": {"by": "donor"}}
     assert assign(table, by_donor, "cells.h5ad").meta()["split_crossed_by"] == {}
+
+
+@pytest.mark.parametrize(("groups", "by"), [(5, "sample"), (19, "sample"), (20, "group"), (30, "group")])
+def test_auto_holds_out_whole_groups_where_there_are_many(groups, by):
+    """Counted are groups that are large enough; the choice stands in the assignment, and is that of the word itself."""
+    names = np.repeat([f"g{i}" for i in range(groups)], 12).tolist() + ["small"]
+    table = pd.DataFrame({"g": names})
+    cfg = {"groupby": ["g"], "labels": [], "min_size": 3}
+    auto, said = (assign(table, {**cfg, "split": {"by": word}}, "x") for word in ("auto", by))
+    assert auto.split == said.split and auto.split["by"] == by
+    assert (auto.row == said.row).all()

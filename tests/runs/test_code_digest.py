@@ -252,7 +252,7 @@ def replaced(edits: dict[str, str], pattern: str, new) -> dict[str, str]:
 def test_moved_packages_make_nothing_again():
     rooms = {"gde.nets": "gde.networks", "gde.distances": "gde.measures", "gde.sets": "gde.places.sets"}
     rooms |= {"gde.evaluate": "gde.measured", "gde.prepare": "gde.makers", "gde.figures": "gde.drawings"}
-    rooms |= {"gde.embed": "gde.embedding", "gde.train": "gde.training", "gde.sample": "gde.sampling"}
+    rooms |= {"gde.embed": "gde.embedding", "gde.training": "gde.loop", "gde.sample": "gde.sampling"}
     pattern = "|".join(rf"\b{re.escape(old)}\b" for old in rooms)
 
     def moved(text: str) -> str:

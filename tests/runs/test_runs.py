@@ -34,7 +34,7 @@ def no_training(monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("a finished run was trained again")
 
-    return lambda: monkeypatch.setattr("gde.train.train", fail)
+    return lambda: monkeypatch.setattr("gde.training.train", fail)
 
 
 def test_a_published_model_knows_its_run(results, tmp_path, family_store):
@@ -108,7 +108,7 @@ def test_a_second_writer_is_refused_and_a_dead_one_forgotten(results, tmp_path, 
 
 
 def test_the_lock_is_free_after_an_error(results, tmp_path, monkeypatch):
-    monkeypatch.setattr("gde.train.validate", lambda *_: float("nan"))
+    monkeypatch.setattr("gde.training.validate", lambda *_: float("nan"))
     with pytest.raises(GdeError, match="never finite"):
         results()
     (run_dir,) = (tmp_path / "runs").iterdir()

@@ -14,7 +14,7 @@ from gde.sets.source import make_sampler
 from gde.sets.store.set_store import SetStore
 from gde.sets.store.writer import StoreWriter
 from gde.sets.vectors import Vectors, load_vectors
-from gde.train import build_models, train
+from gde.training import build_models, train
 
 NAMES = [f"G{i}" for i in range(12)]
 TABLE = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)

@@ -18,7 +18,7 @@ from gde.pretrained import vector_cache as lm_cache
 from gde.sets.store.set_store import SetStore
 from gde.sets.store.token_writer import TokenStoreWriter
 from gde.sets.types.alphabet import ALPHABETS
-from gde.train import Interrupted, train
+from gde.training import Interrupted, train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 LENGTH, GROUPS, ROWS = 10, 7, 12

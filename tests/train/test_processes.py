@@ -13,7 +13,7 @@ import worlds
 
 from gde.cli.train_run import train_run
 from gde.errors import GdeError
-from gde.train import train
+from gde.training import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 WORLD = 2
@@ -87,9 +87,9 @@ def test_two_processes_follow_the_curve_of_one(case, request, tmp_path):
 
 def stopped(rank, config, sets, root):
     """As `run`, but the second process alone gets a SIGTERM in its fifth step."""
-    import gde.train
+    import gde.training
 
-    update, done = gde.train.update_ema, []
+    update, done = gde.training.update_ema, []
 
     def counted(*args):
         update(*args)
@@ -97,7 +97,7 @@ def stopped(rank, config, sets, root):
         if rank == 1 and len(done) == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    gde.train.update_ema = counted
+    gde.training.update_ema = counted
     run(rank, config, sets, root)
 
 

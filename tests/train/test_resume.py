@@ -11,7 +11,7 @@ import tiny
 
 from gde.checkpoint import list_checkpoints, load_checkpoint
 from gde.errors import GdeError
-from gde.train import Interrupted, train
+from gde.training import Interrupted, train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 TIMING = ("sets_per_s",)
@@ -30,9 +30,9 @@ def final_tensors(run_dir):
 
 def stop_after(monkeypatch, store, config, run_dir, step, signal_number=signal.SIGTERM):
     """Train until `step` steps are done, when the process sends itself a signal."""
-    import gde.train
+    import gde.training
 
-    update = gde.train.update_ema
+    update = gde.training.update_ema
     done = []
 
     def counted(*args):
@@ -41,11 +41,11 @@ def stop_after(monkeypatch, store, config, run_dir, step, signal_number=signal.S
         if len(done) == step:
             os.kill(os.getpid(), signal_number)
 
-    monkeypatch.setattr(gde.train, "update_ema", counted)
+    monkeypatch.setattr(gde.training, "update_ema", counted)
     try:
         return train(config, store, run_dir, device=tiny.CPU)
     finally:
-        monkeypatch.setattr(gde.train, "update_ema", update)
+        monkeypatch.setattr(gde.training, "update_ema", update)
 
 
 @pytest.fixture(scope="module", params=["family", "cells", "plateau", "perturbation"])
@@ -190,7 +190,7 @@ def test_early_stopping_is_the_same_when_resumed(family_store, tmp_path, monkeyp
     """Stopped in the very step that exhausts the patience, or after it: not one step more."""
     changes = {"training.early_stopping": 2, "training.validate_every": 2, "training.optimizer.lr": 1e-30}
     config = tiny.experiment(changes)
-    monkeypatch.setattr("gde.train.validate", lambda *_: 1.0)
+    monkeypatch.setattr("gde.training.validate", lambda *_: 1.0)
     model, budget = train(config, family_store, tmp_path / "whole", device=tiny.CPU)
     assert budget["steps"] == 6
     assert budget["best_step"] == 2

@@ -13,7 +13,7 @@ from gde.errors import GdeError
 from gde.model import GDE
 from gde.objectives.reconstruction import reconstruction
 from gde.sets.source import validation_batch
-from gde.train import build_models, train, validate
+from gde.training import build_models, train, validate
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 
@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(family_store
 def test_the_best_validation_is_what_is_returned(family_store, tmp_path, monkeypatch):
     """Checkpoints of steps that are neither best nor newest are gone; the best is not the last."""
     scores = iter([5.0, 1.0, 3.0, math.nan, 2.0, 1.5, 1.0, 9.0])
-    monkeypatch.setattr("gde.train.validate", lambda *_: next(scores))
+    monkeypatch.setattr("gde.training.validate", lambda *_: next(scores))
     config = tiny.experiment({"training.validate_every": 2, "training.checkpoint_every": 3})
     model, budget = train(config, family_store, tmp_path, device=tiny.CPU)
     assert budget["best_step"] == 4
@@ -77,7 +77,7 @@ def test_budget_counts_what_was_seen(family_store, tmp_path):
 def test_plateaus_lower_the_learning_rate(family_store, tmp_path, monkeypatch):
     """After `patience` validations without improvement, by `factor`, each time again."""
     scores = iter([5.0, 6.0, 6.0, 6.0, 6.0, 4.0, 6.0, 6.0])
-    monkeypatch.setattr("gde.train.validate", lambda *_: next(scores))
+    monkeypatch.setattr("gde.training.validate", lambda *_: next(scores))
     changes = {"training.scheduler": {"kind": "plateau", "patience": 2, "factor": 0.5, "warmup": 0},
                "training.validate_every": 2, "training.log_every": 1, "training.optimizer.lr": 1e-3}  # fmt: skip
     train(tiny.experiment(changes), family_store, tmp_path, device=tiny.CPU)
@@ -120,7 +120,7 @@ def poison(monkeypatch, at, value, where="loss"):
 @pytest.mark.parametrize("at", [0, 3, 9, 15])
 def test_a_loss_that_is_not_finite_stops_the_training(family_store, tmp_path, monkeypatch, at, value):
     poison(monkeypatch, at, value)
-    monkeypatch.setattr("gde.train.validate", lambda *_: 1.0)
+    monkeypatch.setattr("gde.training.validate", lambda *_: 1.0)
     with pytest.raises(GdeError) as e:
         train(tiny.experiment(), family_store, tmp_path, device=tiny.CPU)
     message = str(e.value)
@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(family_store, tmp_path, mo
 def test_a_gradient_that_is_not_finite_stops_it_before_a_bad_checkpoint(family_store, tmp_path, monkeypatch, at):
     """The loss of the step is still finite and a checkpoint is due: its weights would be NaN."""
     poison(monkeypatch, at, None, where="gradient")
-    monkeypatch.setattr("gde.train.validate", lambda *_: 1.0)
+    monkeypatch.setattr("gde.training.validate", lambda *_: 1.0)
     with pytest.raises(GdeError, match=f"not finite at step {at} "):
         train(tiny.experiment(), family_store, tmp_path, device=tiny.CPU)
     assert [int(p.name[5:]) for p in list_checkpoints(tmp_path / "checkpoints")] == list(range(4, at, 4))
@@ -163,7 +163,7 @@ def test_a_store_without_validation_groups_is_refused(cells_store, cells_h5ad, t
 
 
 def test_a_validation_that_is_never_finite(family_store, tmp_path, monkeypatch):
-    monkeypatch.setattr("gde.train.validate", lambda *_: math.nan)
+    monkeypatch.setattr("gde.training.validate", lambda *_: math.nan)
     with pytest.raises(GdeError, match=r"never finite; lower training.optimizer.lr"):
         train(tiny.experiment(), family_store, tmp_path, device=tiny.CPU)
 

@@ -58,7 +58,7 @@ def edited(made):
 def test_all_resolves(project, planned):
     figures = sum(len(figures_of(resolve(name, {}, ROOT))) for name in ("gmm", "pbmc68k"))
     each = ("prepare", "train", "embed", "sample", "evaluate", "card", "page")
-    assert planned(project, "all") == dict.fromkeys(each, 2) | {"figure": figures, "overview": 1}
+    assert planned(project, "all") == dict.fromkeys(each, 2) | {"figure": figures, "overview": 1, "map": 1}
 
 
 def test_the_slurm_profile_is_read(project, planned):
@@ -82,7 +82,7 @@ def test_nothing_is_made_twice(made, planned, edited):
     edited("gde/generators/flow.py", '"""Flow', '"""The flow')
     edited("gde/generators/ddpm.py", "steps: int = 400", "steps: int = 401")
     edited("config/experiments/mvn.yaml", "dim: 2", "dim: 3")
-    (made / "gde/train.py").touch()
+    (made / "gde/training.py").touch()
     for script in (made / "workflow/scripts").glob("*.py"):
         script.write_text("# a comment\n" + script.read_text())
     assert planned(made, TARGET) == {}
@@ -102,7 +102,7 @@ def test_another_kind_makes_nothing_again(made, planned, edited):
         edited(f"gde/{kinds}/__init__.py", "REGISTRY = {", 'REGISTRY = {\n    "another": "gde.another:Another",')
     edited("gde/generators/flow.py", "\nimport", "\nX = 1\nimport")
     edited("gde/errors.py", "expected {expected}", "not {expected}")
-    edited("gde/train.py", "raise it, or start fewer", "raise it or start fewer")
+    edited("gde/training.py", "raise it, or start fewer", "raise it or start fewer")
     assert planned(made, TARGET, *GMM) == {}
 
 

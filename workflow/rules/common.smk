@@ -11,9 +11,10 @@ from gde.config.inputs import evaluation_files, listed_files, own_files
 from gde.definitions.digest import code_digest, script_digest
 from gde.errors import GdeError, bad
 from gde.config.evaluations import EVALUATIONS
-from gde.config.figures import figures_of
+from gde.config.figures import figures_of, tables_of
 from gde.config.words import FIGURES
 from gde.cluster.jobs import guard
+from gde.files.product import PRODUCT
 from gde.cli.script import EXIT, export_package, say
 from gde.cluster.signals import pass_on_sigterm
 from gde.fetch.sources import ask_for, files_of, read_conversions, read_sources, weights_of
@@ -43,7 +44,7 @@ STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store i
 EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
 SAMPLES = {name: f"samples{sample_type_of(resolved['dataset']).SUFFIX}" for name, resolved in EXPERIMENTS.items()}
 CARDS = ("MODEL_CARD.md", "card.html")
-SCRIPTS = Path(workflow.basedir) / "scripts"
+SCRIPTS = PRODUCT / "workflow/scripts"
 SHOWN = [name for name in SETTINGS["experiments"] if name in EXPERIMENTS]  # without those that are refused
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
 # Of a training: its processes and nodes, the processes that a node has at most, and those that a task of Slurm starts.
@@ -72,7 +73,7 @@ def slice_of(*keys):
 def evaluation_slice(wildcards):
     """Params function: what evaluation reads, which is nearly everything."""
     resolved = EXPERIMENTS[wildcards.experiment]
-    return {key: value for key, value in resolved.items() if key not in ("description", "preset")}
+    return {key: value for key, value in resolved.items() if key not in ("description", "like", "preset")}
 
 
 def code_of(script, roots, wildcard=None):
@@ -205,6 +206,11 @@ def everything(wildcards):
     return [*files, "results/overview.html"] if SHOWN else files
 
 
+def is_free(experiment):
+    """Whether no rule bears the name of an experiment, so that it can be a target."""
+    return not workflow.is_rule(experiment)
+
+
 def every_grid(wildcards):
     """What `grids` makes."""
     for name in SETTINGS["grids"]:
@@ -239,6 +245,11 @@ def explain_targets():
 
 
 explain_targets()
+
+
+def tables_behind(wildcards):
+    """The tables that a figure is drawn from."""
+    return f"results/{wildcards.experiment}/{tables_of(wildcards.figure)}"
 
 
 def outputs(experiment):

@@ -1,7 +1,32 @@
+rule map:
+    input:
+        rules.embed.output[0],
+    output:
+        directory("results/{experiment}/map"),
+    log:
+        "results/logs/map/{experiment}.log",
+    benchmark:
+        "results/benchmarks/map/{experiment}.tsv"
+    wildcard_constraints:
+        experiment=any_of(NAMES),
+    conda:
+        "../../envs/gde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("map", 1000),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        code=code_of("map", digest.map_roots),
+    message:
+        "{wildcards.experiment}: mapping all groups"
+    script:
+        "../scripts/map.py"
+
+
 rule figure:
     input:
         metrics=rules.evaluate.output.metrics,
-        tables=rules.evaluate.output.tables,
+        tables=tables_behind,
     output:
         svg=report(
             "results/{experiment}/figures/{figure}.svg",

@@ -23,6 +23,15 @@ COMPONENTS = (
 ADAMW = {"kind": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 
 
+# Of `training`: how long, and in what steps.
+BY_DATA = {
+    "steps": "auto",
+    "scheduler": {"kind": "cosine", "warmup": "auto"},
+    "validate_every": "auto",
+    "checkpoint_every": "auto",
+}
+
+
 class DataSet(Section):
     """A data set.   dataset : of the methods, its resolved settings.
 
@@ -80,7 +89,14 @@ class DataSet(Section):
 
 
 class Vectors(DataSet):
-    """Real samples that are vectors."""
+    """Real samples that are vectors: model and budget follow their number (`gde.config.budget`)."""
+
+    start: ClassVar[dict[str, Any]] = {
+        "encoder": {"kind": "resnet", "hidden": "auto"},
+        "generator": {"kind": "flow", "hidden": "auto"},
+        "latent_dim": "auto",
+        "training": {"n_sets": "auto", "set_size": "auto", **BY_DATA},
+    }
 
 
 class Simulated(DataSet):
@@ -119,7 +135,7 @@ class TokenSequences(DataSet):
         "encoder": {"kind": "dna_conv", "hidden": 32, "layers": 2, "pool": 4},
         "generator": {"kind": "hyenadna", "hidden": 64, "layers": 2, "subsample": 4},
         "latent_dim": 64,
-        "training": {"steps": 1000, "n_sets": 8, "set_size": 32},
+        "training": {"n_sets": 8, "set_size": "auto", **BY_DATA},
     }
 
 

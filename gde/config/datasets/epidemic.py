@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, Whole, refuse
-from gde.config.datasets.base import ADAMW, TokenSequences
+from gde.config.datasets.base import ADAMW, BY_DATA, TokenSequences
 from gde.config.split import SequenceSplit
 from gde.files.input_files import virus_files
 
@@ -28,19 +28,17 @@ class Virus(TokenSequences):
     examine: ClassVar = "gde.prepare.virus:examine"
     sample_type: ClassVar = "protein"
     evaluation: ClassVar = "epidemic"
-    # as config/experiments/virus.yaml, laptop
+    # as config/experiments/virus.yaml, laptop, but for the steps
     start: ClassVar = {
         "encoder": {"kind": "dna_conv", "hidden": 16, "layers": 1, "kernel": 5, "pool": 4, "readout": "positions"},
         "generator": {"kind": "gpt", "hidden": 64, "layers": 2, "conditioning": "adaln", "sites": 16, "subsample": 1},
         "latent_dim": 64,
         "mixer": {"kind": "dirichlet_k", "k": 2, "alpha": 1.0},
         "training": {
-            "steps": 400,
             "n_sets": 8,
             "set_size": 16,
             "optimizer": ADAMW | {"lr": 2e-3},
-            "scheduler": {"kind": "cosine", "warmup": 15},
-            "validate_every": 50,
+            **BY_DATA,
         },
     }
     kind: Literal["virus"] = Field(description="spike proteins of SARS-CoV-2; a group is a country in a month")

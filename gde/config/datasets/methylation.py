@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, Section, Whole, check_idle, refuse
-from gde.config.datasets.base import PatternFiles, TokenSequences
+from gde.config.datasets.base import ADAMW, BY_DATA, PatternFiles, TokenSequences
 from gde.files.input_files import expand
 
 MARGIN = 512  # residues upstream that are kept at a contig's edge (`gde.readers.genome`)
@@ -55,6 +55,22 @@ class Methylation(PatternFiles, TokenSequences):
     READER: ClassVar = "gde.prepare.methylation_query:read_store"
     examine: ClassVar = "gde.prepare.methylation:examine"
     evaluation: ClassVar = "methylation"
+    # as config/experiments/methylation.yaml, laptop, but for the steps
+    start: ClassVar = {
+        "encoder": {"kind": "dna_conv", "hidden": 64, "layers": 3, "kernel": 7, "pool": 4},
+        "generator": {
+            "kind": "hyenadna",
+            "hidden": 64,
+            "layers": 3,
+            "conditioning": "adaln",
+            "context": 100,
+            "context_weight": 0.05,
+            "subsample": 32,
+        },
+        "latent_dim": 64,
+        "mixer": {"kind": "dirichlet_k", "k": 3, "alpha": 1.0},
+        "training": {"n_sets": 8, "set_size": 200, "optimizer": ADAMW, **BY_DATA},
+    }
     kind: Literal["methylation"] = Field(
         description="reads of DNA methylation from .pat.gz files (wgbstools) or BAM files; a group is a sample"
     )

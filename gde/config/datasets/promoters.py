@@ -6,9 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, NonNegative, Section, Whole, refuse
-from gde.config.datasets.base import TokenSequences, Vectors
+from gde.config.datasets.base import ADAMW, BY_DATA, TokenSequences, Vectors
 from gde.config.split import NearSplit, Split
 from gde.files.input_files import condition_files
+
+ENCODER = {"kind": "dna_conv", "hidden": 32, "layers": 3, "kernel": 7, "pool": 4}
+GENERATOR = {"kind": "hyenadna", "hidden": 64, "layers": 2, "subsample": 8}
 
 
 class Gpra(TokenSequences):
@@ -16,6 +19,15 @@ class Gpra(TokenSequences):
 
     prepare: ClassVar = "gde.prepare.gpra:prepare"
     evaluation: ClassVar = "expression"
+    # as config/experiments/gpra_dna.yaml, laptop, but for the steps
+    start: ClassVar = {
+        "encoder": ENCODER,
+        "generator": GENERATOR,
+        "latent_dim": 64,
+        "objective": {"kind": "classification", "label": "quantile", "weight": 0.1},
+        "mixer": {"kind": "neighbours", "along": "quantile", "within": ["condition"], "k": 3},
+        "training": {"n_sets": 8, "set_size": 100, "optimizer": ADAMW, **BY_DATA},
+    }
     kind: Literal["gpra"] = Field(
         description="promoters and their expression, lines of `sequence<TAB>expression`; a group is a quantile of it"
     )
@@ -62,6 +74,14 @@ class MpraBins(TokenSequences):
 
     prepare: ClassVar = "gde.prepare.mpra_bins:prepare"
     evaluation: ClassVar = "expression"
+    # as config/experiments/mpra_bins.yaml, laptop, but for the steps
+    start: ClassVar = {
+        "encoder": ENCODER,
+        "generator": GENERATOR,
+        "latent_dim": 64,
+        "mixer": {"kind": "neighbours", "along": "bin", "k": 3},
+        "training": {"n_sets": 4, "set_size": 100, "optimizer": ADAMW, **BY_DATA},
+    }
     kind: Literal["mpra_bins"] = Field(
         description="elements of a reporter assay with their activity, from a table; a group is a bin of activity"
     )

@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, check_idle, refuse
 from gde.config.datasets.base import TokenSequences
-from gde.config.split import IDENTITY, NEAR, Identity, Split, check_identity
+from gde.config.split import IDENTITY, NEAR, Identity, OwnSplit, check_identity
 
 
-class OwnSplit(Split):
+class SequencesSplit(OwnSplit):
     """What is held out of a user's sequences."""
 
     identity: Identity = Field(NEAR, description=f"by sequence: {IDENTITY}")
@@ -58,9 +58,9 @@ class Sequences(TokenSequences):
         "refuse", description="a name that occurs twice: an error, which a file put together twice shows, or kept"
     )
     min_size: Count = Field(3, description="groups with fewer sequences are left out, and named")
-    split: OwnSplit = Field(
-        OwnSplit(),
-        description="what is held out; by group. by: sequence keeps near copies together",
+    split: SequencesSplit = Field(
+        SequencesSplit(),
+        description="what is held out. by: sequence keeps near copies together",
     )
 
     @model_validator(mode="after")

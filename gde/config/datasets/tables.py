@@ -17,7 +17,7 @@ from gde.config.datasets.base import (
     fitting_values,
     least,
 )
-from gde.config.split import Split
+from gde.config.split import OwnSplit
 from gde.files.input_files import expand
 
 
@@ -41,7 +41,7 @@ class H5ad(Vectors):
     scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
     n_pcs: Components = Field("auto", description=COMPONENTS)
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
-    split: Split = Field(Split(), description="what is held out; by group")
+    split: OwnSplit = Field(OwnSplit(), description="what is held out")
 
     @model_validator(mode="before")
     @classmethod
@@ -80,7 +80,7 @@ class Table(Vectors):
     scale: bool = Field(True, description="centre and scale features (clipped at 10), fitted on training samples")
     n_pcs: Components = Field(None, description=COMPONENTS)
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
-    split: Split = Field(Split(), description="what is held out; by group")
+    split: OwnSplit = Field(OwnSplit(), description="what is held out")
 
     @model_validator(mode="after")
     def possible(self):

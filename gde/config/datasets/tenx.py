@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names
 from gde.config.datasets.base import COMPONENTS, Components, Vectors
 from gde.config.datasets.tables import check_columns
-from gde.config.split import Split
+from gde.config.split import OwnSplit
 from gde.files.input_files import expand, tenx_files
 
 
@@ -33,7 +33,7 @@ class Tenx(Vectors):
     scale: bool = Field(True, description="centre and scale genes (clipped at 10), fitted on training samples")
     n_pcs: Components = Field("auto", description=COMPONENTS)
     min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
-    split: Split = Field(Split(), description="what is held out; by group")
+    split: OwnSplit = Field(OwnSplit(), description="what is held out")
 
     @model_validator(mode="after")
     def possible(self):

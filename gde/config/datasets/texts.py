@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Names, refuse
-from gde.config.datasets.base import ADAMW, PatternFiles, TokenSequences
+from gde.config.datasets.base import ADAMW, BY_DATA, PatternFiles, TokenSequences
 from gde.config.split import SequenceSplit
 from gde.files.input_files import baseline_listing
 
@@ -18,18 +18,17 @@ class Pubmed(PatternFiles, TokenSequences):
     prepare: ClassVar = "gde.prepare.pubmed:prepare"
     sample_type: ClassVar = "text"
     evaluation: ClassVar = "documents"
-    # as config/experiments/pubmed.yaml, laptop
+    # as config/experiments/pubmed.yaml, laptop, but for the steps
     start: ClassVar = {
         "encoder": {"kind": "dna_conv", "hidden": 64, "layers": 2, "kernel": 7, "pool": 4},
         "generator": {"kind": "gpt", "hidden": 64, "layers": 2, "subsample": 2, "temperature": 0.8},
         "latent_dim": 128,
         "training": {
-            "steps": 600,
             "n_sets": 6,
             "shards": 2,
             "set_size": 20,
             "optimizer": ADAMW,
-            "scheduler": {"kind": "cosine", "warmup": 60},
+            **BY_DATA,
         },
     }
     kind: Literal["pubmed"] = Field(

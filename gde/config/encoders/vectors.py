@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, Whole, refuse
+from gde.config.base import Count, Size, Whole, refuse
 from gde.config.encoders.base import EncoderKind
 
+WIDTH = "width; auto = as the data suggest"
 MOMENTS = "also give each sample in within-set standardised form, (x - mean) / sd"
 SKIP = "add a map of the set's mean, log sd and (up to 16 features) correlations to the embedding"
 HEADS = "attention heads; a divisor of hidden"
@@ -20,7 +21,7 @@ class Mean(EncoderKind):
 
 class Mlp(EncoderKind):
     kind: Literal["mlp"] = Field(description="MLP on samples, set mean, MLP")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(2, description="hidden layers before and after the mean")
     moments: bool = Field(True, description=MOMENTS)
     skip: bool = Field(True, description=SKIP)
@@ -28,7 +29,7 @@ class Mlp(EncoderKind):
 
 class Gnn(EncoderKind):
     kind: Literal["gnn"] = Field(description="MLP on samples, then layers that also see the set mean")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(2, description="layers that see the set mean")
     pool: Literal["mean", "median", "trimmed_mean", "huber", "softmax", "logsumexp"] = Field(
         "mean", description="what the layers see of the set instead of its mean, and the read-out"
@@ -53,7 +54,7 @@ class Gnn(EncoderKind):
 
 class MedianGnn(EncoderKind):
     kind: Literal["median_gnn"] = Field(description="gnn with medians")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(2, description="layers that see the set median")
     moments: bool = Field(True, description=MOMENTS)
     skip: bool = Field(True, description=SKIP)
@@ -61,7 +62,7 @@ class MedianGnn(EncoderKind):
 
 class ResNet(EncoderKind):
     kind: Literal["resnet"] = Field(description="residual layers that also see the set mean: the paper's encoder")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(2, description="residual layers; raise for distributions with several modes")
     depth: Count = Field(2, description="linear maps inside a layer")
     moments: bool = Field(True, description=MOMENTS)
@@ -70,7 +71,7 @@ class ResNet(EncoderKind):
 
 class KernelMean(EncoderKind):
     kind: Literal["kernel_mean"] = Field(description="set mean of random Fourier features: the kernel mean embedding")
-    hidden: Count = Field(128, description="frequencies; each gives a cosine and a sine")
+    hidden: Size = Field(128, description="frequencies; each gives a cosine and a sine")
 
 
 class PcaMean(EncoderKind):
@@ -80,7 +81,7 @@ class PcaMean(EncoderKind):
 
 class Attention(EncoderKind):
     kind: Literal["attention"] = Field(description="self-attention without positions: the set transformer with a mean")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(2, description="attention layers")
     heads: Count = Field(4, description=HEADS)
     induced: Whole = Field(0, description=INDUCED)
@@ -95,7 +96,7 @@ class Attention(EncoderKind):
 
 class ResNetAttention(EncoderKind):
     kind: Literal["resnet_attention"] = Field(description="resnet that attends to the set instead of seeing its mean")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(2, description="residual layers")
     depth: Count = Field(2, description="linear maps inside a layer")
     heads: Count = Field(4, description=HEADS)
@@ -110,7 +111,7 @@ class ResNetAttention(EncoderKind):
 
 
 def check_heads(section: Attention | ResNetAttention) -> None:
-    if section.hidden % section.heads:
+    if section.hidden != "auto" and section.hidden % section.heads:
         refuse(
             "heads", section.heads, f"a divisor of hidden = {section.hidden}", "change one, or presets.smoke.encoder"
         )

@@ -44,7 +44,18 @@ class Lineage(EvaluationKind):
         "reconstruction/energy",
     )
     key: ClassVar = ("information/embedding", "fate/js", "days/w2", "reconstruction/energy")
-    figures: ClassVar = ("embedding", "information", "spring", "fate", "days", "reconstruction", "metrics", "loss")
+    figures: ClassVar = (
+        "embedding",
+        "map",
+        "distances",
+        "information",
+        "spring",
+        "fate",
+        "days",
+        "reconstruction",
+        "metrics",
+        "loss",
+    )
     kind: Literal["lineage"] = Field(description="clones followed over days: information, fate, the days between")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     early: Annotated[list[float], Field(min_length=1)] = Field([2.0, 4.0], description="days of a clone's early cells")
@@ -76,7 +87,7 @@ class Perturbation(EvaluationKind):
         "effect/null_auc",
     )
     key: ClassVar = ("zero_shot/pearson", "zero_shot/discrimination", "zero_shot/e_distance", "transfer/pearson")
-    figures: ClassVar = ("perturbations", "shifts", "ranks", "cells", "metrics", "loss")
+    figures: ClassVar = ("perturbations", "shifts", "ranks", "cells", "map", "distances", "metrics", "loss")
     kind: Literal["perturbation"] = Field(
         description="perturbations held out: predicted shifts and cells; for the objective `perturbation`"
     )
@@ -109,7 +120,7 @@ class Donors(EvaluationKind):
         "reconstruction/energy",
     )
     key: ClassVar = ("labels/auc", "labels/accuracy", "labels/batch_auc", "replicates/nearest", "trajectory/spearman")
-    figures: ClassVar = ("embedding", "labels", "reconstruction", "metrics", "loss")
+    figures: ClassVar = ("embedding", "map", "distances", "labels", "reconstruction", "metrics", "loss")
     kind: Literal["donors"] = Field(description="donors: labels, batches, replicates, trajectory")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     label: str | None = Field(None, description="column to predict; null = the first of dataset.labels")

@@ -31,7 +31,16 @@ class Epidemic(OfSequences):
         "extrapolation/coverage",
     )
     key: ClassVar = ("month/mae", "country/accuracy", "sweeps/error", "extrapolation/distance")
-    figures: ClassVar = ("epidemic_map", "epidemic_months", "epidemic_sweeps", "epidemic_sites", "metrics", "loss")
+    figures: ClassVar = (
+        "epidemic_map",
+        "map",
+        "distances",
+        "epidemic_months",
+        "epidemic_sweeps",
+        "epidemic_sites",
+        "metrics",
+        "loss",
+    )
     files: ClassVar = ("reference",)
     words: ClassVar = ("consensus",)
     kind: Literal["epidemic"] = Field(

@@ -38,7 +38,7 @@ class Expression(OfSequences):
         "composition/n_error",
     )
     key: ClassVar = ("axis/spearman", "expression/spearman", "oracle/pearson", "kmers/distance")
-    figures: ClassVar = ("expression_axis", "expression", "kmers", "metrics", "loss")
+    figures: ClassVar = ("expression_axis", "map", "distances", "expression", "kmers", "metrics", "loss")
     files: ClassVar = ("motifs",)
     kind: Literal["expression"] = Field(
         description="sequences by expression: the axis of it, generated ones scored by a regressor, extrapolation"

@@ -28,7 +28,16 @@ class Methylation(OfSequences):
         "sites/valid",
     )
     key: ClassVar = ("tissue/accuracy", "replicates/nearest", "methylation/rate_error", "methylation/concordance_error")
-    figures: ClassVar = ("embedding", "tissues", "methylation", "methylation_levels", "metrics", "loss")
+    figures: ClassVar = (
+        "embedding",
+        "map",
+        "distances",
+        "tissues",
+        "methylation",
+        "methylation_levels",
+        "metrics",
+        "loss",
+    )
     kind: Literal["methylation"] = Field(
         description="methylation reads: tissues of held-out samples, generated reads against real ones"
     )

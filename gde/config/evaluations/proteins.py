@@ -20,7 +20,7 @@ class Families(OfSequences):
         "likelihood/token",
     )
     key: ClassVar = ("retrieval/recall_1", "retrieval/purity", "kmers/distance", "likelihood/token")
-    figures: ClassVar = ("embedding", "retrieval", "spectra", "metrics", "loss")
+    figures: ClassVar = ("embedding", "map", "distances", "retrieval", "spectra", "metrics", "loss")
     kind: Literal["protein_families"] = Field(
         description="which family a few sequences are of, and what is generated for one; of sequences"
     )

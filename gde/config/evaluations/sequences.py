@@ -50,7 +50,7 @@ class Sequences(OfSequences):
         "likelihood/token",
     )
     key: ClassVar = ("labels/accuracy", "labels/macro_f1", "kmers/distance", "likelihood/token")
-    figures: ClassVar = ("embedding", "labels", "spectra", "metrics", "loss")
+    figures: ClassVar = ("embedding", "map", "distances", "labels", "spectra", "metrics", "loss")
     kind: Literal["sequences"] = Field(description="sequences: labels, and generated ones against those held out")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     label: str | None = Field(None, description="column to predict; null = the first of dataset.labels, or the group")

@@ -20,7 +20,7 @@ class Documents(OfSequences):
         "likelihood/byte",
     )
     key: ClassVar = ("retrieval/recall_1", "topics/generated", "ngrams/distance", "likelihood/byte")
-    figures: ClassVar = ("embedding", "retrieval", "topics", "ngrams", "metrics", "loss")
+    figures: ClassVar = ("embedding", "map", "distances", "retrieval", "topics", "ngrams", "metrics", "loss")
     kind: Literal["documents"] = Field(
         description="what documents are about: topics found again, and documents generated for one; of texts"
     )

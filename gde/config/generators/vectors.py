@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gde.config.base import Count, NonNegative, Positive, Share, Whole, check_idle, refuse
+from gde.config.base import Count, NonNegative, Positive, Share, Size, Whole, check_idle, refuse
 from gde.config.generators.base import GeneratorKind
 
+WIDTH = "width; auto = as the data suggest"
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
 GUIDANCE = "strength of classifier-free guidance when sampling; 1 = none, anything else needs drop > 0"
 AFFINE = "generate around the mean and covariance that a head predicts from the embedding; for many and smooth sets"
@@ -18,7 +19,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 class Flow(GeneratorKind):
     kind: Literal["flow"] = Field(description="flow matching")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(4, description="residual layers")
     time_features: Count = Field(16, description="Fourier features of the time")
     drop: Share = Field(0.0, description=DROP)
@@ -39,7 +40,7 @@ class Flow(GeneratorKind):
 
 class Ddpm(GeneratorKind):
     kind: Literal["ddpm"] = Field(description="denoising diffusion: the paper's generator")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(4, description="residual layers")
     time_features: Count = Field(16, description="Fourier features of the time")
     drop: Share = Field(0.0, description=DROP)
@@ -73,7 +74,7 @@ class DdpmSubset(Ddpm):
 
 class Cvae(GeneratorKind):
     kind: Literal["cvae"] = Field(description="conditional variational autoencoder")
-    hidden: Count = Field(128, description="width of encoder and decoder")
+    hidden: Size = Field(128, description="width of encoder and decoder")
     layers: Count = Field(4, description="residual layers of each")
     code_dim: Count = Field(8, description="dimensions of a sample's code")
     beta: NonNegative = Field(1.0, description="weight of the KL divergence (nats); 1 = evidence lower bound")
@@ -91,7 +92,7 @@ class Cvae(GeneratorKind):
 class Direct(GeneratorKind):
     """What the direct generators share: a network from noise to samples, trained by a distance between sets."""
 
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(4, description="residual layers")
     noise_dim: Count = Field(16, description="dimensions of the noise; with affine at least those of a sample")
     affine: bool = Field(False, description=AFFINE)
@@ -121,7 +122,7 @@ class Mmd(Direct):
 
 class Wormhole(GeneratorKind):
     kind: Literal["wormhole"] = Field(description="attention decoder of a fixed number of points; samples repeat them")
-    hidden: Count = Field(128, description="width")
+    hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(2, description="attention layers")
     heads: Count = Field(4, description="attention heads; a divisor of hidden")
     points: Count = Field(64, description="points that stand for a distribution; take the set size")
@@ -131,7 +132,7 @@ class Wormhole(GeneratorKind):
 
     @model_validator(mode="after")
     def possible(self):
-        if self.hidden % self.heads:
+        if self.hidden != "auto" and self.hidden % self.heads:
             remedy = "change one, or presets.smoke.generator"
             refuse("heads", self.heads, f"a divisor of hidden = {self.hidden}", remedy)
         return self

@@ -19,6 +19,7 @@ from gde.prepare.common.split import (
 from gde.readers.missing import first_missing
 from gde.sets.store.layout import SPLITS
 
+AUTO, MANY = "auto", 20  # groups of which whole ones can be held out
 RESERVED = ("group", "start", "stop", "split", "size", "n")
 
 
@@ -57,7 +58,7 @@ class Assignment:
 def columns_needed(cfg: dict) -> list[str]:
     """The columns that `assign` wants: groupby, labels, and the split's own."""
     by = (cfg.get("split") or DEFAULT).get("by", "group")
-    wanted = [*cfg["groupby"], *(cfg.get("labels") or []), *([] if by in ("group", "sample") else [by])]
+    wanted = [*cfg["groupby"], *(cfg.get("labels") or []), *([] if by in ("group", "sample", AUTO) else [by])]
     return list(dict.fromkeys(wanted))
 
 
@@ -65,8 +66,9 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     """Group and split samples; table (N rows) holds `columns_needed(cfg)`, cfg has groupby, labels, min_size, split.
     row_names (N,) are for messages; without them rows are counted from 1.
 
-    A group's name is its groupby values joined with '|'. One store row per group and split that has samples. Groups of
-    fewer than min_size samples are dropped; with a split by a column this holds for each (group, split).
+    A group's name is its groupby values joined with '|'. One store row per group and split that has samples. A split by
+    `auto` is by group where there are MANY, else by sample. Groups of fewer than min_size samples are dropped; with a
+    split by a column this holds for each (group, split).
     GdeError: missing values (row named), labels that vary within a group, all groups too small, no room for a split.
     """
     groupby, labels = list(cfg["groupby"]), list(cfg.get("labels") or [])
@@ -82,8 +84,10 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     text = as_text(table, columns_needed(cfg), where, row_names)
     code, names, _ = name_groups(text, groupby, where)
 
-    by = split["by"]
     size = np.bincount(code, minlength=len(names))
+    if split["by"] == AUTO:
+        split["by"] = "group" if (size >= min_size).sum() >= MANY else "sample"
+    by = split["by"]
     group = np.where((size < min_size)[code], -1, code) if by in ("group", "sample") else code
     dropped = {names[g]: int(size[g]) for g in np.flatnonzero(size < min_size)} if by in ("group", "sample") else {}
     kept = np.unique(group[group >= 0])

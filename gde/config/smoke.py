@@ -1,0 +1,38 @@
+"""Smoke: the preset `smoke` of a file that has none: seconds, to see whether everything runs."""
+
+from gde.config.datasets import DATASETS
+from gde.config.datasets.base import DataSet, TokenSequences
+from gde.config.experiment import Experiment
+from gde.config.kinds import kind_of
+from gde.config.loading import Tree, merge
+from gde.config.messages import submodels
+
+TRAINING = {"steps": 60, "scheduler": {"warmup": 10}, "validate_every": 20, "checkpoint_every": 20, "log_every": 10}
+SMOKE = {
+    "dataset": {"test_sets": 12, "validation_sets": 8, "test_size": 200},
+    "encoder": {"hidden": 32},
+    "generator": {"hidden": 32},
+    "training": TRAINING,
+    "evaluation": {"bootstrap": 50, "geodesic_pairs": 4, "coverage_replicates": 4, "repeats": 4},
+}
+# Sequences cost by their residues.
+SMOKE_TOKENS = {
+    "encoder": {"hidden": 8, "layers": 1},
+    "generator": {"hidden": 16, "layers": 1, "subsample": 2},
+    "training": {"steps": 20, "set_size": 8, "scheduler": {"warmup": 5}, "validate_every": 10, "checkpoint_every": 10},
+    "evaluation": {"generated": 10, "known": 100},
+}
+
+
+def smoke(base: Tree) -> Tree:
+    """What SMOKE says, as far as the kinds that `base` chooses have those keys."""
+    out = {}
+    given = base.data.get("dataset")
+    kind = DATASETS.get(str(given.get("kind")), DataSet) if isinstance(given, dict) else DataSet
+    whole = merge(Tree(SMOKE), Tree(SMOKE_TOKENS if issubclass(kind, TokenSequences) else {})).data
+    for section, values in whole.items():
+        given = base.data.get(section)
+        chosen = given.get("kind") if isinstance(given, dict) else None
+        models = [m for m in submodels(Experiment.model_fields[section].annotation) if kind_of(m) in (None, chosen)]
+        out[section] = {k: v for k, v in values.items() if any(k in m.model_fields for m in models)}
+    return Tree(out)
