@@ -61,9 +61,8 @@ def _labels(table, units, result: dict) -> Figure:
     handles = [dot(colour, marker, label=name) for name, (colour, marker) in look.items()]
     if others:
         handles.append(dot(GREY, ".", label=f"{others} other labels"))
-    handles.append(dot(GREY, label="held out"))
-    if (table["part"] == "context").any():
-        handles.append(dot(GREY, mfc="none", mew=0.9, label="context"))
+    if table["part"].nunique() > 1:
+        handles += [dot(GREY, label="held out"), dot(GREY, mfc="none", mew=0.9, label="context")]
     handles += size_handles(table["n_samples"])
     if around:
         ring = {"marker": "o", "mfc": "none", "ms": 9, "mew": 0.8}
