@@ -160,6 +160,12 @@ BASELINES = {
     "lm_mean": "mean of the language model's vectors",
     "train_mean": "mean shift of training",
     "gde": "this model",
+    "gaussian_fit": "Gaussian fit",
+    "markov": "Markov chain",
+    "uniform": "equal residues",
+    "tf_idf": "tf-idf",
+    "mean_sd": "mean and sd",
+    "independent_tokens": "independent residues",
 }
 CEILINGS = ("resample_truth", "bayes")  # stand among the baselines, and are the ceiling under another name
 
