@@ -15,10 +15,10 @@ SMOKE = {
     "training": TRAINING,
     "evaluation": {"bootstrap": 50, "geodesic_pairs": 4, "coverage_replicates": 4, "repeats": 4},
 }
-# Sequences cost by their residues.
+# Sequences cost by their residues, and what is fitted to all places of them (readout, sites) before training starts.
 SMOKE_TOKENS = {
-    "encoder": {"hidden": 8, "layers": 1},
-    "generator": {"hidden": 16, "layers": 1, "subsample": 2},
+    "encoder": {"hidden": 8, "layers": 1, "readout": "mean"},
+    "generator": {"hidden": 16, "layers": 1, "subsample": 2, "sites": 0},
     "latent_dim": 8,
     "training": {
         "steps": 12,
