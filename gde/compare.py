@@ -1,5 +1,4 @@
-"""Comparison of groups: are two groups' distributions different? A permutation test of the distance between their
-embeddings."""
+"""Comparison of two sets of samples: a permutation test that embeds every deal of them anew."""
 
 import difflib
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from gde.sets.store.set_store import SetStore
 
 ROWS_AT_ONCE = 131_072
 TOKENS_AT_ONCE = 1 << 19
-AT_MOST = 2000  # samples of a group: every permutation embeds all of them again
+AT_MOST = 2000  # samples of a group
 RIDGE = 0.1  # without it axes of next to no variance would count as much as those that carry the difference
 ROUNDING = 1e-5  # of a statistic: equal arrangements differ by so much in float32
 
@@ -52,10 +51,10 @@ def compare(
 
     The pooled samples are dealt out anew into sets of n and m, and embedded again, `permutations` times. Statistic: the
     sum over principal axes of the squared difference of the two embeddings, centred and divided by its variance over
-    all deals, the true one among them, RIDGE mean variances added. So a difference counts by its standard error, and
-    the bias of sets of unequal size is taken off. p = (1 + #{deals at least as far}) / (permutations + 1) is valid for
-    any model that was not trained on these samples: P(p <= x) <= x where there is no difference. Its power to see one
-    is the model's.
+    all deals, the true one among them, RIDGE mean variances added; in units of its mean over permutations. So a
+    difference counts by its standard error, and the bias of sets of unequal size is taken off.
+    p = (1 + #{deals at least as far}) / (permutations + 1) is valid for any model that was not trained on these
+    samples: P(p <= x) <= x where there is no difference. Its power to see one is the model's.
     ValueError for fewer than two samples, or shapes that differ.
     """
     if min(len(a), len(b)) < 2 or a.ndim != 2 or a.shape[1:] != b.shape[1:]:
@@ -83,9 +82,13 @@ def compare(
     statistic = (np.square(centred @ axes) / (variance + ridge)).sum(1) if ridge > 0 else np.zeros(len(d))
     as_far = (statistic[1:] >= statistic[0] * (1 - ROUNDING)).sum()
     distance = np.linalg.norm(d, axis=1)
-    null = distance[1:].mean()
+    usual = statistic[1:].mean()
     return Comparison(
-        float(distance[0]), float(null), float(statistic[0]), (1 + int(as_far)) / (permutations + 1), permutations
+        distance=float(distance[0]),
+        null_distance=float(distance[1:].mean()),
+        statistic=float(statistic[0] / usual) if usual > 0 else 0.0,
+        p_value=(1 + int(as_far)) / (permutations + 1),
+        permutations=permutations,
     )
 
 
@@ -129,37 +132,11 @@ def check_steps(model: Any, store: SetStore) -> None:
         raise bad(store.path, words[0], f"{words[1]}, as in training", "give the model that was trained on this data")
 
 
-def compare_groups(
-    model: Any,
-    store: SetStore,
-    first: str,
-    second: str,
-    *,
-    split: str | None = "test",
-    at_most: int = AT_MOST,
-    permutations: int = 999,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """`compare` two groups of a store; larger ones by `at_most` of their samples, chosen by the seed.
-
-    returns {groups: {name: {samples, used}}, distance, ..., p_value, permutations, seed, run}. GdeError for a group
-    that is unknown, too small or named twice, and for a store of other features than the model's.
-    """
-    if first == second:
-        raise bad(f"group {first!r}", "the same group twice", "two groups", "name another")
+def check_store(model: Any, store: SetStore) -> None:
+    """GdeError unless a store holds samples as the model takes them, made by the model's own steps."""
     kind, own = store.sample_type, model.sample_type
     if kind != own:
         found = f"samples of shape {kind.shape}, {kind.described}"
         expected = f"{own.shape}, {own.described}, the model's"
         raise bad(store.path, found, expected, "give the model that was trained on this data")
     check_steps(model, store)
-    rng, sets, weights, groups = np.random.default_rng(seed), [], [], {}
-    for name in (first, second):
-        x, weight = group_samples(store, name, split)
-        used = np.arange(len(x)) if len(x) <= at_most else rng.choice(len(x), at_most, replace=False)
-        sets.append(x[used])
-        weights.append(None if weight is None else weight[used])
-        groups[name] = {"samples": len(x), "used": len(used)}
-    given = tuple(weights) if store.weighted else None
-    result = compare(model, *sets, weights=given, permutations=permutations, seed=seed)
-    return {"groups": groups, **vars(result), "seed": seed, "run": model.config.get("run", "")}

@@ -157,9 +157,9 @@ def know(model: Model, conditions: Sequence[str]) -> None:
 
     GdeError where there are none.
     """
-    known = model.heads["perturbation"].conditions
-    if new := sorted(set(conditions) - set(known.names)):
-        known.extend(new, torch.from_numpy(new_vectors(model, new)))
+    head = model.heads["perturbation"]
+    if new := sorted(set(conditions) - set(head.conditions.names)):
+        head.extend(new, torch.from_numpy(new_vectors(model, new)))
         log.info("%d conditions that the model's data did not have, by their vectors", len(new))
 
 

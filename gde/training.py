@@ -23,6 +23,7 @@ from gde.cluster.processes import Processes
 from gde.errors import GdeError, bad
 from gde.models import model_class
 from gde.models.base import Model, load_state
+from gde.objectives.shrinkage import shrink_new_conditions
 from gde.optim import build_optimizer, clip_gradients, ema_decay, lr_factor, update_ema
 from gde.sets.batch import Batch
 from gde.sets.random import ShardRandom
@@ -164,8 +165,9 @@ def train(
     processes.wait()
     tensors, _ = load_checkpoint(checkpoints / f"step-{state['best_step']:09d}")
     load_state(average, sub_state(tensors, "average/"), checkpoints)
+    shrink_new_conditions(average.eval(), store, config)
     budget = {"steps": state["step"], "seconds": round(elapsed(), 2), "samples_seen": state["samples"]}
-    return average.eval(), budget | {"best_step": state["best_step"]}
+    return average, budget | {"best_step": state["best_step"]}
 
 
 def build_models(config: dict[str, Any], store: SetStore, device: torch.device) -> tuple[Model, Model]:

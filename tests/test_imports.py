@@ -32,6 +32,8 @@ FLOORS = (
         "export",
         "figures",
         "evaluate",
+        "tl",
+        "pl",
     ),
     ("preflight",),
     ("cli", "api"),

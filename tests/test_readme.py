@@ -1,4 +1,5 @@
-"""The README does what it says: its commands and files are taken out and run, in order, in a copy of the project."""
+"""README and docs/ do what they say: their commands and files are taken out and run, in order, in a copy of the
+project."""
 
 import hashlib
 import os
@@ -23,19 +24,30 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/workflow"))
 import forked  # noqa: E402
 
-README = (ROOT / "README.md").read_text()
+ORDER = (  # in which pages are run
+    "index workflow cells tables results metrics commands compare_groups drivers map python api donors screens clones "
+    "methylation promoters sequences proteins spikes texts cluster grids downloads directory gallery configuration "
+    "troubleshooting"
+)
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ORDER.split()))
+TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
+README = "\n".join(TEXTS.values())
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+DIRECTIVE = re.compile(r"^```\{[\w-]+\}.*?^```$", re.M | re.S)
 COVERED = {  # not run here, because
     "make run",  # it builds an environment and trains for minutes: the acceptance run of a release
     "make test",  # this is it
     "source .venv/bin/activate",  # the environment that runs the tests takes its place
     "gde predict essential_genes K562.h5ad --condition GATA1 -o predicted.h5ad",  # test_predict.py, on a screen
+    "snakemake results/mine/model --config mirror=/data/copies",  # fetch/test_mirrors
     "snakemake -s gde/workflow/Snakefile --directory own results/mine/metrics.json",  # workflow/test_faults.py
 }
-DRY = {  # only planned: there is no cluster here
+DRY = {  # only planned: there is no cluster here, and no time
+    "snakemake grids",
     "snakemake --profile profiles/slurm all",
     "snakemake --profile profiles/slurm results/gmm/model --config gpus=4",
 }
+REPEATED = {"snakemake results/gmm/metrics.json"}  # after an edit
 EXAMPLE_RUN = "gmm-1a2b3c4d"
 NOT_COPIED = (".*", "results", "__pycache__", "*.egg-info", "build", "tests", "docs")
 
@@ -80,7 +92,12 @@ def project(tmp_path_factory) -> Path:
     donor, kind = np.arange(n) % 8, np.arange(n) // 8 % 3
     rate = rng.gamma(1.0, 2.0, (3, genes))[kind] * rng.gamma(20, 0.05, (8, genes))[donor]
     obs = pd.DataFrame(
-        {"donor": [f"D{d}" for d in donor], "cell_type": np.array(["B", "NK", "T"])[kind]},
+        {
+            "donor": [f"D{d}" for d in donor],
+            "cell_type": np.array(["B", "NK", "T"])[kind],
+            "sex": np.array(["female", "male"])[donor % 2],
+            "batch": np.array(["one", "two"])[donor // 4],
+        },
         index=[f"cell{i}" for i in range(n)],
     )
     counts = sp.csr_matrix(rng.poisson(rate).astype(np.float32))
@@ -105,6 +122,8 @@ def write_file(project: Path, text: str) -> None:
     name, _, where = text.partition("\n")[0].removeprefix("# ").partition(", ")
     path = project / name
     assert where in ("", "at the end")
+    if not where and path.exists() and path.read_text() == text:
+        return  # told on two pages
     assert path.exists() == bool(where), f"{name}: exists, or does not, against what the README says"
     path.write_text((path.read_text() if where else "") + text)
 
@@ -113,14 +132,14 @@ def execute(project: Path, environment: dict[str, str], python: list[str]) -> di
     """Do all that the README says, in its order; {command: what it printed}."""
     said = {}
     for kind, text in BLOCK.findall(README):
-        if kind == "yaml":
+        if kind == "yaml" and text.startswith("# "):
             write_file(project, text)
         elif kind == "python":
             run(project, environment, *python, "-c", text)
         elif kind == "bash":
             for line in text.splitlines():
                 command = line.partition(" #")[0].strip()
-                if not command or command in COVERED:
+                if not command or command in COVERED or (command in said and command not in REPEATED):
                     continue
                 typed = command + (" -n" if command in DRY else "")
                 if EXAMPLE_RUN in command:  # the run that the current one took the place of
@@ -164,7 +183,7 @@ def test_every_command(project, environment, warm):
 
 def test_every_block_is_of_a_kind_that_is_checked():
     kinds = [kind for kind, _ in BLOCK.findall(README)]
-    assert README.count("```") == 2 * len(kinds)
+    assert README.count("\n```") == 2 * (len(kinds) + len(DIRECTIVE.findall(README)))
     assert set(kinds) == {"bash", "yaml", "python", "mermaid"}
 
 
@@ -215,9 +234,24 @@ def test_every_output_is_explained():
     assert len(outputs) == 11 and outputs <= slots
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", TEXTS[page]):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_every_page_is_run_and_in_the_index():
+    pages = {file.relative_to(ROOT).as_posix() for file in (ROOT / "docs").glob("*.md")}
+    assert pages | {"README.md"} == set(PAGES)
+    named = set(re.findall(r"^(\w+)$", TEXTS["docs/index.md"], re.M))
+    assert named >= {Path(page).stem for page in pages} - {"index"}
+
+
+def test_yaml_that_names_no_file_is_yaml():
+    for kind, text in BLOCK.findall(README):
+        if kind == "yaml" and not text.startswith("# "):
+            for part in re.split(r"^(?=generator: )", text, flags=re.M):
+                yaml.safe_load(part)
 
 
 def test_one_version():

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gde import __version__
-from gde.cli import commands, new, predict
+from gde.cli import commands, compare_groups, new, predict
+from gde.cli import map as map_command
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
@@ -70,23 +71,14 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--cells", action="store_true", help="a row per cell, with the embedding of its group in obsm")
     sub.add_argument("-o", "--out", type=Path, required=True, help="output .h5ad")
 
-    sub = command(
-        commands.compare_two, "compare-groups", "are the distributions of two groups different? a permutation test"
-    )
-    sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
-    kinds = "set store (results/sets/<experiment>), an .h5ad, a table, or a file of sequences"
-    sub.add_argument("data", type=Path, metavar="DATA", help=kinds)
-    sub.add_argument("groups", nargs=2, metavar="GROUP", help="names of two groups; of several columns, joined with |")
-    groups = "columns of the file that make a group (default: the model's own)"
-    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help=groups)
+    told = "which groups differ? permutation tests of all pairs, or of cases against controls (--by)"
+    sub = command(compare_groups.compare_groups, "compare-groups", told)
+    compare_groups.add_options(sub, positive, seed)
     cell_options(sub)
     sequence_options(sub)
-    splits = ["test", "validation", "train", "all"]
-    sub.add_argument("--split", choices=splits, default="test", help="samples of the store to compare (default test)")
-    sub.add_argument("--permutations", type=positive, default=999, help="default 999: p is at least 1 / 1000")
-    sub.add_argument("--at-most", type=positive, default=2000, help="samples used of a group (default 2000)")
-    sub.add_argument("--seed", type=seed, default=0)
-    sub.add_argument("--json", type=Path, help="also write the result there")
+
+    sub = command(map_command.map_groups, "map", "map all groups: figures and tables of places and distances")
+    map_command.add_options(sub, positive, seed)
 
     sub = command(commands.sample, "sample", "generate samples of embedded distributions")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")

@@ -120,41 +120,6 @@ def embed(args: argparse.Namespace) -> None:
     print(f"{args.out}: {told}")
 
 
-def compare_two(args: argparse.Namespace) -> None:
-    from contextlib import nullcontext
-
-    from gde.compare import compare_groups
-    from gde.embed import open_data
-    from gde.files.io import write_json
-    from gde.sets.store.set_store import SetStore
-
-    model = load_model(args.model)
-    options = options_for(model, args)
-    if os.path.isdir(args.data):
-        names = ["groupby", *model.sample_type.OPTIONS]
-        if given := ["--" + name.replace("_", "-") for name in names if getattr(args, name, None)]:
-            raise bad(", ".join(given), f"{args.data}, a set store", "a file", "leave them out")
-        source = nullcontext(SetStore.open(args.data))
-    else:
-        source = open_data(model, args.data, group_columns(model, args), **options)
-    with source as store:
-        result = compare_groups(
-            model,
-            store,
-            *args.groups,
-            split=None if args.split == "all" else args.split,
-            at_most=args.at_most,
-            permutations=args.permutations,
-            seed=args.seed,
-        )
-    print_table([{"group": name, **counts} for name, counts in result["groups"].items()], "")
-    print()
-    shown = ("distance", "null_distance", "statistic", "p_value", "permutations")
-    print_table([{key: result[key] for key in shown}], "")
-    if args.json:
-        write_json(args.json, result)
-
-
 def sample(args: argparse.Namespace) -> None:
     from gde.readers.sealed_h5ad import read_anndata
     from gde.sample import sample_to_file

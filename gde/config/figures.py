@@ -6,6 +6,13 @@ from typing import Any
 from gde.config.evaluations import EVALUATIONS
 from gde.errors import bad
 
+OF_EMBEDDINGS = ("map", "distances")  # drawn from the tables of all embeddings, not from those of the evaluation
+
+
+def tables_of(figure: str) -> str:
+    """The directory of an experiment that a figure's tables are in."""
+    return "map" if figure in OF_EMBEDDINGS else "tables"
+
 
 def known_figures() -> list[str]:
     """Every figure that an evaluation has; each is the function `draw` of the module of its name here."""

@@ -1,4 +1,4 @@
-"""The tables of kinds in README.md and config/README.md, from what their classes say of themselves."""
+"""The tables of kinds in config/README.md, from what their classes say of themselves."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,6 +11,11 @@ from gde.config.generators import GENERATORS
 from gde.config.objectives import OBJECTIVES
 
 CALLED = {Vectors: "vectors", TokenSequences: "sequences", Simulated: "simulated families"}
+
+
+def kinds() -> str:
+    """All of them."""
+    return "\n".join([kinds_of_data(), kinds_of_models()])
 
 
 def kinds_of_data() -> str:

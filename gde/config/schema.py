@@ -1,5 +1,5 @@
 """Generated files: what is generated from the models: JSON Schemas for editors, and the tables of kinds and keys in the
-READMEs.
+config/README.md.
 
 ``python -m gde.config.schema`` writes them; a test fails when they are stale.
 """
@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from gde.config import experiment as e
 from gde.config.kinds import kind_of
 from gde.config.messages import submodels
-from gde.config.overview import kinds_of_data, kinds_of_models
+from gde.config.overview import kinds
 from gde.files.io import atomic_write
 
 README = "config/README.md"
@@ -23,12 +23,11 @@ ITEMS = {"grids": "name", "published": "metric"}  # what the keys of a mapping o
 
 def generated(root: Path) -> dict[Path, str]:
     """The text of every generated file, by path."""
-    front, readme = (root / "README.md").read_text(), (root / README).read_text()
+    readme = (root / README).read_text()
     return {
         root / "workflow/schemas/experiment.schema.json": _json(experiment_schema()),
         root / "workflow/schemas/config.schema.json": _json(config_schema()),
-        root / "README.md": replaced(front, "kinds", kinds_of_data()),
-        root / README: replaced(replaced(readme, "kinds", kinds_of_models()), "keys", tables()),
+        root / README: replaced(replaced(readme, "kinds", kinds()), "keys", tables()),
     }
 
 

@@ -81,11 +81,17 @@ def run(
             "seed": resolved["seed"],
             "device": str(device),
             "budget": trained["budget"],
+            "held_out": held_out(store),
             "provenance": record,
             "left_out": left,
             "metrics": metrics,
         },
     )
+
+
+def held_out(store: Any) -> int:
+    """Held-out groups of a store, of which figures may draw some; of a family those of the training distribution."""
+    return len(store.select(split="test", **({"distribution": "strict"} if "family" in store.meta else {})))
 
 
 def loss_table(log: Path) -> pd.DataFrame:

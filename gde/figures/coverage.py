@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from gde.figures.read import read_table
-from gde.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, new, note
+from gde.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, above, new, note
 
 LEVEL = 0.95
 BAND = (0.93, 0.97)
@@ -33,19 +33,19 @@ def draw(tables: Path, result: dict) -> Figure:
         spread = 0.5 * (np.arange(len(each)) / max(1, len(each) - 1) - 0.5)
         right.scatter(place + spread, each, s=9, color=colour, alpha=0.6, linewidths=0)
         right.plot([place - 0.32, place + 0.32], [each.mean()] * 2, color=colour, lw=2)
-        right.annotate(f"{100 * each.mean():.1f} %", (place, each.mean()), (0, 4), textcoords="offset points",
-                       ha="center", fontsize=8)  # fmt: skip
+        right.annotate(f"{100 * each.mean():.1f} %", (place + 0.34, each.mean()), (2, 0), textcoords="offset points",
+                       va="center", fontsize=7)  # fmt: skip
     for ax in (left, right):
         ax.yaxis.set_major_formatter(PercentFormatter(1))
     left.xaxis.set_major_formatter(PercentFormatter(1))
     left.set_xlabel("nominal level of the interval")
     left.set_ylabel("intervals that hold the limit")
-    left.legend()
     right.set_xticks(range(len(sizes)), [f"{size:,}" for size in sizes.groups])
     right.set_xlabel("samples in the set")
     right.set_ylabel("coverage of 95 % intervals")
-    right.legend(loc="lower right")
     low, high = metric["ci"]
-    left.set_title(f"95 % intervals: {100 * metric['value']:.1f} %  [{100 * low:.1f}, {100 * high:.1f}]")
-    right.set_title("One dot a coordinate of the embedding")
+    title = f"95 % intervals hold {100 * metric['value']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    above(left, title=title, alignment="left", title_fontsize=8, ncols=2)
+    above(right, title="A dot a coordinate, a bar their mean", alignment="left", title_fontsize=8)
+    right.set_xlim(-0.5, len(sizes) - 0.2)
     return figure

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gde.figures.read import label, left_out, read_table
-from gde.figures.style import BLUE, CYCLE, GREEN, GREY, new, note
+from gde.figures.style import BLUE, CYCLE, GREEN, new, note
 
 TITLES = {"model": "generated between", "first_day": "cells of the first day", "last_day": "cells of the last day",
           "mixture": "mixture of both", "ceiling": "other cells of the day"}  # fmt: skip
@@ -30,5 +30,6 @@ def draw(tables: Path, result: dict) -> Figure:
     axes[0, 0].set_yticks(range(len(sources)), [TITLES[s] for s in sources])
     axes[0, 0].set_ylim(len(sources) - 0.5, -0.5)
     axes[0, 0].set_ylabel("distance of")
-    figure.suptitle("To cells of the day between, clones held out", x=0.01, ha="left", color=GREY)
+    title = "Distance to cells of the day between: a dot a pool of held-out clones, a bar the mean; lower is better"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
     return figure

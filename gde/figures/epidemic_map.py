@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gde.figures.read import label, read_table
-from gde.figures.style import BLACK, GREY, ORANGE, SEQUENTIAL, VERMILION, categories, new
+from gde.figures.style import BLACK, GREY, ORANGE, SEQUENTIAL, VERMILION, categories, dot, new
 
 PARTS = {"trained": ("o", "trained"), "held out": ("^", "held out"), "held out in time": ("X", "held out in time")}
 MANY = 12  # countries in a legend
@@ -19,14 +19,14 @@ def draw(tables: Path, result: dict) -> Figure:
     table, units = read_table(tables, "embedding")
     future = tables / "future.tsv"
     columns = 3 if future.is_file() else 2
-    figure, axes = new(1, columns, height=3.4)
+    figure, axes = new(1, columns, height=3.8)
     by_month(figure, axes[0, 0], table)
     by_country(axes[0, 1], table)
     if columns == 3:
         path(axes[0, 2], read_table(tables, "future")[0], result)
     for ax in axes[0]:
-        ax.set_xlabel(label("pc_1", units["pc_1"]), fontsize=8)
-    axes[0, 0].set_ylabel(label("pc_2", units["pc_2"]), fontsize=8)
+        ax.set_xlabel(label("pc_1", units["pc_1"]).replace("latent units, ", ""), fontsize=8)
+    axes[0, 0].set_ylabel(label("pc_2", units["pc_2"]).replace("latent units, ", ""), fontsize=8)
     return figure
 
 
@@ -37,8 +37,8 @@ def by_month(figure: Figure, ax: Axes, table) -> None:
         if len(own):
             dots = ax.scatter(own["pc_1"], own["pc_2"], c=own["month"], s=20, marker=marker, linewidths=0,
                               cmap=SEQUENTIAL, label=name, **ends)  # fmt: skip
-    for handle in ax.legend(fontsize=6.5, handletextpad=0.1).legend_handles:
-        handle.set_color(GREY)
+    marks = [dot(GREY, marker, label=name) for part, (marker, name) in PARTS.items() if (table["part"] == part).any()]
+    ax.legend(handles=marks, loc="upper left", bbox_to_anchor=(0, -0.18), fontsize=7, handletextpad=0.1)
     bar = figure.colorbar(dots, ax=ax, location="top", fraction=0.05, aspect=28, pad=0.03)
     bar.set_label("months since December 2019", fontsize=7)
     bar.outline.set_visible(False)
@@ -52,7 +52,7 @@ def by_country(ax: Axes, table) -> None:
         own = table[table["label"] == name]
         ax.scatter(own["pc_1"], own["pc_2"], s=16, color=colour, marker=marker, linewidths=0, alpha=0.8,
                    label=name if name in shown else None)  # fmt: skip
-    ax.legend(fontsize=5.5, ncols=2, handletextpad=0.1, columnspacing=0.6)
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.18), fontsize=6.5, ncols=3, handletextpad=0.1, columnspacing=0.6)
     ax.set_title(f"{len(look)} countries" if len(look) > 1 else "", fontsize=8)
 
 
@@ -67,7 +67,7 @@ def path(ax: Axes, table, result: dict) -> None:
                 label="predicted, 95 %")  # fmt: skip
     last = table[table["source"] == "persistence"].iloc[:1]
     ax.scatter(last["pc_1"], last["pc_2"], marker="s", s=26, color=ORANGE, zorder=3, label="last month")
-    ax.legend(fontsize=6)
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.18), fontsize=7, ncols=2, columnspacing=0.6)
     metric = result["metrics"].get("extrapolation/distance")
     if metric is not None:
         text = f"off by {metric['value']:.2f}; last month {metric['baselines']['persistence']:.2f}"

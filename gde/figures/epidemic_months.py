@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gde.figures.read import left_out, read_table
-from gde.figures.style import GREY, MODEL, VERMILION, new, note
+from gde.figures.style import GREY, MODEL, VERMILION, above, new, note
 
 NAMES = {
     "gde": "embedding",
@@ -44,7 +44,7 @@ def scatter(ax: Axes, table) -> None:
                        label=part)  # fmt: skip
     ends = table["month"].min(), table["month"].max()
     ax.plot(ends, ends, "--", color=GREY, lw=0.8, zorder=0)
-    ax.legend(fontsize=7)
+    above(ax, ncols=2)
     ax.set_xlabel("month (since December 2019)", fontsize=8)
     ax.set_ylabel("month read from the embedding", fontsize=8)
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gde.figures.read import read_table
-from gde.figures.style import GREY, MODEL, ORANGE, TRUTH, new
+from gde.figures.style import GREY, MODEL, ORANGE, TRUTH, dot, new
 
 LOOK = {
     "real": (TRUTH, "o", "real, held out"),
@@ -34,10 +34,13 @@ def draw(tables: Path, result: dict) -> Figure:
     for ax in flat[len(conditions) + 1 :]:
         ax.set_axis_off()
     handles, names = flat[0].get_legend_handles_labels()
+    if (table["part"] == "held out whole").any():
+        handles.append(dot(GREY, "x", mew=1.3))
+        names.append("nothing of it trains")
     figure.legend(handles, names, loc="outside lower left", ncols=4)
     metric = result["metrics"]["expression/spearman"]
     text = f"Rank correlation of target and oracle {metric['value']:.2f}; of real sequences {metric['ceiling']:.2f}"
-    figure.suptitle(text, fontsize=9)
+    figure.suptitle(text, fontsize=9, x=0.01, ha="left")
     return figure
 
 

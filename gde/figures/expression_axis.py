@@ -4,8 +4,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gde.config.words import baseline_words
 from gde.figures.read import label, read_table
-from gde.figures.style import GREY, MARKERS, SEQUENTIAL, categories, new
+from gde.figures.style import GREY, MARKERS, SEQUENTIAL, above, categories, dot, new
 
 
 def draw(tables: Path, result: dict) -> Figure:
@@ -21,11 +22,11 @@ def draw(tables: Path, result: dict) -> Figure:
                             linewidths=0, marker=MARKERS[i % len(MARKERS)], label=name)  # fmt: skip
     ax.set_xlabel(label("pc_1", units["pc_1"]))
     ax.set_ylabel(label("pc_2", units["pc_2"]))
-    ax.set_title("Held-out sets")
+    ax.set_title("Held-out sets", fontsize=8)
     if len(conditions) > 1:
-        legend = ax.legend(fontsize=7)
-        for handle in legend.legend_handles:
-            handle.set_color(GREY)
+        marks = [dot(GREY, MARKERS[i % len(MARKERS)], label=name) for i, name in enumerate(conditions)]
+        above(ax, handles=marks, ncols=3, fontsize=6.5)
+        ax.set_title("Held-out sets", fontsize=8, pad=11 * (1 + (len(conditions) - 1) // 3))
     bar = figure.colorbar(points, ax=ax, fraction=0.045, pad=0.02)
     bar.set_label("place in the order of expression", fontsize=7)
     bar.outline.set_visible(False)
@@ -40,11 +41,10 @@ def draw(tables: Path, result: dict) -> Figure:
         ax.scatter(own["place"][whole], x[whole], color=look[name][0], s=34, marker="x", linewidths=1.4)
     if (table["part"] == "held out whole").any():
         ax.scatter([], [], color=GREY, marker="x", s=34, label="held out whole")
-    ax.legend(fontsize=7)
     ax.set_xlabel("place in the order of expression")
     ax.set_ylabel("first component (sd of its condition)")
     metric = result["metrics"]["axis/spearman"]
-    anchors = ", ".join(f"{n.replace('_', ' ')} {v:.2f}" for n, v in metric["baselines"].items())
-    ax.set_title(f"Rank correlation {metric['value']:.2f}", y=1.05)
-    ax.annotate(anchors, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=7, color=GREY)
+    anchors = "; ".join(f"{baseline_words(n)} {v:.2f}" for n, v in metric["baselines"].items())
+    above(ax, ncols=4, fontsize=6.5)
+    figure.suptitle(f"Rank correlation {metric['value']:.2f} ({anchors})", fontsize=8, x=0.01, ha="left")
     return figure

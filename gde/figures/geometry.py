@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gde.figures.read import label, read_table
 from gde.figures.style import SEQUENTIAL, new
@@ -11,8 +12,8 @@ from gde.figures.style import SEQUENTIAL, new
 PANELS = {
     "latent_distance": "embedding",
     "sample_mean_distance": "sample means",
-    "gaussian_w2_of_moments": "Gaussian W2 of moments",
-    "lot": "linearised transport",
+    "gaussian_w2_of_moments": "Gaussian W2",
+    "lot": "linear transport",
 }
 ROWS = {  # table: (metric, what its W2 is)
     "geometry": ("geometry/w2_spearman", "W2"),
@@ -46,5 +47,9 @@ def draw(tables: Path, result: dict) -> Figure:
         picture.set_norm(LogNorm(1, max(most, 2)))
     bar = figure.colorbar(pictures[0], ax=axes, fraction=0.03, aspect=30, pad=0.01)
     bar.set_label("pairs of held-out sets", fontsize=8)
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    bar.ax.yaxis.set_major_formatter("{x:,.0f}")
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
     return figure

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
+from gde.config.words import baseline_words, metric_words
 from gde.errors import bad
 from gde.figures.style import BLACK, BLUE, CYCLE, GREEN, GREY, SEQUENTIAL, new, save, style
 from gde.runs.grid import over_seeds, read_summary
@@ -55,7 +56,7 @@ def _numbers(labels: pd.Series) -> pd.Series | None:
 
 def _short(value: float) -> str:
     """Three digits."""
-    return f"{value:#.3g}".rstrip(".")
+    return f"{value:#.3g}".rstrip(".").replace("-", "−")
 
 
 def _title(own: pd.DataFrame, metric: str) -> str:
@@ -63,7 +64,9 @@ def _title(own: pd.DataFrame, metric: str) -> str:
     n = own["seed"].nunique() if "seed" in own else 1
     what = f"mean and 95 % interval over {n} seeds" if n > 1 else "one seed, no interval"
     better = own["better"].iloc[0]
-    return f"{metric} ({best.get(better, f'best is {better}')}); {what}"
+    words = metric_words(metric)
+    unit = f", {words.unit}" if words.unit else ""
+    return f"{words.name} ({best.get(better, f'best is {better}')}{unit}); {what}"
 
 
 def curve(own: pd.DataFrame, controls: pd.DataFrame, axis: str, metric: str) -> Figure:
@@ -78,7 +81,7 @@ def curve(own: pd.DataFrame, controls: pd.DataFrame, axis: str, metric: str) -> 
     ax.errorbar(at, mean, yerr=bars, color=BLUE, marker="o", ms=4, capsize=2.5, label="model", zorder=4)
     colours = iter(CYCLE[1:] * 3)
     for source, rows in controls.groupby("source", sort=False):
-        name, published = source.replace("_", " "), source == "published"
+        name, published = baseline_words(source), source == "published"
         colour = {"chance": GREY, "ceiling": GREEN, "published": BLACK}.get(source) or next(colours)
         value, spread = rows["value"].mean(), rows["value"].max() - rows["value"].min()
         if not published and ((rows[axis] == "").any() or spread <= 0.01 * abs(value)):
@@ -165,7 +168,7 @@ def _controls(ax: Axes, controls: pd.DataFrame, paint: Callable) -> None:
         _write(ax, 0, i, text, colour)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xticks([0], ["controls"])
-    ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    ax.set_yticks(range(len(names)), [baseline_words(name) for name in names])
     ax.yaxis.tick_right()
     ax.tick_params(length=0, labelsize=7)
     ax.spines[:].set_visible(False)

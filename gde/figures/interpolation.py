@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 
 from gde.figures.read import label, read_table
-from gde.figures.style import BLUE, SEQUENTIAL, VERMILION, equal_limits, new
+from gde.figures.style import BLUE, SEQUENTIAL, SMALLEST, VERMILION, dot, equal_limits, new
 
 SDS = 2
 
@@ -57,7 +58,7 @@ def _normals(table, units, result: dict) -> Figure:
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), SEQUENTIAL), ax=axes, fraction=0.03, aspect=40, pad=0.01)
     bar.set_label("position t on the latent line", fontsize=8)
     bar.outline.set_visible(False)
-    title = "Lines between embeddings: ellipses of 2 sd"
+    title = "Lines between embeddings of two sets: ellipses of 2 sd"
     deviation = result["metrics"].get("geometry/geodesic_deviation")
     if deviation is not None:
         title += f" · mean deviation {100 * deviation['value']:.2g} % of the way"
@@ -80,8 +81,8 @@ def _bands(table, units) -> Figure:
         ax.set_title(f"pair {pair + 1}")
     axes[0, 0].set_ylabel(label("x 1", units["mean_1"]))
     handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=4, columnspacing=1.0)
-    figure.suptitle("Lines between embeddings", x=0.01, ha="left")
+    figure.legend(handles, names, loc="outside lower left", ncols=4, columnspacing=1.0)
+    figure.suptitle("Lines between embeddings of two held-out sets", x=0.01, ha="left")
     return figure
 
 
@@ -100,20 +101,26 @@ def _mixtures(table, points, units, result: dict) -> Figure:
                     _outline(ax, row)
             else:
                 ax.hist(cloud["x_1"], 30, density=True, color=BLUE)
-            ax.tick_params(labelsize=6.5)
+            ax.tick_params(labelsize=SMALLEST)
             if i == 0:
-                ax.set_title(f"t = {t:.1f}", fontsize=8.5, pad=3)
+                end = {0: " (one set)", len(times) - 1: " (other set)"}.get(j, "")
+                ax.set_title(f"t = {t:.1f}{end}", fontsize=7.5, pad=3)
         if plane:
             equal_limits(axes[i], *_reach(table[table["pair"] == pair]))
         axes[i, 0].set_ylabel(f"pair {pair + 1}", fontsize=8)
-    figure.supxlabel(label("x 1", units["x_1"]), fontsize=9)
+    axes[-1, 0].set_xlabel(label("x 1", units["x_1"]), fontsize=8)  # one of the whole figure would lie in the legend
     figure.supylabel(label("x 2", units["x_2"]) if plane else "density", fontsize=9)
-    title = "Lines between embeddings: generated samples over the MW2 path (2 sd, by weight)"
+    handles = [dot(BLUE, label="generated from the point t of the line")]
+    if plane:
+        name = "component of the MW2 path: ellipse of 2 sd, stronger with more weight"
+        handles.append(Line2D([], [], color=VERMILION, marker="o", mfc="none", ms=7, mew=1.1, lw=0, label=name))
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, fontsize=7, handletextpad=0.3)
+    title = "Lines between embeddings of two held-out sets"
     deviation = result["metrics"].get("geometry/geodesic_deviation")
     if deviation is not None:
         value, floor = (100 * deviation[k] for k in ("value", "ceiling"))
-        title += f"\nmean deviation {value:.2g} % of the way (two draws of the path itself: {floor:.2g} %)"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+        title += f": {value:.2g} % of the way off (two draws of the path itself: {floor:.2g} %)"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
     return figure
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gde.figures.read import read_table
-from gde.figures.style import GREY, MODEL, new
+from gde.figures.style import GREY, MODEL, name_points, new
 
 NAMED = 5  # k-mers that differ most
 
@@ -42,9 +42,10 @@ def panel(ax: Axes, table, unit: str) -> None:
     ax.plot(ends, ends, "--", color=GREY, lw=0.8)
     frequent = np.maximum(x, y) > np.quantile(np.maximum(x, y), 0.9)
     apart = (np.log(y / x).abs() * frequent).to_numpy()
-    for i in np.argsort(apart)[-NAMED:]:
-        ax.annotate(table["label"].iloc[i], (x.iloc[i], y.iloc[i]), (2, 2), textcoords="offset points", fontsize=5.5)
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.autoscale_view()
+    most = np.argsort(-apart, kind="stable")[: 4 * NAMED]
+    name_points(ax, x.iloc[most], y.iloc[most], table["label"].iloc[most], NAMED)
     ax.set_xlabel(f"real, held out ({unit})")
     ax.set_ylabel(f"generated ({unit})")

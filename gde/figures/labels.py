@@ -1,49 +1,96 @@
-"""Labels: which labels are taken for which: the confusion matrix of held-out sub-sets."""
+"""Labels: which labels are taken for which, and how well the same is read from simpler descriptions."""
 
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gde.config.words import baseline_words
 from gde.figures.read import left_out, read_table
-from gde.figures.style import GREY, new, note
+from gde.figures.style import BLUE, GREY, ORANGE, SMALLEST, new, note
 
 NAMED = 40  # labels that still fit on an axis
+NUMBERS = 20  # labels whose shares are written into the cells
+LONGEST = 26  # letters of a label
+SCORES = ("labels/accuracy", "labels/auc", "labels/macro_f1")
 
 
 def draw(tables: Path, result: dict) -> Figure:
-    """Rows are true labels and sum to one; accuracy, chance and the pseudobulk baseline in the title."""
+    """Left: true labels (rows, which sum to one) against predicted ones. Right: the score beside its baselines and
+    chance, with the interval of the difference to each where the tables have it."""
     if (why := left_out(tables, "labels", "labels/auc") or left_out(tables, "labels", "labels")) is not None:
         return note(why)
     table, _ = read_table(tables, "labels")
     names = sorted(set(table["label"]) | set(table["predicted"]))
-    share = pd.crosstab(table["label"], table["predicted"], normalize="index")
+    side = min(5.4, 2.6 + 0.17 * len(names))
+    figure, axes = new(1, 2, height=side, width_ratios=[1.5, 1])
+    confusion(axes[0, 0], table, names)
+    scores(axes[0, 1], result["metrics"])
+    return figure
+
+
+def confusion(
+    ax: Axes, table: pd.DataFrame, names: list[str], what: str = "label", of: str = "held-out sub-sets"
+) -> None:
+    """Share of what is of each true label (rows) by what they were taken for (columns)."""
+    counts = pd.crosstab(table["label"], table["predicted"])
+    share = counts.div(counts.sum(1), axis=0)
     share = share.reindex(index=[n for n in names if n in share.index], columns=names, fill_value=0.0)
-    side = min(6.0, 2.2 + 0.24 * len(names))
-    figure, axes = new(height=side, width=min(7.2, side + 1.4))
-    ax = axes[0, 0]
-    picture = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="equal")
+    picture = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if len(names) <= NAMED:
-        ax.set_xticks(range(len(names)), names, rotation=90)
-        ax.set_yticks(range(len(share)), share.index)
-        for i, j in zip(*share.to_numpy().nonzero(), strict=True):
-            value = share.iloc[i, j]
-            if len(names) <= 20:
-                ax.text(j, i, f"{value:.1f}".removeprefix("0"), ha="center", va="center", fontsize=6.5,
-                        color="white" if value > 0.55 else "#222222")  # fmt: skip
+        size = 7 if len(names) <= NUMBERS else SMALLEST
+        ax.set_xticks(range(len(names)), map(short, names), rotation=90, fontsize=size)
+        rows = [f"{short(name)} ({counts.loc[name].sum():,})" for name in share.index]
+        ax.set_yticks(range(len(share)), rows, fontsize=size)
+    else:
+        ax.set_xticks([])
+        ax.set_yticks([])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    ax.set_xlabel("predicted label")
-    ax.set_ylabel("true label")
-    bar = figure.colorbar(picture, ax=ax, fraction=0.035, aspect=30, pad=0.02)
-    bar.set_label("share of held-out sub-sets", fontsize=8)
-    bar.outline.set_visible(False)
-    metric = result["metrics"]["labels/accuracy"]
+    ax.set_xlabel(f"predicted {what}", fontsize=8)
+    ax.set_ylabel(f"true {what} ({of} of it)", fontsize=8)
+    if len(names) <= NUMBERS:
+        for i, j in zip(*share.to_numpy().nonzero(), strict=True):
+            value = share.iloc[i, j]
+            ax.text(j, i, f"{value:.2f}".removeprefix("0"), ha="center", va="center", fontsize=SMALLEST,
+                    color="white" if value > 0.55 else "#222222")  # fmt: skip
+    else:
+        bar = ax.figure.colorbar(picture, ax=ax, location="top", fraction=0.03, aspect=40, pad=0.02)
+        bar.set_label("share of a row", fontsize=7)
+        bar.ax.tick_params(labelsize=SMALLEST)
+        bar.outline.set_visible(False)
+
+
+def short(name: str) -> str:
+    """A label as far as an axis has room for it."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def scores(ax: Axes, metrics: dict[str, dict]) -> None:
+    """The score of the embedding and of each baseline, a row each; chance a line; of a baseline the paired difference
+    of the embedding to it with its interval, where it is known."""
+    name = next(score for score in SCORES if score in metrics)
+    metric = metrics[name]
     # beside an AUC or F1, and beside the share of the commonest label, the accuracy is plain
-    plain = {"labels/auc", "labels/macro_f1"} & set(result["metrics"])
-    ax.set_title(f"{'Accuracy' if plain else 'Balanced accuracy'} {metric['value']:.2f}", y=1.05)
-    names = {"pseudobulk_mean": "pseudobulk"}
-    anchors = [f"{names.get(name, name)} {value:.2f}" for name, value in metric["baselines"].items()]
-    ax.annotate(", ".join([f"chance {metric['chance']:.2f}", *anchors]), (0, 1), (0, 4),
-                xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=GREY)  # fmt: skip
-    return figure
+    plain = {"labels/auc", "labels/macro_f1"} & set(metrics)
+    rows = {"embedding": metric["value"], **metric["baselines"]}
+    differences = metric.get("differences") or {}
+    for i, (who, value) in enumerate(rows.items()):
+        own = i == 0
+        if own and metric["ci"] is not None:
+            ax.plot(metric["ci"], [0, 0], color=BLUE, lw=4, alpha=0.5, solid_capstyle="butt")
+        ax.scatter(value, i, s=32, marker="o" if own else "D", color=BLUE if own else ORANGE, linewidths=0, zorder=3)
+        text = f"{value:.2f}"
+        if who in differences:
+            d, (low, high) = differences[who]["value"], differences[who]["ci"]
+            text += f"; embedding {d:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
+        ax.annotate(text, (value, i), (0, 6), textcoords="offset points", ha="center", fontsize=SMALLEST, color=GREY)
+    ax.axvline(metric["chance"], color=GREY, lw=1.6, label=f"chance {metric['chance']:.2f}")
+    ax.set_yticks(range(len(rows)), ["embedding", *map(baseline_words, metric["baselines"])], fontsize=7)
+    ax.set_ylim(len(rows) - 0.4, -0.7)
+    ax.set_xlim(min(0.0, *rows.values()), 1.02)
+    ax.tick_params(labelsize=7)
+    what = {"labels/accuracy": "accuracy" if plain else "balanced accuracy", "labels/auc": "AUC"}.get(name, "mean F1")
+    ax.set_xlabel(f"{what}\n(higher is better)", fontsize=8)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=7, borderaxespad=0.2)

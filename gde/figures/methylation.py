@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gde.figures.read import left_out, read_table
-from gde.figures.style import GREY, MODEL, new, note
+from gde.figures.style import GREY, MODEL, name_points, new, note
 
 TITLES = {"rate": "methylated CpGs", "concordance": "reads whose CpGs agree", "entropy": "entropy of patterns"}
 NAMED = 8  # tissues written beside their dots
@@ -29,18 +29,16 @@ def draw(tables: Path, result: dict) -> Figure:
             there = sites[sites["score"] == score]
             ax.scatter(there["truth"], there["generated"], s=20, facecolors="none", edgecolors=MODEL, linewidths=0.9,
                        label="at the reads' own sites")  # fmt: skip
-        if len(own) <= NAMED:
-            for _, row in own.iterrows():
-                ax.annotate(row["label"], (row["truth"], row["generated"]), (3, 3), textcoords="offset points",
-                            fontsize=6, color=GREY)  # fmt: skip
         unit = own["unit"].iloc[0]
         ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+        name_points(ax, own["truth"], own["generated"], own["label"], NAMED, color=GREY)
         ax.set_xlabel(f"held-out reads\n({unit})", fontsize=8)
         ax.set_ylabel(f"generated reads ({unit})", fontsize=8)
         error = result["metrics"].get(f"methylation/{score}_error")
         ax.set_title(TITLES[score] if error is None else f"{TITLES[score]}\n{error['value']:.3f} off", fontsize=8.5)
-    if sites is not None:
-        axes[0, 0].legend(loc="lower right", fontsize=6.5)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower left", ncols=2, fontsize=7, title="CpGs generated, by tissue",
+                  title_fontsize=7, alignment="left")  # fmt: skip
     return figure
 
 

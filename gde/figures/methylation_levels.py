@@ -25,7 +25,8 @@ def draw(tables: Path, result: dict) -> Figure:
         ax.plot(made["level"], made["share"], color=MODEL, marker="o", ms=3, lw=1.2, label="generated reads")
         ax.set_title(name, fontsize=8)
     axes[0, 0].set_ylim(0, 1.05 * table["share"].max())
-    axes[0, 0].legend(loc="upper center")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper left", ncols=2)
     figure.supxlabel("methylated share of a read's CpGs", fontsize=9)
     figure.supylabel("share of reads", fontsize=9)
     return figure

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from gde.figures.read import read_table
-from gde.figures.style import BLUE, GREEN, GREY, ORANGE, new
+from gde.figures.style import BLUE, GREEN, GREY, ORANGE, above, name_points, new
 
 NAMES = {"zero_shot": "never trained", "transfer": "trained in other contexts"}
 NAMED = 8  # perturbations written beside their dots
@@ -33,24 +33,22 @@ def draw(tables: Path, result: dict) -> Figure:
                 left.scatter(own["shift_size"][there], own["pearson2"][there], s=18, facecolors=fill, edgecolors=BLUE,
                              linewidths=0.8, label=name)  # fmt: skip
         left.axhline(metric["ceiling"], color=GREEN, lw=1.2, ls="--", label=f"noise ceiling ({metric['ceiling']:.2f})")
-        for _, row in own.head(NAMED).iterrows():
-            left.annotate(
-                row["group"], (row["shift_size"], row["pearson2"]), (3, 2), textcoords="offset points", fontsize=6
-            )
         left.set_ylim(-0.03, 1.05)
         left.set_xscale("log")
+        left.autoscale_view()
+        name_points(left, own["shift_size"], own["pearson2"], own["group"], NAMED)
         left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         left.xaxis.set_major_formatter("{x:g}")
         left.xaxis.set_minor_formatter(NullFormatter())
         left.set_xlabel(f"size of the true shift ({units['shift_size']})")
         left.set_ylabel("squared correlation, true and predicted")
-        left.legend(fontsize=7, loc="best")
-        left.set_title(f"Held out, {NAMES.get(part, part)}: {len(own)}")
+        title = f"Held out, {NAMES.get(part, part)}: {len(own):,} perturbations"
+        above(left, title=title, alignment="left", title_fontsize=8, ncols=2, fontsize=6.5)
         ends = [own[["shift_size", "shift_size_predicted"]].to_numpy().max() * 1.05]
         right.plot([0, *ends], [0, *ends], "--", color=GREY, lw=1)
         right.scatter(own["shift_size_predicted"], own["shift_size"], s=14, color=BLUE, linewidths=0, alpha=0.8)
         slope = result["metrics"][f"{part}/calibration"]["value"]
-        right.set_title(f"Calibration slope {slope:.2f}".replace("-", "−"))
+        right.set_title(f"Calibration slope {slope:.2f}\n(1 on the broken line)".replace("-", "−"), fontsize=8)
         right.set_xlabel("size of the predicted shift")
         right.set_ylabel("size of the true shift")
         right.set_xlim(0, float(np.max(ends)))

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gde.figures.read import read_table
-from gde.figures.style import BLUE, GREEN, GREY, ORANGE, new
+from gde.figures.style import BLUE, GREEN, GREY, ORANGE, above, new
 
 LOOK = {
     "model": (BLUE, "o-", "zeros among generated counts"),
@@ -18,7 +18,7 @@ LOOK = {
 def draw(tables: Path, result: dict) -> Figure:
     """Both axes logarithmic; bands are 95 % intervals over rates."""
     table, _ = read_table(tables, "poisson")
-    figure, axes = new(height=3.8, width=5.6)
+    figure, axes = new(height=3.8)
     ax = axes[0, 0]
     for source, (colour, line, name) in LOOK.items():
         own = table[table["source"] == source]
@@ -28,7 +28,8 @@ def draw(tables: Path, result: dict) -> Figure:
     ax.set_yscale("log", nonpositive="clip")
     ax.set_xlabel("samples in the set")
     ax.set_ylabel("mean squared error of P(X = 0)")
-    ax.legend()
+    above(ax, ncols=2)
     sets = result["metrics"]["poisson/mse_n10"]["n"]
-    ax.set_title(f"Poisson: probability of zero, {sets:,} held-out sets of each size")
+    title = f"Probability of zero, {sets:,} held-out sets of each size; lower is better"
+    figure.suptitle(title, x=0.01, ha="left")
     return figure

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from gde.config.words import PROTOCOLS, baseline_words
 from gde.figures.read import read_table
 from gde.figures.style import BLUE, CYCLE, GREY, new, note
 
@@ -31,11 +32,12 @@ def draw(tables: Path, result: dict) -> Figure:
             found = np.searchsorted(place, grid + 1e-9, side="right") / len(place)
             line = {"model": "-", "shuffled_conditions": ":"}.get(source, "-")
             width = 2.2 if source == "model" else 1.1
-            ax.step(grid, found, line, where="post", color=COLOURS[source], lw=width, label=source.replace("_", " "))
+            ax.step(grid, found, line, where="post", color=COLOURS[source], lw=width, label=baseline_words(source))
         metric = result["metrics"].get(f"{part}/discrimination")
         score = "" if metric is None else f", score {metric['value']:.2f} (chance 0.50)"
-        ax.set_title(f"{part.replace('_', ' ').capitalize()}{score}", fontsize=9)
+        ax.set_title(f"{PROTOCOLS.get(part, part).capitalize()}{score}", fontsize=8)
         ax.set_xlabel("share of the ranking")
     axes[0, 0].set_ylabel("share of perturbations found")
-    axes[0, -1].legend(fontsize=7)
+    known = {name: handle for ax in axes[0] for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(known.values(), known.keys(), loc="outside upper left", ncols=4, fontsize=7)
     return figure

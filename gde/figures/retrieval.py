@@ -1,12 +1,16 @@
 """Retrieval: how often a held-out set's group is among the first that are found for it, against plain views and
 chance."""
 
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from gde.config.words import baseline_words, metric_words
 from gde.figures.read import read_table
-from gde.figures.style import CYCLE, GREY, MARKERS, new
+from gde.figures.style import CYCLE, GREY, MARKERS, above, new
 
 SCORES = ("retrieval/recall_1", "retrieval/recall_10", "retrieval/whitened", "retrieval/mrr", "retrieval/purity")
 
@@ -20,17 +24,20 @@ def draw(tables: Path, result: dict) -> Figure:
     for i, name in enumerate(names):
         own = table[table["source"] == name]
         shown = {"color": CYCLE[i], "marker": MARKERS[i], "ms": 4, "lw": 1.6 if i == 0 else 1}
-        left.plot(own["first"], own["recall"], label=name.replace("_", " "), **shown)
+        left.plot(own["first"], own["recall"], label={"gde": "embedding"}.get(name, baseline_words(name)), **shown)
     chance = table[table["source"] == "chance"]
     left.plot(chance["first"], chance["recall"], "--", color=GREY, lw=1, label="chance")
     left.set_xscale("log")
-    left.set_xticks(ticks := sorted(set(table["first"])), [f"{k:g}" for k in ticks])
+    ticks = sorted(set(table["first"]))
+    spaced = [k for k, after in pairwise([*ticks, np.inf]) if after > 1.6 * k]  # labels that do not overlap
+    left.set_xticks(spaced, [f"{k:,g}" for k in spaced])
     left.minorticks_off()
     left.set_ylim(0, 1.03)
     left.set_xlabel("groups looked at, most similar first")
     left.set_ylabel("recall")
-    left.legend(loc="lower right")
-    left.set_title(f"Held-out samples of {int(table['first'].max())} groups")  # groups may have others that train
+    above(left, ncols=2)
+    # groups may have others that train
+    figure.suptitle(f"Held-out samples of {int(table['first'].max()):,} groups; higher is better", x=0.01, ha="left")
     metrics = {name: result["metrics"][name] for name in SCORES if name in result["metrics"]}
     for row, metric in enumerate(metrics.values()):
         values = [metric["value"], *metric["baselines"].values()]
@@ -38,10 +45,9 @@ def draw(tables: Path, result: dict) -> Figure:
             right.plot(value, row, MARKERS[i], color=CYCLE[i], ms=6, zorder=3)
         right.plot(metric["ci"], [row, row], color=CYCLE[0], lw=3, alpha=0.5)
         right.plot(metric["chance"], row, "|", color=GREY, ms=14, mew=2)
-    right.set_yticks(range(len(metrics)), [name.split("/")[1].replace("_", " at ", 1) for name in metrics])
+    right.set_yticks(range(len(metrics)), [textwrap.fill(metric_words(name).name, 20) for name in metrics], fontsize=7)
     right.set_ylim(len(metrics) - 0.5, -0.5)
     right.set_xlim(-0.03, 1.05)
     right.set_xlabel("value (grey: chance)")
     right.set_ylabel("score")
-    right.set_title("Higher is better")
     return figure

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from gde.config.words import PROTOCOLS
 from gde.figures.read import label, read_table
-from gde.figures.style import BLUE, GREY, ORANGE, new
+from gde.figures.style import BLUE, GREY, ORANGE, SMALLEST, dot, name_points, new
 
 NAMED = 5  # genes written beside their dots
 
@@ -26,11 +27,14 @@ def draw(tables: Path, result: dict) -> Figure:
         ax.plot([-end, end], [-end, end], "--", color=GREY, lw=0.8)
         ax.scatter(own["train_mean"], own["true"], s=5, color=ORANGE, alpha=0.5, linewidths=0, rasterized=True)
         ax.scatter(own["predicted"], own["true"], s=6, color=BLUE, alpha=0.7, linewidths=0, rasterized=True)
-        for _, row in own.head(NAMED).iterrows():
-            ax.annotate(row["label"], (row["predicted"], row["true"]), (2, 2), textcoords="offset points", fontsize=5)
-        ax.set_title(f"{group}\n{part.replace('_', ' ')}", fontsize=7.5)
-        ax.tick_params(labelsize=6.5)
+        ax.set_xlim(-end, end)
+        ax.set_ylim(-end, end)
+        first = own.head(NAMED)
+        name_points(ax, first["predicted"], first["true"], first["label"], NAMED)
+        ax.set_title(f"{group}\n{PROTOCOLS.get(part, part)}", fontsize=7)
+        ax.tick_params(labelsize=SMALLEST)
     figure.supxlabel(label("predicted shift", units["predicted"]), fontsize=9)
     figure.supylabel(label("true shift", units["true"]), fontsize=9)
-    figure.suptitle("Blue: model, orange: mean shift of training perturbations", x=0.01, ha="left", fontsize=9)
+    handles = [dot(BLUE, label="a gene, by the model"), dot(ORANGE, label="a gene, by the mean shift of training")]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=7, handletextpad=0.2)
     return figure

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gde.config.words import baseline_words
 from gde.figures.kmers import panel
 from gde.figures.read import left_out, read_table
 from gde.figures.style import GREY, MODEL, TRUTH, new, note
@@ -20,7 +21,7 @@ def draw(tables: Path, result: dict) -> Figure:
     spectrum = result["metrics"]["kmers/distance"]
     axes[0, 0].set_title(f"K-mers of {len(kmers['label'].iloc[0])}: distance {spectrum['value']:.3f}", y=1.05)
     others = {**spectrum["baselines"], "real sequences": spectrum["ceiling"]}
-    text = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in others.items())
+    text = ", ".join(f"{baseline_words(name)} {value:.3f}" for name, value in others.items())
     axes[0, 0].annotate(text, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", fontsize=6.5,
                         color=GREY)  # fmt: skip
     ax = axes[0, 1]
@@ -30,5 +31,5 @@ def draw(tables: Path, result: dict) -> Figure:
     ax.set_xlabel("length (tokens)")
     ax.set_ylabel("share of sequences")
     ax.set_ylim(0, None)
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2, fontsize=7)
     return figure

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gde.files.io import atomic_path
 from gde.files.seals import SEAL_TEXT, seal
@@ -31,7 +32,11 @@ TRUTH, MODEL = GREY, BLUE
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, BLACK)  # yellow dots are lost on white
 MARKERS = "osD^vP*X"
 SEQUENTIAL = "cividis"
-WIDTH = 7.2  # inches: the text width of a report
+WIDTH = 7.0  # inches: with the margin of `save` 183 mm, two columns of a journal
+MARGIN = 0.08  # inches around all that is drawn
+SMALLEST = 6.0  # points: of text that is still read in print
+FENCE, FEW = 3.0, 0.02  # interquartile ranges beyond which a point is an outlier; share of points that outliers may be
+DOT = 20.0  # points²: area of a dot
 
 SETTINGS = {
     "font.family": "sans-serif",  # the SVG names it last, for readers without the first
@@ -82,12 +87,18 @@ def new(
 def save(figure: Figure, result: dict, svg: Path, png: Path) -> None:
     """Stamp the figure with run and kind of data, and write both files, dates left out."""
     stamp = f"{result['run']} · {result['data']} data · seed {result['seed']}"
-    figure.text(1.0, -0.005, stamp, ha="right", va="top", fontsize=6.5, color=GREY)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # what is laid out stays
+    for legend in figure.legends:  # a tight box would move what is anchored to the edge of the page, onto the stamp
+        legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
+    figure.text(1.0, -0.005, stamp, ha="right", va="top", fontsize=SMALLEST, color=GREY)
     with atomic_path(svg) as a, atomic_path(png) as b:
-        figure.savefig(a, format="svg", metadata={"Date": None, "Creator": "gde"}, bbox_inches="tight", pad_inches=0.08)
+        figure.savefig(
+            a, format="svg", metadata={"Date": None, "Creator": "gde"}, bbox_inches="tight", pad_inches=MARGIN
+        )
         a.write_text(f"{_clips_by_content(a.read_text())}<!-- {SEAL_TEXT} -->\n")
         seal(a)
-        figure.savefig(b, format="png", metadata={"Software": None}, dpi=160, bbox_inches="tight", pad_inches=0.08)
+        figure.savefig(b, format="png", metadata={"Software": None}, dpi=160, bbox_inches="tight", pad_inches=MARGIN)
 
 
 def _clips_by_content(svg: str) -> str:
@@ -116,6 +127,82 @@ def equal_limits(axes: Sequence[Axes], x: np.ndarray, y: np.ndarray) -> None:
         ax.set_xlim((x0 + x1) / 2 - half, (x0 + x1) / 2 + half)
         ax.set_ylim((y0 + y1) / 2 - half, (y0 + y1) / 2 + half)
         ax.set_aspect("equal")
+
+
+def inside(x: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], np.ndarray]:
+    """Limits of x and y that a few outliers do not set, and which points (n,) lie outside.
+
+    Outliers are points beyond FENCE interquartile ranges of x or y, where these are at most FEW of all (or one).
+    """
+    out = np.zeros(len(x), dtype=bool)
+    for v in (x, y):
+        low, high = np.quantile(v, [0.25, 0.75])
+        out |= (v < low - FENCE * (high - low)) | (v > high + FENCE * (high - low))
+    if out.sum() > max(1, FEW * len(out)):
+        out[:] = False
+    limits = []
+    for v in (x[~out], y[~out]):
+        margin = 0.06 * (v.max() - v.min()) or 1.0
+        limits.append((float(v.min() - margin), float(v.max() + margin)))
+    return *limits, out
+
+
+def fit(ax: Axes, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Set limits that outliers do not set; x and y with the outliers moved onto the edge, which a note tells."""
+    xlim, ylim, out = inside(x, y)
+    ax.set_xlim(xlim)
+    ax.set_ylim(ylim)
+    if out.any():
+        ax.annotate(f"on the edge: {out.sum()} beyond it", (1, 0), (-2, 2), xycoords="axes fraction",
+                    textcoords="offset points", ha="right", fontsize=SMALLEST, color=GREY)  # fmt: skip
+    return np.clip(x, *xlim), np.clip(y, *ylim)
+
+
+def areas(n: np.ndarray) -> np.ndarray:
+    """Areas (points²) of dots for sets of n samples each: in proportion to n, at most 3 DOT, none too small."""
+    n = np.asarray(n, dtype=float)
+    return DOT * np.clip(3 * n / n.max(), 0.2, None) if len(set(n)) > 1 else np.full(len(n), DOT)
+
+
+def size_handles(n: np.ndarray) -> list[Line2D]:
+    """What the dots' areas say, for a legend: the smallest and the largest set; none where they hardly differ."""
+    low, high = int(min(n)), int(max(n))
+    if high < 1.5 * low:
+        return []
+    return [
+        dot(GREY, label=f"{end:,} sample{'s' * (end != 1)}", ms=float(np.sqrt(area)))
+        for end, area in zip((low, high), areas(np.array([low, high])), strict=True)
+    ]
+
+
+def dot(colour: str, marker: str = "o", **options) -> Line2D:
+    """A dot of a legend."""
+    look = {"lw": 0, "ms": 5, "mew": 0} | options
+    return Line2D([], [], color=colour, marker=marker, **look)
+
+
+def above(ax: Axes, **options) -> None:
+    """The axes' legend above them, where it hides nothing."""
+    look = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "ncols": 3, "handletextpad": 0.4, "columnspacing": 1.0}
+    ax.legend(**look | {"borderaxespad": 0.2, "fontsize": 7} | options)
+
+
+def name_points(ax: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str], at_most: int, **look) -> None:
+    """Write names beside points, the first ones first, and none onto another. Limits and scales are set before.
+
+    A name takes about 0.2 of the axes' width from its point on, and 0.05 of their height.
+    """
+    taken: list[np.ndarray] = []
+    to_axes = ax.transData + ax.transAxes.inverted()
+    for place, name in zip(to_axes.transform(np.column_stack([x, y])), names, strict=True):
+        if len(taken) == at_most:
+            return
+        if any(abs(place[0] - other[0]) < 0.2 and abs(place[1] - other[1]) < 0.055 for other in taken):
+            continue
+        taken.append(place)
+        left = place[0] > 0.8
+        ax.annotate(name, place, (-3 if left else 3, 2), xycoords="axes fraction", textcoords="offset points",
+                    ha="right" if left else "left", **{"fontsize": SMALLEST} | look)  # fmt: skip
 
 
 def categories(values: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -103,17 +103,46 @@ class OrderedNext(nn.Module):
 
 class Perturbation(nn.Module):
     """The embedding under a condition, z + O((A z + a) * c): the control's embedding z and the condition's vector c
-    interact through `rank` products, instead of a tensor of all their products."""
+    interact through `rank` products, instead of a tensor of all their products.
+
+    A condition that never trained has the vector `common` m + `own` (c - m) instead, m the mean vector of those that
+    did: two factors from 0 to 1 that `gde.objectives.shrinkage` finds on validation conditions; 1 until then.
+    """
 
     def __init__(self, dim: int, latent_dim: int, *, rank: int, conditions: list[str], vectors: int = 0):
         super().__init__()
         self.conditions = Conditions(conditions, rank, vectors=vectors)
         self.inward = nn.Linear(latent_dim, rank)
         self.outward = nn.Linear(rank, latent_dim, bias=False)
+        if vectors:
+            self.register_buffer("trained", torch.ones(len(conditions), dtype=torch.bool))
+            self.register_buffer("factors", torch.ones(2))  # common, own
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         """z : (b, l) of controls; condition : (b,) int64.   returns (b, l)."""
-        return z + self.outward(self.inward(z) * self.conditions(condition))
+        c = self.conditions(condition)
+        if not self.training and hasattr(self, "trained"):
+            c = torch.where(self.trained[condition, None], c, sum(self.parts(condition)))
+        return self.moved(z, c)
+
+    def moved(self, z: Tensor, c: Tensor) -> Tensor:
+        """z (b, l) under conditions of vectors c (b, rank): the shift is linear in c."""
+        return z + self.outward(self.inward(z) * c)
+
+    def parts(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Of conditions (b,) what is common to those that trained, and what is their own: (b, rank) each, shrunk."""
+        c, common = self.conditions(condition), self.conditions(self.trained.nonzero()[:, 0]).mean(0)
+        return self.factors[0] * common.expand_as(c), self.factors[1] * (c - common)
+
+    def shrink(self, trained: Tensor, factors: Tensor) -> None:
+        """Predict conditions other than the `trained` (n,) bool by (common, own) `factors` (2,) of their vectors."""
+        self.trained.copy_(trained)
+        self.factors.copy_(factors)
+
+    def extend(self, names: list[str], vectors: Tensor) -> None:
+        """Know further conditions, that did not train, by their vectors (m, k)."""
+        self.conditions.extend(names, vectors)
+        self.trained = torch.cat([self.trained, self.trained.new_zeros(len(names))])
 
     def codes(self, condition: str | list[str], z: Tensor) -> Tensor:
         """Numbers of the conditions; GdeError for one that was not trained."""

@@ -14,7 +14,7 @@ from gde.files.seals import SEAL
 from gde.runs.card import VARIABLE
 from gde.runs.provenance import ENVIRONMENT
 
-CARD = "MODEL_CARD.md"
+CARDS = ("MODEL_CARD.md", "card.html")
 SUMMARY = "summary.tsv"  # of a grid
 VOLATILE = ("seconds", "hardware", "device", "sets_per_s", ENVIRONMENT, SEAL)  # the seal covers the others
 VOLATILE_HDF5 = f"uns/gde/provenance/{ENVIRONMENT}/"
@@ -36,8 +36,9 @@ def canonical_digest(path: Path) -> str:
     if path.name == SUMMARY:
         with path.open(newline="") as f:
             return sha256_json([_stable(row) for row in csv.DictReader(f, delimiter="\t")])
-    if path.name == CARD:
-        lines = [line for line in path.read_text().splitlines() if not line.startswith(VARIABLE) and SEAL not in line]
+    if path.name in CARDS:
+        lines = path.read_text().splitlines()
+        lines = [line for line in lines if not line.removeprefix("<p>").startswith(VARIABLE) and SEAL not in line]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return sha256_file(path)
 

@@ -16,6 +16,7 @@ from gde.sets.families import REGISTRY as FAMILIES
 STORE = "gde.sets.store.set_store:SetStore"  # training is given one
 SUMMARY = ("gde.runs.grid:summarise", "gde.runs.grid:write_provenance")
 GRID_FIGURE = ("gde.figures.grid:draw_grid",)
+OVERVIEW = ("gde.figures.overview:write_overview",)
 
 
 def _kind(package: str, kind: str) -> str:
@@ -102,6 +103,16 @@ def figure_roots(name: str) -> list[str]:
     return ["gde.figures:draw", f"{module_of(name)}:draw"]
 
 
+def map_roots(resolved: Mapping[str, Any]) -> list[str]:
+    """What maps the embeddings of all groups."""
+    return ["gde.tl.map_tables:write_map_tables"]
+
+
 def card_roots(resolved: Mapping[str, Any]) -> list[str]:
     """What writes the model card."""
     return ["gde.runs.card:write_card"]
+
+
+def page_roots(resolved: Mapping[str, Any]) -> list[str]:
+    """What writes the cards as a page."""
+    return ["gde.runs.data_card:write_page"]

@@ -193,6 +193,10 @@ class Matches:
         """Groups (G,) bool of a split that have a match."""
         return (self.count > 0) & (self.split == split)
 
+    def of(self, g: int) -> np.ndarray:
+        """The matches of a group."""
+        return self.row[self.first[g] : self.first[g] + self.count[g]]
+
     def draw(self, sampler: Any, group: np.ndarray, rngs: list) -> Companion:
         """A set of one match of each `group` (b,), of the group itself where it has none; valid: whether it has one.
 

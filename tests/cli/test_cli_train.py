@@ -60,7 +60,8 @@ def test_the_card_says_methods_and_metrics(project):
     for part in ("resnet encoder into 4 dimensions", "flow model", "16 steps", "8 sets of 12 samples", "step 16",
                  "arXiv 2505.18150", config["run"], "kind: mvn", "Simulated", "## Limits", "## Citation"):  # fmt: skip
         assert part in text
-    assert "| geometry/w2_spearman (higher is better) | 0.9 | 0.8 to 0.95 | 15 | mean 0.5 | 0 |  |  | strict |" in text
+    words = "geometry/w2_spearman: rank correlation of embedding distance with W2 (higher is better)"
+    assert f"| {words} | 0.9 | 0.8 to 0.95 | 15 | mean 0.5 | 0 |  |  | strict |" in text
     assert f"- reconstruction/w2: {tiny.MARK}.\n" in text
     assert f"### Left out\n\n- {tiny.LEFT['what']}: {tiny.LEFT['why']}.\n" in text
     table = [line for line in text.splitlines() if line.startswith("|")]

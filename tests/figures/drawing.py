@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from gde import figures
 from gde.evaluate.shared.tables import write_tables
-from gde.figures.style import save, style
+from gde.figures.style import MARGIN, SMALLEST, save, style
 from gde.files.io import write_sums
 from gde.files.seals import check_seal, read_sealed_json, write_sealed_json
 
+WIDEST = 183 / 25.4  # inches
 LOSS = "step [1]\tquantity\tloss [1]\n" + "".join(
     f"{s}\t{q}\t{2 / s}\n" for s in range(1, 20) for q in ("train", "validation")
 )
@@ -30,6 +32,7 @@ def write_results(
     left = [{"what": a, "why": b} for a, b in tables["left_out"].to_numpy()] if "left_out" in tables else []
     budget = {"steps": 20, "seconds": 3.0, "samples_seen": 100}
     head = {"experiment": name, "run": f"{name}-12345678", "data": data, "seed": 0, "device": "cpu", "budget": budget}
+    head["held_out"] = 3  # fewer than are drawn: all are
     write_sealed_json(here / "metrics.json", head | {"left_out": left, "metrics": metrics})
     return here
 
@@ -58,8 +61,20 @@ def check_drawn_twice(name: str, here: Path, out: Path) -> None:
     ET.fromstring(made[0][0])
 
 
+def check_print(figure: Figure) -> None:
+    """At the size of print: no wider than two columns of a journal, and no text too small to read."""
+    with style():
+        figure.draw_without_rendering()  # lays out
+        box = figure.get_tightbbox()
+    assert box.width + 2 * MARGIN <= WIDEST, f"{25.4 * box.width:.0f} mm wide"
+    shown = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+    small = {t.get_text(): t.get_fontsize() for t in shown if t.get_fontsize() < SMALLEST}
+    assert not small, small
+
+
 def check_labels(figure: Figure) -> None:
-    """Something is drawn, and both directions are named."""
+    """Something is drawn, and both directions are named; see `check_print`."""
+    check_print(figure)
     axes = [ax for ax in figure.axes if ax.axison]
     assert axes, "only a note"
     assert figure.get_supxlabel() or any(ax.get_xlabel() for ax in axes)

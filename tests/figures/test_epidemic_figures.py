@@ -9,6 +9,7 @@ from drawing import check_drawn_twice, drawn, notes, write_results
 from matplotlib.text import Text
 
 from gde.config.evaluations.epidemic import Epidemic
+from gde.config.figures import OF_EMBEDDINGS
 from gde.evaluate.shared.metrics import record
 from gde.evaluate.shared.tables import write_tables
 from gde.figures.style import style
@@ -110,7 +111,7 @@ def test_what_was_left_out_is_said(tmp_path, name, about):
 
 
 def test_they_are_those_of_the_evaluation():
-    assert set(NAMES) == set(Epidemic.figures) - {"loss", "metrics"}
+    assert set(NAMES) == set(Epidemic.figures) - {"loss", "metrics", *OF_EMBEDDINGS}
 
 
 def test_figures_say_what_mutations_are_named_by(tmp_path):

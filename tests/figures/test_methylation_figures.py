@@ -5,10 +5,11 @@ import pytest
 from drawing import check_drawn_twice, check_labels, drawn, notes, write_results
 
 from gde.config.evaluations.methylation import Methylation
+from gde.config.figures import tables_of
 from gde.evaluate.methylation import evaluation as methylation
 from gde.evaluate.shared.context import Context
 
-NAMES = Methylation.figures
+NAMES = [name for name in Methylation.figures if tables_of(name) == "tables"]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from gde.runs.grid import over_seeds, read_summary, summarise
 from gde.runs.verify import canonical_digests
 
 ENCODERS, GENERATORS, SEEDS = ("mean", "gnn", "resnet"), ("flow", "ddpm"), ("0", "1", "2")
+METRIC = "reconstruction/w2"
 CONTROLS = {"resample_truth": 0.006, "average_covariance": 0.07, "point_mass": 0.4}
 
 
@@ -165,8 +166,10 @@ def test_heat_map(tmp_path, axes, metric):
 )
 def test_every_shape_of_grid_is_drawn(tmp_path, axes):
     """One cell, a column, no seeds, panels, a curve."""
-    metrics = {"m/x": record(0.5, baselines={"truth": 0.1, "far": 9.0}, chance=0.0, ceiling=0.1, published=0.4)}
-    drawn(grid(tmp_path, axes, lambda c: metrics), "m/x", tmp_path)
+    metrics = {
+        "reconstruction/mmd": record(0.5, baselines={"truth": 0.1, "far": 9.0}, chance=0.0, ceiling=0.1, published=0.4)
+    }
+    drawn(grid(tmp_path, axes, lambda c: metrics), "reconstruction/mmd", tmp_path)
 
 
 def text_of(figure):
@@ -177,8 +180,10 @@ def test_heat_map_says_mean_and_interval(tmp_path, axes):
     from gde.figures.grid import heat_maps
 
     table, _ = read_summary(grid(tmp_path, axes, errors))
-    part = table[table["metric"] == "reconstruction/w2"]
-    figure = heat_maps(part[part["source"] == "model"], part[part["source"] != "model"], ["encoder", "generator"], "m")
+    part = table[table["metric"] == METRIC]
+    figure = heat_maps(
+        part[part["source"] == "model"], part[part["source"] != "model"], ["encoder", "generator"], METRIC
+    )
     mean, half = over_seeds([0.1, 0.11, 0.12])
     texts = text_of(figure)
     assert texts[0] == f"{mean:.3f}\n±{half:.1g}" == "0.110\n±0.02"

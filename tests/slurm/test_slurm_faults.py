@@ -66,6 +66,14 @@ def test_an_operator_cancels_the_job(project, undisturbed, start):
     assert_undisturbed(project, undisturbed, run, again)
 
 
+def test_a_mistake_is_not_tried_again(project, start):
+    """A job that was granted a GPU and sees none: submitted once, though the profile has retries."""
+    run = start(project, *MODEL, "accelerator=cuda")
+    assert run.wait() == 1, run.said()
+    assert len(run.submitted()) == 1, run.said()
+    assert re.search(r"^gde: accelerator: found no visible GPU", run.log(), re.M), run.log()
+
+
 def test_ctrl_c_empties_the_queue(project, undisturbed, start):
     run = start(project, *MODEL)
     training = run.pause_training()

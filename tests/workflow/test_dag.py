@@ -57,8 +57,8 @@ def edited(made):
 
 def test_all_resolves(project, planned):
     figures = sum(len(figures_of(resolve(name, {}, ROOT))) for name in ("gmm", "pbmc68k"))
-    each = ("prepare", "train", "embed", "sample", "evaluate", "card")
-    assert planned(project, "all") == dict.fromkeys(each, 2) | {"figure": figures}
+    each = ("prepare", "train", "embed", "sample", "evaluate", "card", "page")
+    assert planned(project, "all") == dict.fromkeys(each, 2) | {"figure": figures, "overview": 1, "map": 1}
 
 
 def test_the_slurm_profile_is_read(project, planned):

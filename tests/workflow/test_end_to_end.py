@@ -49,7 +49,7 @@ def copied(made, tmp_path):
 @pytest.mark.parametrize("experiment", KINDS)
 def test_metrics_file(made, experiment):
     report = read_sealed_json(made / f"results/{experiment}/metrics.json")
-    about = {"experiment", "run", "data", "seed", "device", "budget", "provenance"}
+    about = {"experiment", "run", "data", "seed", "device", "budget", "provenance", "held_out"}
     assert set(report) == about | {"left_out", "metrics"}
     assert report["experiment"] == experiment
     assert report["run"].startswith(f"{experiment}-")

@@ -1,5 +1,7 @@
-"""The report, opened in a browser: every figure of every experiment is drawn, in its category, with its caption."""
+"""The report, opened in a browser: the overview first, and every figure of every experiment, in its category, with its
+caption."""
 
+import ast
 import base64
 import html
 import json
@@ -12,8 +14,11 @@ import pytest
 from copies import ROOT
 
 from gde.config import resolve, resolve_all
+from gde.config.evaluations import EVALUATIONS
 from gde.config.figures import figures_of, known_figures
+from gde.config.words import METRICS
 from gde.fetch.sources import files_of
+from gde.files.seals import read_sealed_json
 
 pytestmark = pytest.mark.workflow
 KINDS = {"gmm": "simulated", "pbmc68k": "samples"}
@@ -48,7 +53,8 @@ async function ink(img) {
 
 async function look() {
     for (let tries = 0; tries < 200 && !document.querySelector("nav"); tries++) await pause();
-    const seen = {menu: text("nav"), start: text("#app"), figures: {}};
+    const whole = [...document.querySelectorAll(".experiment img")].filter(i => i.complete && i.naturalWidth > 300);
+    const seen = {menu: text("nav"), start: text("#app"), pictures: whole.length, figures: {}};
     for (const path of Object.keys(results).filter(p => p.endsWith(".svg"))) {
         const img = await shown(path);
         if (!img) continue;
@@ -123,10 +129,35 @@ def test_every_figure_is_rendered(seen):
 
 
 def test_the_start_page_shows_categories_methods_and_citations(seen):
-    assert {"gmm", "pbmc68k", "Model cards"} <= set(seen["menu"].splitlines())
+    assert {"All experiments", "gmm", "pbmc68k"} <= set(seen["menu"].splitlines())
     assert "preset smoke, seed 0" in seen["start"]
     for part in ("Methods.", "Reading the figures.", "arXiv 2505.18150"):
         assert part in seen["start"]
+
+
+def test_it_opens_on_the_key_numbers_and_first_figure_of_every_experiment(made, seen):
+    """In the order that was asked for, before all other text."""
+    start = " ".join(seen["start"].split())
+    places = [start.index(f"{resolve(e, {}, ROOT)['description']}") for e in KINDS]
+    assert places == sorted(places) and places[-1] < start.index("Generative distribution embeddings")
+    for experiment, kind in KINDS.items():
+        metrics = read_sealed_json(made / f"results/{experiment}/metrics.json")["metrics"]
+        shown = [name for name in EVALUATIONS[kind].key if name in metrics]
+        assert len(shown) >= 3
+        for name in shown:
+            assert METRICS[name].name in start and f"{metrics[name]['value']:.3g}" in start, name
+    assert seen["pictures"] == len(KINDS)
+
+
+def test_figures_stand_in_the_order_of_importance_and_cards_are_pages(report):
+    for experiment in KINDS:
+        own = {p: e for p, e in embedded(report).items() if p.startswith(f"results/{experiment}/")}
+        figures = [f"results/{experiment}/figures/{name}.svg" for name in figures_of(resolve(experiment, {}, ROOT))]
+        ordered = sorted(own, key=lambda path: own[path]["labels"]["page"])
+        assert ordered == [*figures, f"results/{experiment}/card.html"]
+        assert own[ordered[-1]]["mime_type"] == "text/html"
+        page = base64.b64decode(own[ordered[-1]]["data_uri"].partition("base64,")[2]).decode()
+        assert f"Data card: {experiment}" in page and f"Model card: {experiment}" in page
 
 
 def test_figures_are_the_files_and_say_what_they_show(made, report):
@@ -149,8 +180,10 @@ def test_a_broken_figure_would_be_found(look, report):
 
 def test_every_figure_has_a_caption_of_its_own():
     text = (ROOT / "workflow/report/figure.rst").read_text()
-    for name in known_figures():
-        assert f'"{name}":' in text
+    captions = ast.literal_eval(text[text.index("{", 1) : text.index("%}")])
+    assert set(captions) == set(known_figures())
+    for name, parts in captions.items():  # what is seen, how to read it, what would be bad
+        assert len(parts) == 3 and all(len(part) > 20 and part[-1] == "." for part in parts), name
 
 
 def test_every_data_source_is_cited():

@@ -10,7 +10,9 @@ from gde.config.datasets import sample_type_of
 from gde.config.inputs import evaluation_files, listed_files, own_files
 from gde.definitions.digest import code_digest, script_digest
 from gde.errors import GdeError, bad
-from gde.config.figures import figures_of
+from gde.config.evaluations import EVALUATIONS
+from gde.config.figures import figures_of, tables_of
+from gde.config.words import FIGURES
 from gde.cluster.jobs import guard
 from gde.files.product import PRODUCT
 from gde.cli.script import EXIT, export_package, say
@@ -41,6 +43,9 @@ CELLS = {path: cell for grid in GRIDS.values() for path, cell in grid.cells.item
 STORES = EXPERIMENTS | {name: store for grid in GRIDS.values() for name, store in grid.stores.items()}
 EXPERIMENTS = EXPERIMENTS | {path: cell.resolved for path, cell in CELLS.items()}
 SAMPLES = {name: f"samples{sample_type_of(resolved['dataset']).SUFFIX}" for name, resolved in EXPERIMENTS.items()}
+CARDS = ("MODEL_CARD.md", "card.html")
+SCRIPTS = PRODUCT / "workflow/scripts"
+SHOWN = [name for name in SETTINGS["experiments"] if name in EXPERIMENTS]  # without those that are refused
 GPU = 0 if SETTINGS["accelerator"] == "cpu" else 1
 # Of a training: its processes and nodes, the processes that a node has at most, and those that a task of Slurm starts.
 GPUS, NODES = SETTINGS["gpus"], SETTINGS["nodes"]
@@ -76,13 +81,34 @@ def code_of(script, roots, wildcard=None):
 
     Snakemake's own trigger does not see imported modules, and takes a touched script for an edited one.
     """
-    path = PRODUCT / "workflow/scripts" / f"{script}.py"
 
     def code(wildcards):
         about = getattr(wildcards, wildcard) if wildcard else resolved_of(wildcards)
-        return f"{script_digest(path)[:16]}-{code_digest(roots(about))[:16]}"
+        return f"{script_digest(SCRIPTS / f'{script}.py')[:16]}-{code_digest(roots(about))[:16]}"
 
     return code
+
+
+def page_of(wildcards):
+    """The label of a figure or of the cards in the report, which orders pages by their labels: the most important
+    first."""
+    figures = figures_of(EXPERIMENTS[wildcards.experiment])
+    if not hasattr(wildcards, "figure"):
+        return {"page": f"{len(figures) + 1:02d} Data and model card"}
+    place = figures.index(wildcards.figure) if wildcards.figure in figures else len(figures) + 1  # asked for by name
+    return {"page": f"{place + 1:02d} {FIGURES.get(wildcards.figure, wildcards.figure)}"}
+
+
+def first_figure(experiment):
+    """The figure that stands for an experiment."""
+    return figures_of(EXPERIMENTS[experiment])[0]
+
+
+def overview_of(experiment):
+    """What the overview tells of an experiment beside its numbers."""
+    resolved = EXPERIMENTS[experiment]
+    key = EVALUATIONS[resolved["evaluation"]["kind"]].key
+    return {"description": resolved["description"], "key": list(key), "figure": first_figure(experiment)}
 
 
 def sets_of(wildcards):
@@ -176,7 +202,13 @@ def everything(wildcards):
     """What `all` makes. A faulty experiment that is not among it stops nothing."""
     for name in SETTINGS["experiments"]:
         refuse(FOUND.broken.get(name))
-    return [file for experiment in SETTINGS["experiments"] for file in outputs(experiment)]
+    files = [file for experiment in SETTINGS["experiments"] for file in outputs(experiment)]
+    return [*files, "results/overview.html"] if SHOWN else files
+
+
+def is_free(experiment):
+    """Whether no rule bears the name of an experiment, so that it can be a target."""
+    return not workflow.is_rule(experiment)
 
 
 def every_grid(wildcards):
@@ -215,6 +247,11 @@ def explain_targets():
 explain_targets()
 
 
+def tables_behind(wildcards):
+    """The tables that a figure is drawn from."""
+    return f"results/{wildcards.experiment}/{tables_of(wildcards.figure)}"
+
+
 def outputs(experiment):
     """Everything an experiment delivers."""
     folder = f"results/{experiment}"
@@ -222,7 +259,7 @@ def outputs(experiment):
     predicted = ["predictions.h5ad", "observed.h5ad"] if predicts(experiment) else []
     return [
         *(f"{folder}/{file}" for file in predicted),
-        *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", SAMPLES[experiment], "MODEL_CARD.md")),
+        *(f"{folder}/{file}" for file in ("metrics.json", "embeddings.h5ad", SAMPLES[experiment], *CARDS)),
         *(f"{folder}/figures/{figure}.svg" for figure in figures),
     ]
 

@@ -35,12 +35,7 @@ rule card:
         model=rules.train.output[0],
         metrics=rules.evaluate.output.metrics,
     output:
-        report(
-            "results/{experiment}/MODEL_CARD.md",
-            caption="../report/card.rst",
-            category="Model cards",
-            labels={"experiment": "{experiment}"},
-        ),
+        "results/{experiment}/MODEL_CARD.md",
     log:
         "results/logs/card/{experiment}.log",
     benchmark:

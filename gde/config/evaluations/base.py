@@ -13,13 +13,15 @@ RETRIEVAL = tuple(f"retrieval/{score}" for score in ("recall_1", "recall_10", "w
 class EvaluationKind(Section):
     """Options of an evaluation.
 
-    evaluate : "module:function" that computes it.   metrics, figures : what it may have, each by name and in order;
-    which of them an experiment has may depend on its data set.   of : the data sets that it is for.
+    evaluate : "module:function" that computes it.   metrics, figures : what it may have, each by name and in order, of
+    figures the most important first; which of them an experiment has may depend on its data set.   key : the few
+    metrics that an overview shows, the most important first.   of : the data sets that it is for.
     files : keys that name a user's file.   words : values of these that name none.
     """
 
     evaluate: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
+    key: ClassVar[tuple[str, ...]]
     figures: ClassVar[tuple[str, ...]]
     of: ClassVar[type[DataSet]] = Vectors
     files: ClassVar[tuple[str, ...]] = ()

@@ -43,7 +43,19 @@ class Lineage(EvaluationKind):
         "reconstruction/mmd",
         "reconstruction/energy",
     )
-    figures: ClassVar = ("embedding", "information", "spring", "fate", "days", "reconstruction", "loss", "metrics")
+    key: ClassVar = ("information/embedding", "fate/js", "days/w2", "reconstruction/energy")
+    figures: ClassVar = (
+        "embedding",
+        "map",
+        "distances",
+        "information",
+        "spring",
+        "fate",
+        "days",
+        "reconstruction",
+        "metrics",
+        "loss",
+    )
     kind: Literal["lineage"] = Field(description="clones followed over days: information, fate, the days between")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     early: Annotated[list[float], Field(min_length=1)] = Field([2.0, 4.0], description="days of a clone's early cells")
@@ -74,7 +86,8 @@ class Perturbation(EvaluationKind):
         *(f"transfer/{metric}" for metric in SHIFTS),
         "effect/null_auc",
     )
-    figures: ClassVar = ("perturbations", "shifts", "ranks", "cells", "loss", "metrics")
+    key: ClassVar = ("zero_shot/pearson", "zero_shot/discrimination", "zero_shot/e_distance", "transfer/pearson")
+    figures: ClassVar = ("perturbations", "shifts", "ranks", "cells", "map", "distances", "metrics", "loss")
     kind: Literal["perturbation"] = Field(
         description="perturbations held out: predicted shifts and cells; for the objective `perturbation`"
     )
@@ -106,7 +119,8 @@ class Donors(EvaluationKind):
         "reconstruction/mmd",
         "reconstruction/energy",
     )
-    figures: ClassVar = ("embedding", "labels", "reconstruction", "loss", "metrics")
+    key: ClassVar = ("labels/auc", "labels/accuracy", "labels/batch_auc", "replicates/nearest", "trajectory/spearman")
+    figures: ClassVar = ("embedding", "map", "distances", "labels", "reconstruction", "metrics", "loss")
     kind: Literal["donors"] = Field(description="donors: labels, batches, replicates, trajectory")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     label: str | None = Field(None, description="column to predict; null = the first of dataset.labels")

@@ -30,7 +30,17 @@ class Epidemic(OfSequences):
         "extrapolation/distance",
         "extrapolation/coverage",
     )
-    figures: ClassVar = ("epidemic_map", "epidemic_months", "epidemic_sweeps", "epidemic_sites", "loss", "metrics")
+    key: ClassVar = ("month/mae", "country/accuracy", "sweeps/error", "extrapolation/distance")
+    figures: ClassVar = (
+        "epidemic_map",
+        "map",
+        "distances",
+        "epidemic_months",
+        "epidemic_sweeps",
+        "epidemic_sites",
+        "metrics",
+        "loss",
+    )
     files: ClassVar = ("reference",)
     words: ClassVar = ("consensus",)
     kind: Literal["epidemic"] = Field(

@@ -37,7 +37,8 @@ class Expression(OfSequences):
         "split/near_copies",
         "composition/n_error",
     )
-    figures: ClassVar = ("expression_axis", "expression", "kmers", "loss", "metrics")
+    key: ClassVar = ("axis/spearman", "expression/spearman", "oracle/pearson", "kmers/distance")
+    figures: ClassVar = ("expression_axis", "map", "distances", "expression", "kmers", "metrics", "loss")
     files: ClassVar = ("motifs",)
     kind: Literal["expression"] = Field(
         description="sequences by expression: the axis of it, generated ones scored by a regressor, extrapolation"

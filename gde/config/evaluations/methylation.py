@@ -27,7 +27,17 @@ class Methylation(OfSequences):
         "sites/entropy_error",
         "sites/valid",
     )
-    figures: ClassVar = ("embedding", "tissues", "methylation", "methylation_levels", "loss", "metrics")
+    key: ClassVar = ("tissue/accuracy", "replicates/nearest", "methylation/rate_error", "methylation/concordance_error")
+    figures: ClassVar = (
+        "embedding",
+        "map",
+        "distances",
+        "tissues",
+        "methylation",
+        "methylation_levels",
+        "metrics",
+        "loss",
+    )
     kind: Literal["methylation"] = Field(
         description="methylation reads: tissues of held-out samples, generated reads against real ones"
     )

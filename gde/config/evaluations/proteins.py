@@ -19,7 +19,8 @@ class Families(OfSequences):
         "split/near_copies",
         "likelihood/token",
     )
-    figures: ClassVar = ("embedding", "retrieval", "spectra", "loss", "metrics")
+    key: ClassVar = ("retrieval/recall_1", "retrieval/purity", "kmers/distance", "likelihood/token")
+    figures: ClassVar = ("embedding", "map", "distances", "retrieval", "spectra", "metrics", "loss")
     kind: Literal["protein_families"] = Field(
         description="which family a few sequences are of, and what is generated for one; of sequences"
     )

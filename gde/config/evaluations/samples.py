@@ -17,7 +17,8 @@ class Samples(EvaluationKind):
         "labels/accuracy",
         "labels/silhouette",
     )
-    figures: ClassVar = ("embedding", "reconstruction", "labels", "loss", "metrics")
+    key: ClassVar = ("labels/accuracy", "labels/silhouette", "reconstruction/w2", "reconstruction/energy")
+    figures: ClassVar = ("embedding", "map", "distances", "labels", "reconstruction", "metrics", "loss")
     kind: Literal["samples"] = Field(description="real samples: encode some, generate, compare with others")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     repeats: Count = Field(8, description="disjoint sub-sets per group for the label metrics")

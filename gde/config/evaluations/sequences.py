@@ -20,7 +20,8 @@ class Patterns(OfSequences):
         "patterns/substitutions",
         "likelihood/token",
     )
-    figures: ClassVar = ("embedding", "transport", "patterns", "loss", "metrics", "simplex")
+    key: ClassVar = ("geometry/transport_spearman", "patterns/composition_error", "likelihood/token")
+    figures: ClassVar = ("embedding", "transport", "patterns", "metrics", "loss", "simplex")
     kind: Literal["patterns"] = Field(description="simulated sequences: mixtures of k-mers, whose truth is known")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     points: Annotated[int, Field(ge=10)] = Field(5000, description="held-out sequences of each mixture")
@@ -48,7 +49,8 @@ class Sequences(OfSequences):
         "split/near_copies",
         "likelihood/token",
     )
-    figures: ClassVar = ("embedding", "labels", "spectra", "loss", "metrics")
+    key: ClassVar = ("labels/accuracy", "labels/macro_f1", "kmers/distance", "likelihood/token")
+    figures: ClassVar = ("embedding", "map", "distances", "labels", "spectra", "metrics", "loss")
     kind: Literal["sequences"] = Field(description="sequences: labels, and generated ones against those held out")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
     label: str | None = Field(None, description="column to predict; null = the first of dataset.labels, or the group")

@@ -35,6 +35,14 @@ class Family(EvaluationKind):
         "clt/slope",
         "clt/coverage",
     )
+    key: ClassVar = (
+        "reconstruction/w2",
+        "geometry/w2_spearman",
+        "geometry/w2_spearman_equal_means",
+        "geometry/simplex_spearman",
+        "poisson/mse_n100",
+        "clt/coverage",
+    )
     figures: ClassVar = (
         "embedding",
         "reconstruction",
@@ -44,8 +52,8 @@ class Family(EvaluationKind):
         "simplex",
         "clt",
         "coverage",
-        "loss",
         "metrics",
+        "loss",
     )
     of: ClassVar = Simulated
     kind: Literal["simulated"] = Field(description="simulated families, whose truth is known")

@@ -19,7 +19,8 @@ class Documents(OfSequences):
         "novelty/copied",
         "likelihood/byte",
     )
-    figures: ClassVar = ("embedding", "retrieval", "topics", "ngrams", "loss", "metrics")
+    key: ClassVar = ("retrieval/recall_1", "topics/generated", "ngrams/distance", "likelihood/byte")
+    figures: ClassVar = ("embedding", "map", "distances", "retrieval", "topics", "ngrams", "metrics", "loss")
     kind: Literal["documents"] = Field(
         description="what documents are about: topics found again, and documents generated for one; of texts"
     )

@@ -1,0 +1,49 @@
+"""Style: outliers do not set the scale, sizes say how many samples, names do not cover each other."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from gde.figures.read import drawn_of
+from gde.figures.style import DOT, areas, inside, name_points, size_handles
+
+CLOUD = np.random.default_rng(0).normal(size=(200, 2))
+
+
+def test_a_few_outliers_do_not_set_the_scale():
+    far = np.concatenate([CLOUD, [[90.0, 0.0], [0.0, -70.0]]])
+    xlim, ylim, out = inside(*far.T)
+    assert np.flatnonzero(out).tolist() == [200, 201]
+    assert xlim[1] < 5 and ylim[0] > -5
+    assert all(low < v.min() and v.max() < high for v, (low, high) in zip(CLOUD.T, (xlim, ylim), strict=True))
+
+
+@pytest.mark.parametrize("points", [CLOUD, np.concatenate([CLOUD, CLOUD[:50] + 40]), np.zeros((3, 2))])
+def test_what_is_no_outlier_is_inside(points):
+    """Also a second cluster, and points that are all the same."""
+    xlim, ylim, out = inside(*points.T)
+    assert not out.any()
+    for v, (low, high) in zip(points.T, (xlim, ylim), strict=True):
+        assert low < v.min() and v.max() < high
+
+
+def test_areas_are_in_proportion_to_samples():
+    small, middle, large = areas(np.array([100, 400, 800]))
+    assert large == 2 * middle == 3 * DOT and small < middle
+    assert areas(np.array([5, 5])).tolist() == [DOT, DOT]
+    assert [handle.get_label() for handle in size_handles(np.array([1, 7, 5]))] == ["1 sample", "7 samples"]
+    assert not size_handles(np.array([17, 18]))
+
+
+def test_names_do_not_cover_each_other():
+    ax = Figure().subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    name_points(ax, [0.1, 0.11, 0.1, 0.5], [0.5, 0.51, 0.9, 0.5], list("abcd"), 2)
+    assert [text.get_text() for text in ax.texts] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("n", "total", "text"), [(200, 20_000, "200 of 20,000 held-out groups"), (1, 1, "1 held-out group")]
+)
+def test_how_many_are_drawn_of_how_many(n, total, text):
+    assert drawn_of(n, {"held_out": total}, "held-out group") == text
