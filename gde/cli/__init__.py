@@ -48,8 +48,11 @@ def parser() -> argparse.ArgumentParser:
         "--param", action="append", metavar="KEY=VALUE", help="only runs with this setting, e.g. latent_dim=64"
     )
 
-    sub = command(commands.show_run, "show", "settings, budget and metrics of a run")
+    sub = command(
+        commands.show_run, "show", "a run on one screen: metrics with intervals and baselines, budget, settings"
+    )
     sub.add_argument("run", help="experiment, run id or hash")
+    sub.add_argument("--all", action="store_true", help="every setting, metric, digest and the environment, as YAML")
 
     sub = command(commands.compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
