@@ -84,7 +84,8 @@ class Points:
         if missing.any():
             handles.append(Line2D([], [], label="unknown", **grey))
         place = [int(np.flatnonzero(own == level)[self.area[own == level].argmax()]) for level in looks]
-        few = len(handles) == len(looks) <= DIRECT and len(own) <= 3 * len(looks)
+        short = max(map(len, looks), default=0) <= BESIDE
+        few = short and len(handles) == len(looks) <= DIRECT and len(own) <= 3 * len(looks)
         direct = few and bool(looks) and not self.outside[place].any()
         texts, colours = [_short(level) for level in looks], [colour for colour, _ in looks.values()]
         radius = np.sqrt(self.area / np.pi)
