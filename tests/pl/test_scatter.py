@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.collections import EllipseCollection, PathCollection
 from matplotlib.colors import LogNorm
+from matplotlib.text import Text
 
 
 @pytest.fixture(autouse=True)
