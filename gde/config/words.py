@@ -153,6 +153,7 @@ BASELINES = {
     "moments_pca": "principal components of moments",
     "pseudobulk_mean": "pseudobulk (mean)",
     "pseudobulk": "pseudobulk (mean)",
+    "mean_sd": "means and standard deviations",
     "naive": "share of zeros in the set",
     "rao_blackwell": "Rao-Blackwell estimator",
     "bayes": "posterior mean",
@@ -160,6 +161,12 @@ BASELINES = {
     "lm_mean": "mean of the language model's vectors",
     "train_mean": "mean shift of training",
     "gde": "this model",
+    "gaussian_fit": "Gaussian fit",
+    "markov": "Markov chain",
+    "uniform": "equal residues",
+    "tf_idf": "tf-idf",
+    "mean_sd": "mean and sd",
+    "independent_tokens": "independent residues",
 }
 CEILINGS = ("resample_truth", "bayes")  # stand among the baselines, and are the ceiling under another name
 

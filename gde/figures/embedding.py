@@ -61,15 +61,12 @@ def _labels(table, units, result: dict) -> Figure:
     handles = [dot(colour, marker, label=name) for name, (colour, marker) in look.items()]
     if others:
         handles.append(dot(GREY, ".", label=f"{others} other labels"))
-    handles += [
-        dot(GREY, label="held out"),
-        dot(GREY, mfc="none", mew=0.9, label="context" if (table["part"] == "context").any() else None),
-        *size_handles(table["n_samples"]),
-    ]
+    if table["part"].nunique() > 1:
+        handles += [dot(GREY, label="held out"), dot(GREY, mfc="none", mew=0.9, label="context")]
+    handles += size_handles(table["n_samples"])
     if around:
         ring = {"marker": "o", "mfc": "none", "ms": 9, "mew": 0.8}
         handles.append(Line2D([], [], color=GREY, lw=0, label="2 sd of a group's sub-sets", **ring))
-    handles = [handle for handle in handles if not handle.get_label().startswith("_")]
     ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.3,
               fontsize=7 if len(handles) <= 20 else SMALLEST)  # fmt: skip
     groups = table["group"].nunique()
