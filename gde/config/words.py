@@ -164,7 +164,6 @@ BASELINES = {
     "markov": "Markov chain",
     "uniform": "equal residues",
     "tf_idf": "tf-idf",
-    "mean_sd": "mean and sd",
     "independent_tokens": "independent residues",
 }
 CEILINGS = ("resample_truth", "bayes")  # stand among the baselines, and are the ceiling under another name
