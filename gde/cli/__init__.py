@@ -1,4 +1,4 @@
-"""The command line: `gde list | show | compare | embed | compare-groups | sample | check | init | train | ...`."""
+"""The command line: `gde list | show | compare | embed | compare-groups | drivers | sample | check | init | ...`."""
 
 import argparse
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gde import __version__
-from gde.cli import commands, compare_groups, new, predict
+from gde.cli import commands, compare_groups, drivers, new, predict
 from gde.cli import map as map_command
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
@@ -74,6 +74,11 @@ def parser() -> argparse.ArgumentParser:
     told = "which groups differ? permutation tests of all pairs, or of cases against controls (--by)"
     sub = command(compare_groups.compare_groups, "compare-groups", told)
     compare_groups.add_options(sub, positive, seed)
+    cell_options(sub)
+    sequence_options(sub)
+
+    sub = command(drivers.drivers, "drivers", "in what do two groups differ? features and samples that carry it")
+    drivers.add_options(sub, positive, seed)
     cell_options(sub)
     sequence_options(sub)
 

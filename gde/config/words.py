@@ -153,6 +153,7 @@ BASELINES = {
     "moments_pca": "principal components of moments",
     "pseudobulk_mean": "pseudobulk (mean)",
     "pseudobulk": "pseudobulk (mean)",
+    "mean_sd": "means and standard deviations",
     "naive": "share of zeros in the set",
     "rao_blackwell": "Rao-Blackwell estimator",
     "bayes": "posterior mean",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gde.models.base import Model
 from gde.tl.decoded import embed_sides
-from gde.tl.shifts import decoded_shifts, observed_shifts
+from gde.tl.shifts import decoded_shifts, model_error, observed_shifts
 from gde.tl.sides import Sides, read_sides
 
 if TYPE_CHECKING:
@@ -65,8 +65,11 @@ def feature_table(model: Model, sides: Sides, *, n: int = GENERATED, draws: int 
     with model.encoder.unchanging():
         a, b = embed_sides(model, sides, draws, seed)
     shift, spread = decoded_shifts(model, sides, a, b, n, seed)
-    seen, sd, seen_spread = observed_shifts(sides)
+    seen, sd, _ = observed_shifts(sides, sides.moments)
+    _, _, seen_spread = observed_shifts(sides, sides.restored)
     unit = np.where(sd > 0, sd, np.nan)
+    wrong = model_error((shift.value - seen.value) / unit, (np.square(seen.se) - np.square(shift.se)) / unit**2)
+    shift = shift.widened(wrong * sd)
     table = pd.DataFrame({"feature": sides.readout.names, "decoded_shift": shift.value})
     table = table.assign(lower=shift.value - shift.half, upper=shift.value + shift.half)
     if sides.readout.is_expression:
@@ -90,6 +93,7 @@ def feature_table(model: Model, sides: Sides, *, n: int = GENERATED, draws: int 
         "n_units": [a.units, b.units],
         "distance": float(np.linalg.norm(b.z - a.z)),
         "correlation": _correlation(table["effect"], table["pseudobulk_effect"]),
+        "model_error": wrong,
         "generated": n,
         "draws": draws,
         "seed": seed,

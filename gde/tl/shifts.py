@@ -7,9 +7,12 @@ import numpy as np
 from gde.models.base import Model
 from gde.tl.association import benjamini_hochberg
 from gde.tl.decoded import Side, generated
+from gde.tl.moments import Moments
 from gde.tl.sides import Sides
 
 LEVEL = 0.95
+ENOUGH = 20
+NORMAL_MEDIAN = 1.4826**2  # variance of a normal over the median of its squares
 ROUNDING = 1e-9
 
 
@@ -31,6 +34,10 @@ class Shift:
         with np.errstate(invalid="ignore", divide="ignore"):
             p = np.where(size <= ROUNDING, 1.0, 2 * t.sf(size / se, freedom))
         return cls(value, se, freedom, np.where(np.isfinite(se) | (size <= ROUNDING), p, np.nan))
+
+    def widened(self, by: np.ndarray) -> "Shift":
+        """With a further standard error (g,)."""
+        return Shift.of(self.value, np.square(self.se) + np.square(by), self.freedom)
 
     @property
     def fdr(self) -> np.ndarray:
@@ -100,12 +107,12 @@ def _error_of_spread(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (pull[1] - pull[0]).var(0, ddof=1) / len(a)
 
 
-def observed_shifts(sides: Sides) -> tuple[Shift, np.ndarray, np.ndarray]:
+def observed_shifts(sides: Sides, moments: Moments) -> tuple[Shift, np.ndarray, np.ndarray]:
     """The pseudobulk test: Welch's t of the samples' features, or of the units' (donors') mean features.
 
     returns it, the standard deviation (g,) of single samples inside units, and log2 of the ratio of the sides' ones.
     """
-    means, variances, n = sides.moments.means(), sides.moments.variances(), sides.moments.effective()
+    means, variances, n = moments.means(), moments.variances(), moments.effective()
     v, centre, count, within = [], [], [], []
     for s in (0, 1):
         own = sides.side == s
@@ -125,3 +132,18 @@ def observed_shifts(sides: Sides) -> tuple[Shift, np.ndarray, np.ndarray]:
     shift = Shift.of(centre[1] - centre[0], v[0] + v[1], _freedom(v[0], v[1], count[0], count[1]))
     ratio = 0.5 * np.log2(np.maximum(within[1], ROUNDING**2) / np.maximum(within[0], ROUNDING**2))
     return shift, np.sqrt((within[0] + within[1]) / 2), ratio
+
+
+def model_error(difference: np.ndarray, noise: np.ndarray) -> float:
+    """Standard deviation over features of what the model gets wrong, from decoded - observed differences (g,).
+
+    noise : the variance (g,) that sampling alone gives them. By the median, of which the few features that shift
+    most, and are shrunk, have no part; of fewer than ENOUGH features by the mean square.
+    """
+    known = np.isfinite(difference) & np.isfinite(noise)
+    squares, noise = np.square(difference[known]), np.maximum(noise[known], 0)
+    if not len(squares):
+        return 0.0
+    if len(squares) < ENOUGH:
+        return float(np.sqrt(max(0.0, squares.mean() - noise.mean())))
+    return float(np.sqrt(max(0.0, NORMAL_MEDIAN * np.median(squares) - np.median(noise))))

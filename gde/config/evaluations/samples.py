@@ -21,4 +21,5 @@ class Samples(EvaluationKind):
     figures: ClassVar = ("embedding", "map", "distances", "labels", "reconstruction", "metrics", "loss")
     kind: Literal["samples"] = Field(description="real samples: encode some, generate, compare with others")
     bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
-    repeats: Count = Field(8, description="disjoint sub-sets per group for the label metrics")
+    cuts: Count = Field(16, description="random cuts of the held-out samples that label metrics are means over")
+    repeats: Count = Field(8, description="disjoint sub-sets per group in each cut")
