@@ -9,8 +9,8 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from slashes import nested_keys
 from copies import ROOT, SMOKE
+from slashes import nested_keys
 
 from gde.cli import main
 from gde.config import resolve
