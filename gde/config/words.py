@@ -153,6 +153,8 @@ BASELINES = {
     "moments_pca": "principal components of moments",
     "pseudobulk_mean": "pseudobulk (mean)",
     "pseudobulk": "pseudobulk (mean)",
+    "point_mass": "one point at the true mean",
+    "average_covariance": "true mean, average covariance",
     "mean_sd": "means and standard deviations",
     "naive": "share of zeros in the set",
     "rao_blackwell": "Rao-Blackwell estimator",

@@ -53,8 +53,8 @@ def evaluate_labels(ctx: Context, held: Held) -> Results:
         names = ", ".join(small[:NAMED]) + (f" and {len(small) - NAMED} more" if len(small) > NAMED else "")
         ctx.leave_out("labels of some groups", f"fewer than {SMALLEST} held-out samples: {names}")
 
-    ranks = int((~sets.target & first).sum()) // 2
-    predicted = {name: predict(x, sets, labels, rank=ranks) for name, x in views.items()}
+    rank = sum(len(p.context) for p in held.pairs) // size // 2  # two independent sub-sets for each direction
+    predicted = {name: predict(x, sets, labels, rank=rank) for name, x in views.items()}
     tested = predicted[OURS][0]
     units = np.unique(sets.group[tested])
     if len(np.unique(labels[units])) < 2:
