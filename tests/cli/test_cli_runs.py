@@ -3,6 +3,7 @@
 import json
 import shutil
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import tiny
@@ -109,7 +110,7 @@ def test_show_fits_a_screen_and_leads_with_the_metrics(project, run):
 
 
 def test_show_fits_a_screen_with_many_metrics(project):
-    found = find_run(project / "results", "tiny")
+    found = find_run(Path("results"), "tiny")
     one = found.metrics["metrics"]["reconstruction/w2"] | {"baselines": {f"baseline_number_{i}": 1.5 for i in range(9)}}
     kinds = [*EVALUATIONS["simulated"].metrics, *(f"much_longer_{i}/of_the_metrics" for i in range(90))]
     found.metrics["metrics"] = {name: one | {"marks": [f"{name} means little"]} for name in reversed(kinds)}
@@ -150,7 +151,7 @@ def test_an_edit_makes_another_run_and_compare_says_what_differs(project, run):
     assert states == {first: "finished", second: "current"}
     status, out, _ = run("compare", "tiny", first, "cells")
     assert status == 0
-    settings, metrics, reading = out.split("\n\n")
+    settings, metrics, _ = out.split("\n\n")
     assert ["latent_dim", "3", "4", "4"] in [line.split() for line in settings.splitlines()]
     assert "geometry/w2_spearman" in metrics
     assert "training.n_sets" not in settings
