@@ -27,37 +27,35 @@ def list_runs(args: argparse.Namespace) -> None:
 
 
 def show_run(args: argparse.Namespace) -> None:
+    import json
+
     import yaml
 
-    from gde.runs.summary import summary
+    from gde.cli.shown import screen
     from gde.runs.table import find_run, show
 
     run = find_run(RESULTS, args.run)
-    if args.all:
+    if args.json:
+        print(json.dumps(show(run), indent=1))
+    elif args.all:
         print(yaml.safe_dump(show(run), sort_keys=False), end="")
-        return
-    told = summary(run)
-    print(*told["head"], sep="\n")
-    print()
-    if told["metrics"]:
-        print_table(told["metrics"], "")
-        print()
-    print(*told["tail"], sep="\n")
+    else:
+        print(screen(run))
 
 
 def compare_runs(args: argparse.Namespace) -> None:
-    from gde.runs.summary import comparison
+    from gde.cli.compared import READING, metrics_table, settings_table
     from gde.runs.table import find_run
 
     if len(args.runs) < 2:
         raise bad("gde compare", "one run", "two or more", "name another; `gde list` shows them")
-    settings, metrics, told = comparison([find_run(RESULTS, word) for word in args.runs])
-    print_table(settings, "the same settings, data and code")
+    runs = list({run.id: run for run in (find_run(RESULTS, word) for word in args.runs)}.values())
+    print_table(settings_table(runs), "the same settings, data and code")
     print()
-    print_table(metrics, "no metrics yet: run `snakemake results/<experiment>/metrics.json`")
-    if metrics:
-        best = "* better by more than both 95 % intervals; " if told else ""
-        print(f"\n{best}= no difference beyond the intervals, or none known (of one run each: not over seeds)")
+    rows = metrics_table(runs)
+    print_table(rows, "no metrics yet: run `snakemake results/<experiment>/metrics.json`")
+    if rows:
+        print(f"\n{READING}")
 
 
 def load_model(word: str) -> Any:
