@@ -6,8 +6,9 @@ others. A model is trained on all donors for some seconds; `gde.tl.drivers` comp
 Then nothing is planted, and the names ill and well are dealt out anew among the donors; and sets of held-out cells of
 one distribution are compared.
 
-    python benchmarks/drivers.py            # two minutes; exit status 1 where a goal is missed
-    python benchmarks/drivers.py --quick    # seconds: does it run? the numbers mean nothing
+    python benchmarks/drivers.py [--quick] [--seed 0]
+
+Two minutes; exit status 1 where a goal is missed.
 """
 
 import argparse
@@ -102,7 +103,7 @@ def nothing(results: Path, options: argparse.Namespace) -> list[dict[str, float 
 def main(argv: list[str] | None = None) -> int:
     """Print the table, and 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="does it run? the numbers mean nothing")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     sizes = {"cells": 20, "steps": 20, "repeats": 2} if options.quick else {"cells": 100, "steps": 400, "repeats": 20}

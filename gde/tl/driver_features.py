@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SLOT = "gde_drivers"
 DRAWS, GENERATED, SIGNIFICANT = 64, 512, 0.05
+KNOWN = 0.5  # correlation of decoded and observed effects, below which the model is not worth reading
 
 
 def drivers(
@@ -126,4 +127,7 @@ def in_words(table: pd.DataFrame, shown: int = 5) -> str:
     told += f" ({'; '.join(parts)})" if parts else ""
     by_mean = int((table["pseudobulk_fdr"] <= SIGNIFICANT).sum())
     told += f"; pseudobulk finds {by_mean}. Decoded and observed effects correlate at {at['correlation']:.2f}"
-    return told + "."
+    told += "."
+    if by_mean and not at["correlation"] > KNOWN:
+        told += " The model generates little of the observed difference: read the observed shifts, or train it longer."
+    return told

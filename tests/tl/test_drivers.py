@@ -77,6 +77,9 @@ def test_an_exact_model_decodes_the_pseudobulk_shift(exact, tmp_path, no_fsync):
     np.testing.assert_allclose(table["lower"], low, atol=0.06)
     np.testing.assert_allclose(table["upper"], high, atol=0.06)
     assert table.attrs["correlation"] == pytest.approx(1, abs=1e-4)
+    assert "little" not in in_words(table)
+    table.attrs["correlation"] = 0.3
+    assert "generates little of the observed difference" in in_words(table)
     np.testing.assert_allclose(table["decoded_spread"], 0, atol=1e-4)  # that it cannot generate
 
 
