@@ -1,4 +1,4 @@
-"""The command line: `gde list | show | compare | embed | compare-groups | sample | check | init | train | ...`."""
+"""The command line: `gde list | show | compare | embed | compare-groups | drivers | sample | check | init | ...`."""
 
 import argparse
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gde import __version__
-from gde.cli import commands, compare_groups, new, predict
+from gde.cli import commands, compare_groups, drivers, new, predict
 from gde.cli import map as map_command
 from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
@@ -48,8 +48,11 @@ def parser() -> argparse.ArgumentParser:
         "--param", action="append", metavar="KEY=VALUE", help="only runs with this setting, e.g. latent_dim=64"
     )
 
-    sub = command(commands.show_run, "show", "settings, budget and metrics of a run")
+    sub = command(
+        commands.show_run, "show", "a run on one screen: metrics with intervals and baselines, budget, settings"
+    )
     sub.add_argument("run", help="experiment, run id or hash")
+    sub.add_argument("--all", action="store_true", help="every setting, metric, digest and the environment, as YAML")
 
     sub = command(commands.compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
@@ -74,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
     told = "which groups differ? permutation tests of all pairs, or of cases against controls (--by)"
     sub = command(compare_groups.compare_groups, "compare-groups", told)
     compare_groups.add_options(sub, positive, seed)
+    cell_options(sub)
+    sequence_options(sub)
+
+    sub = command(drivers.drivers, "drivers", "in what do two groups differ? features and samples that carry it")
+    drivers.add_options(sub, positive, seed)
     cell_options(sub)
     sequence_options(sub)
 

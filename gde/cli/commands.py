@@ -29,20 +29,35 @@ def list_runs(args: argparse.Namespace) -> None:
 def show_run(args: argparse.Namespace) -> None:
     import yaml
 
+    from gde.runs.summary import summary
     from gde.runs.table import find_run, show
 
-    print(yaml.safe_dump(show(find_run(RESULTS, args.run)), sort_keys=False), end="")
+    run = find_run(RESULTS, args.run)
+    if args.all:
+        print(yaml.safe_dump(show(run), sort_keys=False), end="")
+        return
+    told = summary(run)
+    print(*told["head"], sep="\n")
+    print()
+    if told["metrics"]:
+        print_table(told["metrics"], "")
+        print()
+    print(*told["tail"], sep="\n")
 
 
 def compare_runs(args: argparse.Namespace) -> None:
-    from gde.runs.table import compare_tables, find_run
+    from gde.runs.summary import comparison
+    from gde.runs.table import find_run
 
     if len(args.runs) < 2:
         raise bad("gde compare", "one run", "two or more", "name another; `gde list` shows them")
-    settings, metrics = compare_tables([find_run(RESULTS, word) for word in args.runs])
+    settings, metrics, told = comparison([find_run(RESULTS, word) for word in args.runs])
     print_table(settings, "the same settings, data and code")
     print()
     print_table(metrics, "no metrics yet: run `snakemake results/<experiment>/metrics.json`")
+    if metrics:
+        best = "* better by more than both 95 % intervals; " if told else ""
+        print(f"\n{best}= no difference beyond the intervals, or none known (of one run each: not over seeds)")
 
 
 def load_model(word: str) -> Any:

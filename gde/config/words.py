@@ -76,7 +76,7 @@ METRICS = {
     "days/mmd": Words("MMD² to the day between"),
     "days/energy": Words("energy distance to the day between", DATA),
     "effect/null_auc": Words("perturbations with an effect told from those without", "AUC"),
-    "replicates/nearest": Words("nearest neighbour is the own other half", SHARE),
+    "replicates/nearest": Words("nearest neighbour is of the same donor or tissue", SHARE),
     "replicates/separation": Words("distance to other tissues over that to the own", "ratio"),
     "trajectory/spearman": Words("rank correlation of predicted and true order of donors"),
     "tissue/accuracy": Words("tissue of held-out samples", "accuracy"),
@@ -163,6 +163,11 @@ BASELINES = {
     "lm_mean": "mean of the language model's vectors",
     "train_mean": "mean shift of training",
     "gde": "this model",
+    "gaussian_fit": "Gaussian fit",
+    "markov": "Markov chain",
+    "uniform": "equal residues",
+    "tf_idf": "tf-idf",
+    "independent_tokens": "independent residues",
 }
 CEILINGS = ("resample_truth", "bayes")  # stand among the baselines, and are the ceiling under another name
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-WHERE = {"map": "scatter", "distances": "heatmap", "associations": "lollipop"}
+WHERE = {"map": "scatter", "distances": "heatmap", "associations": "lollipop", "drivers": "driver_bars"}
 __all__ = list(WHERE)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gde.models.base import Model
 from gde.tl.decoded import embed_sides
-from gde.tl.shifts import decoded_shifts, observed_shifts
+from gde.tl.shifts import decoded_shifts, model_error, observed_shifts, typical
 from gde.tl.sides import Sides, read_sides
 
 if TYPE_CHECKING:
@@ -45,12 +45,13 @@ def drivers(
     returns a row for each feature, the largest decoded effect first:
     - decoded_shift : mean of samples generated from the second embedding - from the first, in the features' unit
       (attrs['unit']; of expression log1p of counts per 10,000); lower, upper its 95 % interval, p_value, fdr (Benjamini
-      & Hochberg 1995); effect : the shift in standard deviations of single observed samples; of expression log2_ratio :
-      the shift / ln 2, which is log2 of the ratio of geometric means of 1 + counts per 10,000.
-    - decoded_spread : log2 of the ratio of standard deviations, of what is generated; spread_lower, spread_upper,
-      spread_fdr; observed_spread beside (with donors: inside them). Of vectors only.
+      & Hochberg 1995), all with what the model gets wrong (attrs['model_error'], in standard deviations);
+    - effect : the shift in standard deviations of single observed samples;
+    - log2_ratio, of expression : the shift / ln 2, log2 of the ratio of geometric means of 1 + counts per 10,000;
+    - decoded_spread, of vectors : log2 of the ratio of standard deviations of what is generated; spread_lower,
+      spread_upper, spread_fdr, beyond the change of a typical feature; observed_spread (with donors: inside them);
     - pseudobulk_shift, pseudobulk_p_value, pseudobulk_fdr : the same difference of the observed samples, Welch's t of
-      samples or of donors' means. pseudobulk_effect as `effect`.
+      samples or of donors' means; pseudobulk_effect as `effect`.
     Writes it to uns['gde_drivers'] of an AnnData. GdeError as `gde.tl.sides.read_sides`.
     """
     sides = read_sides(model, data, first, second, groupby, by, split=split, k=k, **options)
@@ -64,15 +65,18 @@ def feature_table(model: Model, sides: Sides, *, n: int = GENERATED, draws: int 
     """The table of `drivers` of sides that were read."""
     with model.encoder.unchanging():
         a, b = embed_sides(model, sides, draws, seed)
-    shift, spread = decoded_shifts(model, sides, a, b, n, seed)
-    seen, sd, seen_spread = observed_shifts(sides)
+    shift, spread, shared = decoded_shifts(model, sides, a, b, n, seed)
+    seen, sd, seen_spread = observed_shifts(sides, sides.moments)
     unit = np.where(sd > 0, sd, np.nan)
+    wrong = model_error(shift, seen, shared, unit)
+    shift = shift.widened(wrong * sd)
     table = pd.DataFrame({"feature": sides.readout.names, "decoded_shift": shift.value})
     table = table.assign(lower=shift.value - shift.half, upper=shift.value + shift.half)
     if sides.readout.is_expression:
         table["log2_ratio"] = shift.value / np.log(2)
     table = table.assign(effect=shift.value / unit, p_value=shift.p, fdr=shift.fdr)
     if spread is not None:
+        spread = spread.widened(np.full(len(sd), typical(spread.value, np.square(spread.se))))
         own = {"decoded_spread": spread.value, "spread_lower": spread.value - spread.half}
         own |= {"spread_upper": spread.value + spread.half, "spread_fdr": spread.fdr, "observed_spread": seen_spread}
         table = table.assign(**own)
@@ -90,6 +94,7 @@ def feature_table(model: Model, sides: Sides, *, n: int = GENERATED, draws: int 
         "n_units": [a.units, b.units],
         "distance": float(np.linalg.norm(b.z - a.z)),
         "correlation": _correlation(table["effect"], table["pseudobulk_effect"]),
+        "model_error": wrong,
         "generated": n,
         "draws": draws,
         "seed": seed,

@@ -35,7 +35,8 @@ class Sides:
     x : (n, ...) as the model takes them.   weight : (n,) or None.   unit : (n,) of what is independent: the number of a
     donor, else of the side.   side : (u,) 0 or 1, of each unit.   units : (u,) their names.   names : of the two sides.
     row : (n,) where a sample stands in the data (of a store: in the store).   columns : a row per sample, those that
-    were asked for.   readout : its features.   moments : of the observed features, of every unit.
+    were asked for.   readout : its features.   moments : of the observed features of every unit.
+    restored : of those of x, which lack what preprocessing took away.
     by : the column whose levels are compared, where units are donors.
     """
 
@@ -49,6 +50,7 @@ class Sides:
     columns: pd.DataFrame
     readout: Numbers | Residues
     moments: Moments
+    restored: Moments
     by: str | None
     whole: int  # samples of the data, those of neither side among them
 
@@ -63,8 +65,8 @@ def read_sides(
     data: "anndata.AnnData | str | Path",
     first: str,
     second: str,
-    groupby: str | Sequence[str] | None,
-    by: str | None,
+    groupby: str | Sequence[str] | None = None,
+    by: str | None = None,
     over: Sequence[str] = (),
     *,
     split: str | None = "test",
@@ -79,23 +81,28 @@ def read_sides(
     """
     check_served(model)
     columns = [groupby] if isinstance(groupby, str) else list(groupby or [])
-    is_store = isinstance(data, str | Path) and os.path.isdir(data) and (Path(data) / "meta.json").is_file()
+    stored = is_store(data)
     if by is not None and (not columns or by in columns):
         remedy = "name the column of what is independent, such as the donor"
         raise bad("groupby", ", ".join(columns) or "nothing", f"columns other than {by!r}", remedy)
     if first == second:
         raise bad(f"{first!r}", "the same name twice", "two groups", "name another")
     wanted = list(dict.fromkeys([*columns, *([by] if by else []), *over]))
-    if is_store and (given := [name for name, value in options.items() if value is not None and value is not False]):
+    if stored and (given := [name for name, value in options.items() if value is not None and value is not False]):
         raise bad(", ".join(given), f"{data}, a set store", "a file", "leave them out")
-    if is_store or "vectors" not in model.sample_type.names:
-        source = nullcontext(SetStore.open(data)) if is_store else open_data(model, data, wanted, **options)
+    if stored or "vectors" not in model.sample_type.names:
+        source = nullcontext(SetStore.open(data)) if stored else open_data(model, data, wanted, **options)
         with source as store:
             check_store(model, store)
-            table, parts = _stored(store, split if is_store else None, wanted)
+            table, parts = _stored(store, split if stored else None, wanted)
             chosen = Chosen(table, columns, by, (first, second), str(data), whole=not columns)
             return _from_store(model, store, parts, chosen, over, k)
     return _from_rows(model, data, wanted, columns, by, (first, second), over, **options)
+
+
+def is_store(data: Any) -> bool:
+    """Whether it is the directory of a set store."""
+    return isinstance(data, str | Path) and os.path.isdir(data) and (Path(data) / "meta.json").is_file()
 
 
 class Chosen:
@@ -175,7 +182,8 @@ def _from_store(
     row = np.concatenate([np.arange(store.starts[g], store.starts[g] + len(x)) for g, x, _ in read])
     columns = chosen.table.loc[kept, list(over)]
     columns = columns.iloc[np.repeat(np.arange(len(columns)), [len(x) for _, x, _ in read])].reset_index(drop=True)
-    rest = {"row": row, "columns": columns, "readout": readout, "moments": moments, "whole": store.n_rows}
+    rest = {"row": row, "columns": columns, "readout": readout, "whole": store.n_rows}
+    rest |= {"moments": moments, "restored": moments}
     return chosen.sides(unit, str(store.path), x=x, weight=weight, **rest)
 
 
@@ -189,8 +197,9 @@ class Passing:
         return getattr(self.rows, name)
 
     def chunks(self) -> Iterator[tuple[int, Any]]:
-        for self.last in self.rows.chunks():
-            yield self.last
+        for chunk in self.rows.chunks():
+            self.last = chunk
+            yield chunk
 
 
 def _from_rows(
@@ -216,7 +225,8 @@ def _from_rows(
         chosen = Chosen(table, columns, by, names, str(source.where), whole=False)
         total = None if totals is None else totals_of(source, totals)
         readout = Numbers(model.features, model.features.names)
-        moments, kept, rows = Moments(len(chosen.units), len(readout.names)), [], Passing(source)
+        moments, restored = (Moments(len(chosen.units), len(readout.names)) for _ in range(2))
+        kept, rows = [], Passing(source)
         for x in transform_rows(model.features, rows, total):
             start, raw = rows.last
             own = np.flatnonzero(chosen.unit[start : start + len(x)] >= 0)
@@ -224,10 +234,12 @@ def _from_rows(
                 given = None if total is None else total[start : start + len(x)][own]
                 observed = _observed(model.features, raw[own], source.var_names, given)
                 moments.add(observed, chosen.unit[start + own])
+                restored.add(readout(x[own]), chosen.unit[start + own])
                 kept.append(x[own])
     row = np.flatnonzero(chosen.unit >= 0)
     columns_kept = table.iloc[row][list(over)].reset_index(drop=True)
-    rest = {"row": row, "columns": columns_kept, "readout": readout, "moments": moments, "whole": len(table)}
+    rest = {"row": row, "columns": columns_kept, "readout": readout, "whole": len(table)}
+    rest |= {"moments": moments, "restored": restored}
     return chosen.sides(chosen.unit[row], str(source.where), x=np.concatenate(kept), weight=None, **rest)
 
 

@@ -10,6 +10,7 @@ import yaml
 from projects import edit, id_of, train
 
 from gde.cli import main
+from gde.runs.summary import clear_winner
 from gde.sets.store.layout import store_digest
 
 
@@ -65,12 +66,13 @@ def test_list_and_show_tell_the_steps_of_an_interrupted_run(project, run, kept):
     assert 4 < last < 16
     row = next(line for line in run("list")[1].splitlines() if line.startswith(name))
     assert "unfinished" in row and f"{steps}/16" in row
-    assert yaml.safe_load(run("show", name)[1])["steps"] == steps
+    assert yaml.safe_load(run("show", name, "--all")[1])["steps"] == steps
+    assert f"stopped at step {steps} of 16" in run("show", name)[1]
 
 
 def test_show(project, run):
     for word in ("tiny", id_of("tiny"), id_of("tiny")[5:], id_of("tiny")[5:9]):
-        status, out, _ = run("show", word)
+        status, out, _ = run("show", word, "--all")
         shown = yaml.safe_load(out)
         assert status == 0
         assert shown["run"] == id_of("tiny")
@@ -88,6 +90,39 @@ def test_show(project, run):
         assert shown["provenance"]["metrics"]["code"] == "c" * 64
 
 
+def test_show_fits_a_screen(project, run):
+    status, out, _ = run("show", "tiny")
+    lines = out.splitlines()
+    assert status == 0 and len(lines) <= 40 and max(map(len, lines)) <= 140
+    assert lines[0].startswith(f"tiny  {id_of('tiny')}  current") and "16 steps in" in lines[1]
+    row = next(line for line in lines if "geometry/w2_spearman" in line)
+    assert "0.9" in row and "up" in row
+    assert any(line.startswith("! reconstruction/w2: ") for line in lines)
+    assert tiny.LEFT["what"] in out and tiny.LEFT["why"] not in out and out.rstrip().endswith("--all")
+
+
+def metric(value, half=None, *, higher=True, target=None) -> dict:
+    ci = None if half is None else [value - half, value + half]
+    return {"value": value, "ci": ci, "higher_is_better": higher, "target": target}
+
+
+@pytest.mark.parametrize(
+    ("found", "best"),
+    [
+        ([metric(0.9, 0.02), metric(0.8, 0.02)], 0),
+        ([metric(0.9, 0.02, higher=False), metric(0.8, 0.02, higher=False)], 1),
+        ([metric(0.9, 0.08), metric(0.8, 0.08)], None),
+        ([metric(0.9), metric(0.8, 0.01)], None),
+        ([metric(0.9, 0.01, target=1), metric(1.3, 0.01, target=1)], 0),
+        ([metric(0.9, 0.01), None, metric(0.5, 0.01)], 0),
+        ([metric(0.9, 0.01), metric(0.895, 0.01), metric(0.5, 0.01)], None),
+        ([metric(0.9, 0.01), None], None),
+    ],
+)
+def test_the_better_is_marked_where_intervals_allow(found, best):
+    assert clear_winner(found) == best
+
+
 def test_an_edit_makes_another_run_and_compare_says_what_differs(project, run):
     first = id_of("tiny")
     edit(project, "tiny", latent_dim=3)
@@ -98,7 +133,8 @@ def test_an_edit_makes_another_run_and_compare_says_what_differs(project, run):
     assert states == {first: "finished", second: "current"}
     status, out, _ = run("compare", "tiny", first, "cells")
     assert status == 0
-    settings, metrics = out.split("\n\n")
+    settings, metrics, legend = out.split("\n\n")
+    assert "no difference beyond the intervals" in legend
     assert ["latent_dim", "3", "4", "4"] in [line.split() for line in settings.splitlines()]
     assert "geometry/w2_spearman" in metrics
     assert "training.n_sets" not in settings

@@ -154,3 +154,8 @@ def test_auto_holds_out_whole_groups_where_there_are_many(groups, by):
     auto, said = (assign(table, {**cfg, "split": {"by": word}}, "x") for word in ("auto", by))
     assert auto.split == said.split and auto.split["by"] == by
     assert (auto.row == said.row).all()
+
+
+def test_auto_does_not_divide_groups_of_two():
+    table = pd.DataFrame({"g": np.repeat(list("abcdef"), 2)})
+    assert assign(table, {"groupby": ["g"], "min_size": 1, "split": {"by": "auto"}}, "x").split["by"] == "group"
