@@ -97,7 +97,7 @@ def groups_of(table: pd.DataFrame, cfg: dict, where: str) -> Assignment:
     by = options["split"]["by"]
     if by not in ("group", "sample", *part.columns):
         raise bad("dataset.split.by", f"'{by}'", "clone, group, sample or well", "choose one of them")
-    found = assign(part, options, where)
+    found = assign(part, options, where, part["cell"].tolist())
     groups = found.groups
     if not cfg["by_well"]:
         wells = part["well"].groupby(found.row).agg(lambda w: "+".join(sorted(set(w))))

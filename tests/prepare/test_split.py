@@ -42,6 +42,15 @@ def test_a_new_group_moves_no_other_groups_samples():
     assert (three == four[:60]).all()
 
 
+def test_named_samples_have_their_split_whatever_the_order_of_the_rows():
+    group, names = np.repeat([0, 1, 2], 20), np.array([f"cell{i}" for i in range(60)])
+    first = dict(zip(names, split_samples(group, ["a", "b", "c"], THIRDS, 0, names), strict=True))
+    at = np.random.default_rng(0).permutation(60)
+    again = dict(zip(names[at], split_samples(group[at], ["a", "b", "c"], THIRDS, 0, names[at].tolist()), strict=True))
+    assert first == again
+    assert first != dict(zip(names, split_samples(group, ["a", "b", "c"], THIRDS, 1, names), strict=True))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(1, 12), min_size=4, max_size=12),
