@@ -26,9 +26,10 @@ def test_it_runs(file, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = nbformat.read(file, as_version=4)
     kept = outputs(notebook)
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    place = {"metadata": {"path": tmp_path}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
     shown = outputs(notebook)
-    assert [cell[-1:] for cell in shown] == [cell[-1:] for cell in kept], "run docs/tutorials again and keep its outputs"
+    assert [cell[-1:] for cell in shown] == [cell[-1:] for cell in kept], "keep new outputs"
     assert "error" not in str(shown)
 
 
