@@ -1,12 +1,13 @@
-# make run: everything from nothing. make lint, make test, make test-faults, make test-slurm: what CI does. make env: only
-# the environment in .venv.
+# make run: everything from nothing. make docs: the documentation as a site. make lint, make test, make test-faults,
+# make test-slurm: what CI does. make env: only the environment in .venv.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.lock
+DOCS := $(VENV)/.docs
 ENV := source $(VENV)/bin/activate &&
 
-.PHONY: run env test test-faults test-slurm lint clean
+.PHONY: run env docs docs-env test test-faults test-slurm lint clean
 
 run: env
 	$(ENV) snakemake all
@@ -29,7 +30,18 @@ $(STAMP): requirements.lock pyproject.toml
 	echo 'export SNAKEMAKE_PROFILE="$(CURDIR)/profiles/local"' >> $(VENV)/bin/activate; \
 	echo "$$digest" > $(STAMP)
 
-test: env
+# The site in docs/_build/html, searchable, readable without a network.
+docs: docs-env
+	$(ENV) sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@printf '\nOpen docs/_build/html/index.html\n'
+
+docs-env: $(DOCS)
+
+$(DOCS): docs/requirements.lock $(STAMP)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.lock
+	@touch $(DOCS)
+
+test: docs-env
 	$(ENV) python -m pytest -n 2 --durations 25
 
 # Kills, damage, full disks, bad servers, mutated inputs.

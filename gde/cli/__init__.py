@@ -48,10 +48,15 @@ def parser() -> argparse.ArgumentParser:
         "--param", action="append", metavar="KEY=VALUE", help="only runs with this setting, e.g. latent_dim=64"
     )
 
-    sub = command(commands.show_run, "show", "settings, budget and metrics of a run")
+    sub = command(commands.show_run, "show", "metrics, main settings and budget of a run, on one screen")
     sub.add_argument("run", help="experiment, run id or hash")
+    how = sub.add_mutually_exclusive_group()
+    how.add_argument("--all", action="store_true", help="every setting, and what the run was made from, as YAML")
+    how.add_argument("--json", action="store_true", help="the same as JSON")
 
-    sub = command(commands.compare_runs, "compare", "settings that differ between runs, and their metrics side by side")
+    sub = command(
+        commands.compare_runs, "compare", "settings that differ between runs, and their metrics; the better is marked"
+    )
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
 
     sub = command(

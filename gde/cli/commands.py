@@ -27,22 +27,35 @@ def list_runs(args: argparse.Namespace) -> None:
 
 
 def show_run(args: argparse.Namespace) -> None:
+    import json
+
     import yaml
 
+    from gde.cli.shown import screen
     from gde.runs.table import find_run, show
 
-    print(yaml.safe_dump(show(find_run(RESULTS, args.run)), sort_keys=False), end="")
+    run = find_run(RESULTS, args.run)
+    if args.json:
+        print(json.dumps(show(run), indent=1))
+    elif args.all:
+        print(yaml.safe_dump(show(run), sort_keys=False), end="")
+    else:
+        print(screen(run))
 
 
 def compare_runs(args: argparse.Namespace) -> None:
-    from gde.runs.table import compare_tables, find_run
+    from gde.cli.compared import READING, metrics_table, settings_table
+    from gde.runs.table import find_run
 
     if len(args.runs) < 2:
         raise bad("gde compare", "one run", "two or more", "name another; `gde list` shows them")
-    settings, metrics = compare_tables([find_run(RESULTS, word) for word in args.runs])
-    print_table(settings, "the same settings, data and code")
+    runs = list({run.id: run for run in (find_run(RESULTS, word) for word in args.runs)}.values())
+    print_table(settings_table(runs), "the same settings, data and code")
     print()
-    print_table(metrics, "no metrics yet: run `snakemake results/<experiment>/metrics.json`")
+    rows = metrics_table(runs)
+    print_table(rows, "no metrics yet: run `snakemake results/<experiment>/metrics.json`")
+    if rows:
+        print(f"\n{READING}")
 
 
 def load_model(word: str) -> Any:

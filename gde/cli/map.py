@@ -69,7 +69,7 @@ def map_groups(args: argparse.Namespace) -> None:
     told = embeddings.uns[slot(args.batch)]
     for name, row in told[told["fdr"] < 0.05].iterrows():
         within = f" within {args.batch}" if args.batch else ""
-        share = f"{100 * row['r2']:.0f} % of the variation{within} (chance {100 * row['chance']:.0f} %)"
+        share = f"{100 * row['r2']:.1f} % of the variation{within} (chance {100 * row['chance']:.1f} %)"
         print(f"{name}: {share}, p = {row['p_value']:.3g}, FDR {row['fdr']:.3g}")
     if not (told["fdr"] < 0.05).any():
         print("no column of obs is associated with the embeddings at a false discovery rate of .05")

@@ -26,6 +26,7 @@ RESULTS = Path("results")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 # What Snakemake leaves running when it is killed: its own processes for single jobs, and the rules' scripts.
 JOB_MARKS = ("--mode\0subprocess", "--mode\0remote", "/.snakemake/scripts/")
+TARGET = "--target-jobs"
 GRACE = 40  # seconds a process has for its checkpoint after SIGTERM
 PATIENCE = 300  # seconds until a cancelled job must be gone
 
@@ -61,14 +62,31 @@ def local_jobs(directory: Path, slurm_ids: tuple[str, ...] = ()) -> list[LocalJo
                 continue
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             if (ticks := started(int(entry.name))) is not None:
-                words = command.rstrip("\0").split("\0")
-                jobs.append(LocalJob(int(entry.name), parent, ticks, _short(words)))
+                jobs.append(LocalJob(int(entry.name), parent, ticks, _short(command, entry)))
     return jobs
 
 
-def _short(words: list[str]) -> str:
+def _short(command: str, process: Path) -> str:
+    """The script, and the log that it writes, which names the experiment: `train.py: train/gmm`; of a Snakemake for a
+    single job its rule and wildcards."""
+    words = command.rstrip("\0").split("\0")
     script = next((w for w in words if "/.snakemake/scripts/" in w), None)
-    return Path(script).name.partition(".")[2] if script else "snakemake"  # tmpabc.train.py
+    if script is None:
+        about = words[words.index(TARGET) + 1 :][:1] if TARGET in words else []
+        return ": ".join(["snakemake", *about])
+    name = Path(script).name.partition(".")[2]  # tmpabc.train.py
+    about = next(filter(None, map(_log_of, sorted((process / "fd").iterdir()))), None)
+    return f"{name}: {about}" if about else name
+
+
+def _log_of(descriptor: Path) -> str | None:
+    """What the log of a job is called that a file descriptor of its process writes; None for other files."""
+    with suppress(OSError):  # closed meanwhile
+        path = descriptor.readlink()
+        parts = path.with_suffix("").parts
+        if path.suffix == ".log" and "logs" in parts:
+            return "/".join(parts[parts.index("logs") + 1 :])
+    return None
 
 
 def live_jobs(directory: Path, executor: str | None = None) -> list[slurm.SlurmJob | LocalJob]:

@@ -13,7 +13,7 @@ STEPS = (300, 5000)
 TOKEN_STEPS = (100, 1000)
 RESIDUES = 64_000_000  # that a model of sequences reads in all: some minutes on two cores
 PASSES = 100  # over sequences, at most
-MANY_GROUPS, MANY_FEATURES = 200, 500
+MANY_GROUPS, MANY_FEATURES, MANY_SAMPLES = 200, 500, 10_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def settle(resolved: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
 
     - set_size: the power of two that three quarters of the groups do not exceed, 8 to 64 (sequences: 32);
     - n_sets: 32 (sequences: 8);
-    - hidden: 128, from d = 500 on 256;   latent_dim: 32, from G = 200 on 64, with both many 128;
+    - hidden: 128, from d = 500 and N = 10,000 on 256;   latent_dim: 32, from G = 200 on 64, and with d = 500 128;
     - steps: 300 sqrt(N / 500), 300 to 5,000: on 490 cells of pbmc68k the validation loss is lowest after 280 steps and
       rises from there; sequences: as many as read 64 million residues, 100 to 1,000, and no sequence 100 times.
       `long`: ten times as many;
@@ -50,7 +50,8 @@ def settle(resolved: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
     """
     out = dict(resolved)
     tokens, groups, features = sizes.positions > 1, sizes.groups or 0, sizes.features or 0
-    width = 256 if features >= MANY_FEATURES and not tokens else DEFAULTS["hidden"]
+    large = features >= MANY_FEATURES and (sizes.samples or 0) >= MANY_SAMPLES and not tokens
+    width = (2 if large else 1) * DEFAULTS["hidden"]
     for part in ("encoder", "generator"):
         out[part] = _filled(out[part], {"hidden": width})
     if out["latent_dim"] == AUTO:

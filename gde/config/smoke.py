@@ -15,11 +15,19 @@ SMOKE = {
     "training": TRAINING,
     "evaluation": {"bootstrap": 50, "geodesic_pairs": 4, "coverage_replicates": 4, "repeats": 4},
 }
-# Sequences cost by their residues.
+# Sequences cost by their residues, and what is fitted to all places of them (readout, sites) before training starts.
 SMOKE_TOKENS = {
-    "encoder": {"hidden": 8, "layers": 1},
-    "generator": {"hidden": 16, "layers": 1, "subsample": 2},
-    "training": {"steps": 20, "set_size": 8, "scheduler": {"warmup": 5}, "validate_every": 10, "checkpoint_every": 10},
+    "encoder": {"hidden": 8, "layers": 1, "readout": "mean"},
+    "generator": {"hidden": 16, "layers": 1, "subsample": 2, "sites": 0},
+    "latent_dim": 8,
+    "training": {
+        "steps": 12,
+        "n_sets": 4,
+        "set_size": 8,
+        "scheduler": {"warmup": 3},
+        "validate_every": 6,
+        "checkpoint_every": 6,
+    },
     "evaluation": {"generated": 10, "known": 100},
 }
 
@@ -31,6 +39,9 @@ def smoke(base: Tree) -> Tree:
     kind = DATASETS.get(str(given.get("kind")), DataSet) if isinstance(given, dict) else DataSet
     whole = merge(Tree(SMOKE), Tree(SMOKE_TOKENS if issubclass(kind, TokenSequences) else {})).data
     for section, values in whole.items():
+        if not isinstance(values, dict):
+            out[section] = values
+            continue
         given = base.data.get(section)
         chosen = given.get("kind") if isinstance(given, dict) else None
         models = [m for m in submodels(Experiment.model_fields[section].annotation) if kind_of(m) in (None, chosen)]

@@ -76,7 +76,7 @@ METRICS = {
     "days/mmd": Words("MMD² to the day between"),
     "days/energy": Words("energy distance to the day between", DATA),
     "effect/null_auc": Words("perturbations with an effect told from those without", "AUC"),
-    "replicates/nearest": Words("nearest neighbour is the own other half", SHARE),
+    "replicates/nearest": Words("nearest neighbour is of the same donor or tissue", SHARE),
     "replicates/separation": Words("distance to other tissues over that to the own", "ratio"),
     "trajectory/spearman": Words("rank correlation of predicted and true order of donors"),
     "tissue/accuracy": Words("tissue of held-out samples", "accuracy"),
@@ -153,6 +153,9 @@ BASELINES = {
     "moments_pca": "principal components of moments",
     "pseudobulk_mean": "pseudobulk (mean)",
     "pseudobulk": "pseudobulk (mean)",
+    "point_mass": "one point at the true mean",
+    "average_covariance": "true mean, average covariance",
+    "mean_sd": "means and standard deviations",
     "naive": "share of zeros in the set",
     "rao_blackwell": "Rao-Blackwell estimator",
     "bayes": "posterior mean",
@@ -160,6 +163,11 @@ BASELINES = {
     "lm_mean": "mean of the language model's vectors",
     "train_mean": "mean shift of training",
     "gde": "this model",
+    "gaussian_fit": "Gaussian fit",
+    "markov": "Markov chain",
+    "uniform": "equal residues",
+    "tf_idf": "tf-idf",
+    "independent_tokens": "independent residues",
 }
 CEILINGS = ("resample_truth", "bayes")  # stand among the baselines, and are the ceiling under another name
 

@@ -51,7 +51,8 @@ def run(
     model = Model.load(model_dir, device=device)
     trained = read_json(model_dir / "config.json")
     module, function = EVALUATIONS[kind].evaluate.split(":")
-    ctx = Context(model, store, resolved | {"training": trained["training"]}, resolved["seed"])  # as the data had it
+    as_trained = resolved | {key: trained[key] for key in ("training",) if key in trained}  # with what the data decided
+    ctx = Context(model, store, as_trained, resolved["seed"])
     with torch.no_grad(), model.encoder.unchanging():
         metrics, tables = getattr(import_module(module), function)(ctx)
     check(metrics)

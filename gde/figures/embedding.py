@@ -12,7 +12,7 @@ from gde.errors import many
 from gde.figures.read import drawn_of, label, read_table
 from gde.figures.style import GREY, SEQUENTIAL, SMALLEST, areas, categories, dot, fit, new, size_handles
 
-FEWEST = 4  # sub-sets of a group of which an ellipse is drawn
+FEWEST, ROOM = 4, 0.15  # sub-sets of a group of which an ellipse is drawn; share by which the axes grow for it
 NAMED = 21  # labels with a look of their own, the most frequent ones
 TRUTHS = {"mean_1": "true mean, x 1", "mean_2": "true mean, x 2", "sd": "true standard deviation"}
 
@@ -61,15 +61,12 @@ def _labels(table, units, result: dict) -> Figure:
     handles = [dot(colour, marker, label=name) for name, (colour, marker) in look.items()]
     if others:
         handles.append(dot(GREY, ".", label=f"{others} other labels"))
-    handles += [
-        dot(GREY, label="held out"),
-        dot(GREY, mfc="none", mew=0.9, label="context" if (table["part"] == "context").any() else None),
-        *size_handles(table["n_samples"]),
-    ]
+    if table["part"].nunique() > 1:
+        handles += [dot(GREY, label="held out"), dot(GREY, mfc="none", mew=0.9, label="context")]
+    handles += size_handles(table["n_samples"])
     if around:
         ring = {"marker": "o", "mfc": "none", "ms": 9, "mew": 0.8}
         handles.append(Line2D([], [], color=GREY, lw=0, label="2 sd of a group's sub-sets", **ring))
-    handles = [handle for handle in handles if not handle.get_label().startswith("_")]
     ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.3,
               fontsize=7 if len(handles) <= 20 else SMALLEST)  # fmt: skip
     groups = table["group"].nunique()
@@ -84,18 +81,24 @@ def _labels(table, units, result: dict) -> Figure:
 
 
 def _ellipses(ax: Axes, table, look: dict) -> bool:
-    """Ellipses of two standard deviations of the sub-sets of each group that has some; whether there are any."""
-    drawn = False
+    """Ellipses of two standard deviations of the sub-sets of each group that has some; whether there are any. Limits
+    grow for them, by ROOM of the axes at most: one of few sub-sets may be very wide."""
+    ends = []
     for _, own in table.groupby("group", sort=False):
         if len(own) < FEWEST:
             continue
         points = own[["pc_1", "pc_2"]].to_numpy()
-        values, vectors = np.linalg.eigh(np.cov(points.T))
+        centre, covariance = points.mean(0), np.cov(points.T)
+        values, vectors = np.linalg.eigh(covariance)
         angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
         colour = look.get(own["label"].iloc[0], (GREY, "."))[0]
         width, height = 4 * np.sqrt(values.clip(min=0))  # from minus to plus two standard deviations
-        ax.add_patch(
-            Ellipse(points.mean(0), width, height, angle=angle, fill=False, edgecolor=colour, lw=0.8, alpha=0.6)
-        )
-        drawn = True
-    return drawn
+        shown = {"fill": False, "edgecolor": colour, "lw": 0.8, "alpha": 0.6}
+        ax.add_patch(Ellipse(centre, width, height, angle=angle, **shown))
+        reach = 2 * np.sqrt(np.diag(covariance))
+        ends += [centre - reach, centre + reach]
+    for axis, (low, high) in enumerate((ax.get_xlim(), ax.get_ylim()) if ends else ()):
+        room, most = ROOM * (high - low), np.array(ends)[:, axis]
+        limits = max(min(low, most.min()), low - room), min(max(high, most.max()), high + room)
+        (ax.set_ylim if axis else ax.set_xlim)(limits)
+    return bool(ends)

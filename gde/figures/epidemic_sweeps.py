@@ -37,6 +37,8 @@ def draw(tables: Path, result: dict) -> Figure:
     if (metric := result["metrics"].get("sweeps/error")) is not None:
         month_before = metric["baselines"]["month_before"]
         text = f"off by {metric['value']:.3f} on average; the month before {month_before:.3f}"
+        if len(order) < len(real):
+            text += f"; {len(order)} of {len(real)} mutations"
         figure.suptitle(text, fontsize=8.5)
     return figure
 

@@ -40,6 +40,8 @@ def draw(tables: Path, result: dict) -> Figure:
     figure.legend(handles, names, loc="outside lower left", ncols=4)
     metric = result["metrics"]["expression/spearman"]
     text = f"Rank correlation of target and oracle {metric['value']:.2f}; of real sequences {metric['ceiling']:.2f}"
+    if (total := table["label"].nunique()) > len(conditions):
+        text += f"; {len(conditions)} of {total} conditions"
     figure.suptitle(text, fontsize=9, x=0.01, ha="left")
     return figure
 

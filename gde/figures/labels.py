@@ -1,5 +1,6 @@
 """Labels: which labels are taken for which, and how well the same is read from simpler descriptions."""
 
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -76,21 +77,24 @@ def scores(ax: Axes, metrics: dict[str, dict]) -> None:
     plain = {"labels/auc", "labels/macro_f1"} & set(metrics)
     rows = {"embedding": metric["value"], **metric["baselines"]}
     differences = metric.get("differences") or {}
+    names = []
     for i, (who, value) in enumerate(rows.items()):
         own = i == 0
         if own and metric["ci"] is not None:
             ax.plot(metric["ci"], [0, 0], color=BLUE, lw=4, alpha=0.5, solid_capstyle="butt")
         ax.scatter(value, i, s=32, marker="o" if own else "D", color=BLUE if own else ORANGE, linewidths=0, zorder=3)
-        text = f"{value:.2f}"
+        ax.annotate(f"{value:.2f}", (value, i), (0, 6), textcoords="offset points", ha="center", fontsize=SMALLEST,
+                    color=GREY)  # fmt: skip
+        names.append("embedding" if own else textwrap.fill(baseline_words(who), 24))
         if who in differences:
             d, (low, high) = differences[who]["value"], differences[who]["ci"]
-            text += f"; embedding {d:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
-        ax.annotate(text, (value, i), (0, 6), textcoords="offset points", ha="center", fontsize=SMALLEST, color=GREY)
+            names[-1] += f"\n∆ {d:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
     ax.axvline(metric["chance"], color=GREY, lw=1.6, label=f"chance {metric['chance']:.2f}")
-    ax.set_yticks(range(len(rows)), ["embedding", *map(baseline_words, metric["baselines"])], fontsize=7)
+    ax.set_yticks(range(len(rows)), names, fontsize=6.5)
     ax.set_ylim(len(rows) - 0.4, -0.7)
     ax.set_xlim(min(0.0, *rows.values()), 1.02)
-    ax.tick_params(labelsize=7)
+    ax.tick_params(axis="x", labelsize=7)
     what = {"labels/accuracy": "accuracy" if plain else "balanced accuracy", "labels/auc": "AUC"}.get(name, "mean F1")
-    ax.set_xlabel(f"{what}\n(higher is better)", fontsize=8)
+    paired = "\n∆: embedding minus baseline,\nof the same sub-sets" if differences else ""
+    ax.set_xlabel(f"{what}\n(higher is better){paired}", fontsize=7)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=7, borderaxespad=0.2)

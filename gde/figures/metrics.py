@@ -73,13 +73,16 @@ def _numbers(metric: dict) -> dict[str, float]:
 def _scale(metric: dict) -> tuple[float, float, float | None]:
     """Ends of the axis, and the value below which it is linear; None where it is all linear.
 
-    Logarithmic beyond an error's value where baselines exceed it by far: some errors are 0, or negative.
+    Logarithmic beyond an error's value where baselines exceed it by far: some errors are 0, or negative. Likewise below
+    scores such as explained variance, which are at most 1 and have no lower end.
     """
     values = [metric["value"], *(metric["ci"] or ()), *_numbers(metric).values()]
     values += [metric[k] for k in (*LINES, "published", "target") if metric[k] is not None]
     low, high, size = min(values), max(values), abs(metric["value"]) or 1.0
     if metric["higher_is_better"] is False and high > 10 * size:
         return low, 1.5 * high, size
+    if metric["higher_is_better"] and low < -10 * max(size, 0.1):
+        return 1.5 * low, high + 0.1 * size, max(size, 0.1)
     margin = 0.05 * (high - low) or 0.05 * size
     return low - margin, high + margin, None
 

@@ -28,7 +28,8 @@ HEAD = ("metric", "value [95 % interval]", "against its baselines", "baselines",
 READING = (
     "Key numbers on held-out data; all of them stand in each experiment's figure of metrics. ↑ higher is better, "
     "↓ lower. "
-    "Ahead or behind of a baseline: the baseline lies outside of the interval of the value; level: within."
+    "Ahead or behind of a baseline: it lies outside of the interval of the value, or, where both are of the same sets, "
+    "the interval of their difference leaves 0 out; level: neither."
 )
 
 
@@ -91,29 +92,32 @@ def _row(name: str, m: dict[str, Any]) -> str:
 def verdict(m: dict[str, Any]) -> tuple[str, str]:
     """How a metric stands against its baselines, in words, and ahead | level | behind; "" without any.
 
-    A baseline is ahead where it is better than every value of the interval, and behind where worse than every one.
-    Controls that are given the truth do not count.
+    A baseline of the same sets is behind or ahead where the interval of its difference leaves 0 out; another one where
+    it lies outside of the value's interval. Controls that are given the truth do not count.
     """
-    others = {k: v for k, v in m["baselines"].items() if k not in (*CEILINGS, *GIVEN_TRUTH)}
-    if not others:
+    stands = {k: _stand(m, k) for k in m["baselines"] if k not in (*CEILINGS, *GIVEN_TRUTH)}
+    if not stands:
         return "", ""
+    for look, words in (("behind", "behind"), ("level", "level with")):
+        if names := [baseline_words(name) for name, stand in stands.items() if stand == look]:
+            return f"{words} {', '.join(names)}", look
+    return "ahead of all" if len(stands) > 1 else f"ahead of {baseline_words(next(iter(stands)))}", "ahead"
+
+
+def _stand(m: dict[str, Any], baseline: str) -> str:
+    """ahead | level | behind: the model, of one baseline."""
+    up = 1 if m["higher_is_better"] else -1
+    if paired := (m.get("differences") or {}).get(baseline):
+        low, high = sorted(up * end for end in paired["ci"])
+        return "ahead" if low > 0 else "behind" if high < 0 else "level"
     low, high = m["ci"] or (m["value"], m["value"])
-
-    def loss(value: float) -> float:
-        if m["target"] is not None:
-            return abs(value - m["target"])
-        return -value if m["higher_is_better"] else value
-
-    ends = [loss(low), loss(high)]
-    best = min(ends) if m["target"] is None or not low <= m["target"] <= high else 0.0
-    names = {name: loss(value) for name, value in others.items()}
-    ahead = [baseline_words(name) for name, value in names.items() if value < best]
-    level = [baseline_words(name) for name, value in names.items() if best <= value <= max(ends)]
-    if ahead:
-        return f"behind {', '.join(ahead)}", "behind"
-    if level:
-        return f"level with {', '.join(level)}", "level"
-    return "ahead of all" if len(names) > 1 else f"ahead of {baseline_words(next(iter(names)))}", "ahead"
+    value = m["baselines"][baseline]
+    if m["target"] is not None:  # how far off, from either side
+        ends = sorted(abs(end - m["target"]) for end in (low, high))
+        low, high = (0.0 if low <= m["target"] <= high else ends[0]), ends[1]
+        value = abs(value - m["target"])
+    low, high, value = *sorted((up * low, up * high)), up * value
+    return "ahead" if value < low else "behind" if value > high else "level"
 
 
 def _link(experiment: str, path: str) -> str:

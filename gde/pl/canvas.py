@@ -1,6 +1,6 @@
 """Canvas: figures that notebooks show, in the look of all figures, and the limits that outliers do not set."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from gde.figures.style import SETTINGS
 from gde.tl.embedded import outlying
 
+PASSES = 2  # until a layout of axes of one scale, which may not fill their places, has settled
 COLUMN = 3.5  # inches: the width of a column of a journal
 
 
@@ -72,14 +73,19 @@ def colour_scale(values: np.ndarray) -> tuple[Any, str]:
     return mpl.colors.Normalize(low, high if high > low else low + 1), extend
 
 
-def settle(figure: Figure, handles: list, ncols: int) -> None:
+def settle(figure: Figure, handles: list, ncols: int, last: Sequence[Callable[[], bool]] = ()) -> None:
     """The last step: a legend below all axes, and the layout as it then is.
 
+    last : what is drawn once axes have their place; each says whether it needs room outside of them.
     Where a file is cut to what is drawn (bbox_inches='tight'), matplotlib would pull the legend to its edge.
     """
     style = {"fontsize": 7, "columnspacing": 1.2, "handletextpad": 0.3, "borderpad": 0}
     legend = figure.legend(handles=handles, loc="outside lower left", ncols=ncols, **style) if handles else None
-    figure.draw_without_rendering()
+    for _ in range(PASSES):
+        figure.draw_without_rendering()
+    needs = [step() for step in last]
+    for _ in range(PASSES if any(needs) else 0):
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
     if legend is not None:
         legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)

@@ -72,7 +72,7 @@ def draw_distances(
     axes[0].set_ylim(10 * n, 0)  # the first leaf on top, as rows of a picture are
     axes[0].spines[:].set_visible(False)
     axes[0].set_xticks([])
-    axes[0].set_ylabel(f"{n} groups, clustered by average linkage", fontsize=7.5)
+    axes[0].set_ylabel(f"{n} embeddings, clustered by average linkage", fontsize=7.5)
     ax = axes[-1]
     shown_matrix = matrix[np.ix_(order, order)]
     off = shown_matrix[~np.eye(n, dtype=bool)]

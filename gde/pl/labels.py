@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.textpath import TextPath
 
 SIZE = 6.5  # points
-WIDE = 0.58  # of a letter, in its height
 AROUND = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
 REACH = (1.5, 6.0, 12.0)  # points from the edge of the mark
 
@@ -21,35 +21,37 @@ def place_labels(
     colours: Sequence[str],
 ) -> bool:
     """Write texts beside the points at positions `at` of all points x, y (g,) whose marks have a radius (g,) in
-    points; False, and nothing, where there is no room for all of them. Axes must have their limits."""
-    ax.figure.draw_without_rendering()  # the layout decides how large the axes are
+    points; False, and nothing, where there is no room for all of them. Axes must have their limits and place."""
     dots = ax.transData.transform(np.stack([x, y], 1)) * 72 / ax.figure.dpi  # points
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     frame = np.array([box.x0, box.y0, box.x1, box.y1]) * 72
     taken: list[np.ndarray] = []
-    found = []
+    found: list[tuple[np.ndarray, int]] = []  # box, and on which side of the mark
     for i, text in zip(at, texts, strict=True):
-        wide, high = WIDE * SIZE * len(text), 1.2 * SIZE
+        wide, high = TextPath((0, 0), text, size=SIZE).get_extents().width + 1, 1.4 * SIZE
         for reach in REACH:
-            spots = [_spot(dots[i], wide, high, radius[i] + reach, direction) for direction in AROUND]
+            spots = [(_spot(dots[i], wide, high, radius[i] + reach, way), way[0]) for way in AROUND]
             free = [
-                s
-                for s in spots
-                if _inside(s, frame) and not any(_cross(s, t) for t in taken) and not _hit(s, dots, radius)
+                (box, side)
+                for box, side in spots
+                if _inside(box, frame) and not any(_cross(box, t) for t in taken) and not _hit(box, dots, radius)
             ]
             if free:
                 break
         else:
             return False
-        taken.append(free[0])
+        taken.append(free[0][0])
         found.append(free[0])
-    for i, text, colour, spot in zip(at, texts, colours, found, strict=True):
-        middle = np.array([spot[0] + spot[2], spot[1] + spot[3]]) / 2 - dots[i]
-        far = np.linalg.norm(np.clip(dots[i], spot[:2], spot[2:]) - dots[i]) > radius[i] + REACH[0] + 1
+    for i, text, colour, (box, side) in zip(at, texts, colours, found, strict=True):
+        # held at the edge beside the mark: viewers have other letters
+        along = {1: box[0], 0: (box[0] + box[2]) / 2, -1: box[2]}[side]
+        offset = np.array([along, (box[1] + box[3]) / 2]) - dots[i]
+        far = np.linalg.norm(np.clip(dots[i], box[:2], box[2:]) - dots[i]) > radius[i] + REACH[0] + 1
         line = {"arrowstyle": "-", "color": colour, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2} if far else None
         ax.annotate(
-            text, (x[i], y[i]), tuple(np.round(middle, 1)), textcoords="offset points", ha="center", va="center",
-            fontsize=SIZE, color=_darker(colour), arrowprops=line, zorder=5,
+            text, (x[i], y[i]), tuple(np.round(offset, 1)), textcoords="offset points", va="center",
+            ha={1: "left", 0: "center", -1: "right"}[side], fontsize=SIZE, color=_darker(colour), arrowprops=line,
+            zorder=5,
         )  # fmt: skip
     return True
 

@@ -1,6 +1,6 @@
 """Panels of a map: a panel for each column of obs, with error ellipses, sizes and who was held out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -53,10 +53,13 @@ def draw_map(
     axes = grid.ravel()[: len(columns)]
     for spare in grid.ravel()[len(columns) :]:
         spare.set_axis_off()
-    for ax, name in zip(axes, columns, strict=True):
-        draw_panel(ax, table, name, names=names, basis=basis, ellipses=ellipses, title=(titles or {}).get(name, ""))
+    given = {"names": names, "basis": basis, "ellipses": ellipses}
+    last = [
+        draw_panel(ax, table, name, title=(titles or {}).get(name, ""), **given)
+        for ax, name in zip(axes, columns, strict=True)
+    ]
     handles = marks(table, shows_ellipses(table, basis, ellipses))
-    settle(figure, handles, len(handles) if width > 1 else 3)
+    settle(figure, handles, len(handles) if width > 1 else 3, last)
     return axes
 
 
@@ -75,17 +78,17 @@ def draw_panel(
     basis: str = "pca",
     ellipses: bool | None = None,
     title: str = "",
-) -> None:
-    """One panel: the groups coloured by one column."""
+) -> Callable[[], bool]:
+    """One panel: the groups coloured by one column. Returns the step that names them, see `settle`."""
     x, y = places(table, basis)
     outside = frame(ax, x, y)
     points = Points(ax, table, x, y, areas(table), held_out(table), outside)
     if shows_ellipses(table, basis, ellipses):
         draw_ellipses(ax, table, x, y)
     if is_number(table, name):
-        points.numbers(table[name].to_numpy(dtype=float), name)
+        last = points.numbers(table[name].to_numpy(dtype=float), name)
     else:
-        points.names(table[name], name)
+        last = points.names(table[name], name)
     ax.set_xlabel(names[0], fontsize=7.5)
     ax.set_ylabel(names[1], fontsize=7.5)
     ax.tick_params(labelsize=6.5)
@@ -97,6 +100,7 @@ def draw_panel(
         ax.annotate(" · ".join(said), (0, 1), (0, 2), xycoords="axes fraction", textcoords="offset points",
                     fontsize=6.5, color=GREY)  # fmt: skip
         ax.set_title(shown(name), fontsize=9, pad=12)
+    return last
 
 
 def areas(table: pd.DataFrame) -> np.ndarray:

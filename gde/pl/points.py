@@ -1,5 +1,7 @@
 """Points: the groups of one panel, coloured by a number or by categories, with their names or a legend."""
 
+from collections.abc import Callable
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -43,7 +45,7 @@ class Points:
             marker = ">" if self.x[i] > right else "<" if self.x[i] < left else "^" if self.y[i] > top else "v"
             self.ax.scatter(x, y, s=30, marker=marker, color=[colours[i]] if each else colours, clip_on=False, zorder=4)
 
-    def numbers(self, values: np.ndarray, name: str) -> None:
+    def numbers(self, values: np.ndarray, name: str) -> Callable[[], bool]:
         """Coloured by numbers (g,), with a bar; grey where there is none."""
         norm, extend = colour_scale(values)
         known = np.isfinite(values)
@@ -56,10 +58,11 @@ class Points:
         bar.set_label(shown(name) + ("" if known.all() else " (grey: unknown)"), fontsize=7)
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=6.5)
+        return lambda: False
 
-    def names(self, values: pd.Series, name: str) -> None:
-        """Coloured by categories, which stand beside their points where they are few and there is room, else in a
-        legend outside of the axes."""
+    def names(self, values: pd.Series, name: str) -> Callable[[], bool]:
+        """Coloured by categories. Returns what names them, once the axes have their place: beside their points where
+        they are few and there is room, else in a legend outside of the axes (True)."""
         text = values.astype(object).where(values.notna(), None)
         levels = text.dropna().astype(str)
         counted = levels.value_counts()
@@ -84,16 +87,27 @@ class Points:
         if missing.any():
             handles.append(Line2D([], [], label="unknown", **grey))
         place = [int(np.flatnonzero(own == level)[self.area[own == level].argmax()]) for level in looks]
-        few = len(handles) == len(looks) <= DIRECT and len(own) <= 3 * len(looks)
+        short = max(map(len, looks), default=0) <= BESIDE
+        few = short and len(handles) == len(looks) <= DIRECT and len(own) <= 3 * len(looks)
         direct = few and bool(looks) and not self.outside[place].any()
-        texts, colours = [_short(level) for level in looks], [colour for colour, _ in looks.values()]
-        radius = np.sqrt(self.area / np.pi)
-        if direct and place_labels(self.ax, self.x, self.y, radius, place, texts, colours):
-            return
-        where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "ncols": 1 if len(handles) <= 14 else 2}
-        if legend_lines(self.table, name):
-            where = {"loc": "upper left", "bbox_to_anchor": (-0.08, -0.2), "ncols": 2}
-        self.ax.legend(handles=handles, fontsize=6.5, handletextpad=0.1, labelspacing=0.3, columnspacing=0.6, **where)
+
+        def legend() -> bool:
+            where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "ncols": 1 if len(handles) <= 14 else 2}
+            if legend_lines(self.table, name):
+                where = {"loc": "upper left", "bbox_to_anchor": (-0.08, -0.2), "ncols": 2}
+            style = {"fontsize": 6.5, "handletextpad": 0.1, "labelspacing": 0.3, "columnspacing": 0.6}
+            self.ax.legend(handles=handles, **style, **where)
+            return True
+
+        def beside() -> bool:
+            tints = [colour for colour, _ in looks.values()]
+            radius = np.sqrt(self.area / np.pi)
+            return not place_labels(self.ax, self.x, self.y, radius, place, list(looks), tints) and legend()
+
+        if direct:
+            return beside
+        legend()
+        return lambda: False
 
 
 def _short(name: str, most: int = 26) -> str:

@@ -55,7 +55,9 @@ def map(
         if ax is not None:
             if len(columns) != 1:
                 raise bad("ax", f"one, and {len(columns)} columns", "one column for it", "name it: color='donor'")
-            draw_panel(ax, table, columns[0], **given)
+            last = draw_panel(ax, table, columns[0], **given)
+            ax.figure.draw_without_rendering()
+            last()
             key_of_marks(ax, table, shows_ellipses(table, basis, ellipses))
             return ax
         figure = shown_figure(*size(table, columns, ncols, basis))

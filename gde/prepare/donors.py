@@ -19,7 +19,7 @@ BATCH = "batch"  # what the batch column is called in the store
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the .h5ad file cfg['path'].
 
-    groups : donor, the labels, batch, further groupby columns, composition/<cell type>. samples : cell, donor, batch,
+    groups : donor, the labels, batch, further groupby columns, composition_<cell type>. samples : cell, donor, batch,
     cell_type. Raises GdeError for unknown columns, and for labels or batches that vary within a group.
     """
     out, path = Path(out), Path(cfg["path"]).expanduser()
@@ -80,7 +80,7 @@ def as_groups(cfg: dict) -> dict:
 
 
 def groups_of(table: pd.DataFrame, cfg: dict, layout: dict, where: str, names: list[str]) -> Assignment:
-    """Groups of the cells with the names that columns have in the store: donor, batch, composition/<cell type>."""
+    """Groups of the cells with the names that columns have in the store: donor, batch, composition_<cell type>."""
     for new in ("donor", BATCH):
         if cfg[new] != new and new in (*cfg["labels"], *cfg["groupby"]):
             found = f"the column '{new}' among labels and groupby, which is not the one of dataset.{new}"
@@ -94,6 +94,6 @@ def groups_of(table: pd.DataFrame, cfg: dict, layout: dict, where: str, names: l
             groups = groups.drop(columns=old)
     if cfg["cell_type"]:
         kinds = as_text(table, [cfg["cell_type"]], where, names)[cfg["cell_type"]].to_numpy()
-        groups = pd.concat([groups, composition(found.row, kinds, len(groups))], axis=1)
+        groups = composition(found.row, kinds, groups)
     split = {**found.split, "by": "donor" if found.split["by"] == cfg["donor"] else found.split["by"]}
     return Assignment(np.asarray(found.row), groups, found.dropped, split)

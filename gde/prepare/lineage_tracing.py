@@ -37,7 +37,7 @@ SPRING = {"SPRING-x": "spring_x", "SPRING-y": "spring_y"}
 def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | None = None) -> None:
     """Write the store of dataset `name` at `out` from the four files of the release in cfg['folder'].
 
-    groups : clone, day, well ('1', or '1+2' where a group spans wells), composition/<cell type>. samples : cell,
+    groups : clone, day, well ('1', or '1+2' where a group spans wells), composition_<cell type>. samples : cell,
     library, barcode, day, population, cell_type, well, clone, spring_x, spring_y. Cells without a clone, or with more
     than one, are counted and left out. Raises GdeError for files that are damaged or do not fit each other.
     """
@@ -97,16 +97,16 @@ def groups_of(table: pd.DataFrame, cfg: dict, where: str) -> Assignment:
     by = options["split"]["by"]
     if by not in ("group", "sample", *part.columns):
         raise bad("dataset.split.by", f"'{by}'", "clone, group, sample or well", "choose one of them")
-    found = assign(part, options, where)
+    found = assign(part, options, where, part["cell"].tolist())
     groups = found.groups
     if not cfg["by_well"]:
         wells = part["well"].groupby(found.row).agg(lambda w: "+".join(sorted(set(w))))
         groups = groups.assign(well=wells.reindex(range(len(groups))).to_numpy())
     kinds = as_text(part, ["cell_type"], where)["cell_type"].to_numpy()
-    share = composition(found.row, kinds, len(groups))
+    groups = composition(found.row, kinds, groups)
     row = np.full(len(table), -1, dtype=np.int64)
     row[inside] = found.row
-    return Assignment(row, pd.concat([groups, share], axis=1), found.dropped, found.split, found.crossed)
+    return Assignment(row, groups, found.dropped, found.split, found.crossed)
 
 
 def metadata(path: Path) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     oligo = frame[columns["oligo"]].to_numpy()[row]
     samples = pd.DataFrame({"barcode": frame[columns["barcode"]].to_numpy()[row], **more})
     layout = {"groupby": ["oligo"], "labels": [], "min_size": cfg["min_size"], "split": cfg["split"]}
-    assignment = assign(pd.DataFrame({"oligo": oligo}), layout, str(path))
+    assignment = assign(pd.DataFrame({"oligo": oligo}), layout, str(path), samples["barcode"].tolist())
     source = source_of(path)
     meta = {
         "name": name,

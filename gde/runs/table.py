@@ -139,25 +139,6 @@ def steps_so_far(run: Path) -> int:
     return max(steps, default=0)
 
 
-def compare_tables(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Settings in which runs differ, and all their metrics, one column per run.
-
-    The store and the code are settings here: runs may differ in nothing else.
-    """
-    settings = [dict(flat(r.config)) | {"store": r.record["store"][:8], "code": r.record["code"][:8]} for r in runs]
-    metrics = [{k: v["value"] for k, v in (r.metrics or {"metrics": {}})["metrics"].items()} for r in runs]
-
-    def table(columns: list[dict[str, Any]], *, all_rows: bool) -> list[dict[str, Any]]:
-        rows = []
-        for key in dict.fromkeys(k for c in columns for k in c):
-            values = [c.get(key, "-") for c in columns]
-            if all_rows or any(v != values[0] for v in values):
-                rows.append({"": key} | {r.id: v for r, v in zip(runs, values, strict=True)})
-        return rows
-
-    return table(settings, all_rows=False), table(metrics, all_rows=True)
-
-
 def show(run: Run) -> dict[str, Any]:
     """Everything known of a run, for printing."""
     out = {"run": run.id, "state": run.state, "path": str(run.path)}
@@ -167,10 +148,7 @@ def show(run: Run) -> dict[str, Any]:
         out |= {key: run.model[key] for key in ("budget", "hardware", "data")}
         out["provenance"] = {"model": run.model["provenance"]}
     if run.metrics is not None:
-        out["metrics"] = {k: v["value"] for k, v in run.metrics["metrics"].items()}
-        # metrics of older versions have neither marks nor what was left out
-        if marks := {k: v["marks"] for k, v in run.metrics["metrics"].items() if v.get("marks")}:
-            out["marks"] = marks
+        out["metrics"] = run.metrics["metrics"]
         left: dict[str, list[str]] = {}
         for one in run.metrics.get("left_out", ()):
             left.setdefault(one["what"], []).append(one["why"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 COMPONENTS = 50
 FEWEST_UMAP = 10  # groups: fewer have no neighbourhoods
+KNOWN = 3  # degrees of freedom from which a standard error tells something
 SHAPE = ["var_1", "cov_12", "var_2"]  # of the error in the plane of the first two components
 
 
@@ -60,13 +61,14 @@ def pca(embeddings: "anndata.AnnData", *, layer: str | None = None) -> None:
     Writes obsm['X_pca'] (g, k), k <= 50, varm['PCs'] (l, k), uns['pca'] = {variance, variance_ratio, left_out}, and
     obsm['X_pca_error'] (g, 3): variance along the first, covariance, variance along the second component, in latent
     units squared, from layers['se']: V' diag(se^2) V, so errors of coordinates are taken as uncorrelated; NaN where
-    unknown. Groups far from all others (`left_out`) have a place, too, but do not turn the components towards them.
-    The sign of a component makes its largest loading positive.
+    unknown. Groups far from all others (`left_out`) and those of fewer than 4 samples have a place, too, but do not
+    turn the components towards them and their errors. The sign of a component makes its largest loading positive.
     """
     own = embedded(embeddings, layer)
     far = apart(own.z)
-    z = own.z - own.z[~far].mean(0)
-    fitted = z[~far]
+    fit = _fitting(embeddings, far)
+    z = own.z - own.z[fit].mean(0)
+    fitted = z[fit]
     _, s, vt = np.linalg.svd(fitted, full_matrices=False)
     k = max(2, min(COMPONENTS, len(z) - 1, z.shape[1]))
     axes = np.zeros((z.shape[1], k))
@@ -86,6 +88,12 @@ def pca(embeddings: "anndata.AnnData", *, layer: str | None = None) -> None:
     embeddings.uns[f"pca{suffix}"] = {"variance": variance, "variance_ratio": ratio, "left_out": names}
     if names:
         log.warning("far from all others, and left out of the fit of principal components: %s", ", ".join(names))
+
+
+def _fitting(embeddings: "anndata.AnnData", far: np.ndarray) -> np.ndarray:
+    """The groups (g,) that components are fitted to: of 4 samples or more, where these are half of all or more."""
+    large = degrees(embeddings) >= KNOWN
+    return ~far & large if 2 * (~far & large).sum() >= len(far) and (~far & large).sum() >= KNOWN else ~far
 
 
 def fit_umap(embeddings: "anndata.AnnData", *, layer: str | None = None, seed: int = 0) -> None:
@@ -125,5 +133,5 @@ def hotelling(df: np.ndarray, level: float = 0.95) -> np.ndarray:
     from scipy.stats import f
 
     df = np.asarray(df, float)
-    known = np.where(df >= 3, df, np.nan)
+    known = np.where(df >= KNOWN, df, np.nan)
     return np.sqrt(2 * known / (known - 1) * f.ppf(level, 2, known - 1))

@@ -3,6 +3,7 @@
 import json
 import shutil
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import tiny
@@ -10,6 +11,10 @@ import yaml
 from projects import edit, id_of, train
 
 from gde.cli import main
+from gde.cli.compared import verdict
+from gde.cli.shown import screen
+from gde.config.evaluations import EVALUATIONS
+from gde.runs.table import find_run
 from gde.sets.store.layout import store_digest
 
 
@@ -65,19 +70,21 @@ def test_list_and_show_tell_the_steps_of_an_interrupted_run(project, run, kept):
     assert 4 < last < 16
     row = next(line for line in run("list")[1].splitlines() if line.startswith(name))
     assert "unfinished" in row and f"{steps}/16" in row
-    assert yaml.safe_load(run("show", name)[1])["steps"] == steps
+    assert yaml.safe_load(run("show", name, "--all")[1])["steps"] == steps
+    assert f"trained {steps} of 16 steps" in run("show", name)[1]
 
 
 def test_show(project, run):
     for word in ("tiny", id_of("tiny"), id_of("tiny")[5:], id_of("tiny")[5:9]):
-        status, out, _ = run("show", word)
+        status, out, _ = run("show", word, "--all")
         shown = yaml.safe_load(out)
         assert status == 0
+        assert json.loads(run("show", word, "--json")[1]) == shown
         assert shown["run"] == id_of("tiny")
         assert shown["state"] == "current"
         assert shown["budget"]["steps"] == 16
-        assert shown["metrics"]["geometry/w2_spearman"] == 0.9
-        assert shown["marks"] == {"reconstruction/w2": [tiny.MARK]}
+        assert shown["metrics"]["geometry/w2_spearman"]["value"] == 0.9
+        assert shown["metrics"]["reconstruction/w2"]["marks"] == [tiny.MARK]
         assert shown["left_out"] == {tiny.LEFT["what"]: tiny.LEFT["why"]}
         assert shown["config"]["latent_dim"] == 4
         record = shown["provenance"]["model"]
@@ -86,6 +93,52 @@ def test_show(project, run):
         assert len(record["config"]) == len(record["code"]) == len(record["environment"]["lock"]) == 64
         assert record["environment"]["torch"].startswith("2.")
         assert shown["provenance"]["metrics"]["code"] == "c" * 64
+
+
+def test_show_fits_a_screen_and_leads_with_the_metrics(project, run):
+    status, out, _ = run("show", "tiny")
+    assert status == 0
+    lines = out.splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 100
+    assert lines[0] == f"{id_of('tiny')}: current, results/runs/{id_of('tiny')}"
+    row = next(line for line in lines if line.startswith("geometry/w2_spearman"))
+    assert row.split() == ["geometry/w2_spearman", "↑", "0.9", "[0.8,", "0.95]", "15", "mean", "0.5", "0"]
+    assert f"a: {tiny.MARK}"[:90] in out and f"left out: {tiny.LEFT['what']}" in out
+    assert out.index("geometry/w2_spearman") < out.index("encoder")
+    assert "provenance" not in lines[-2]
+    assert "snakemake results/cells/metrics.json" in run("show", "cells")[1]
+
+
+def test_show_fits_a_screen_with_many_metrics(project):
+    found = find_run(Path("results"), "tiny")
+    one = found.metrics["metrics"]["reconstruction/w2"] | {"baselines": {f"baseline_number_{i}": 1.5 for i in range(9)}}
+    kinds = [*EVALUATIONS["simulated"].metrics, *(f"much_longer_{i}/of_the_metrics" for i in range(90))]
+    found.metrics["metrics"] = {name: one | {"marks": [f"{name} means little"]} for name in reversed(kinds)}
+    found.metrics["left_out"] = [tiny.LEFT] * 9
+    lines = screen(found).splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 100
+    first = next(i for i, line in enumerate(lines) if line.startswith("---"))
+    assert lines[first + 1].startswith(EVALUATIONS["simulated"].key[0])
+
+
+@pytest.mark.parametrize(
+    ("values", "direction", "best"),
+    [
+        ({"a": (0.5, 0.4, 0.6), "b": (0.9, 0.8, 1.0)}, {"higher_is_better": True}, "b"),
+        ({"a": (0.5, 0.4, 0.6), "b": (0.9, 0.8, 1.0)}, {"higher_is_better": False}, "a"),
+        ({"a": (0.5, 0.4, 0.85), "b": (0.9, 0.8, 1.0)}, {"higher_is_better": True}, None),
+        ({"a": (2.0, 1.9, 2.1), "b": (0.9, 0.8, 1.1)}, {"target": 1.0}, "b"),
+        ({"a": (1.5, 1.4, 1.6), "b": (0.6, 0.5, 0.7)}, {"target": 1.0}, None),  # as far from it, on either side
+        ({"a": (0.1, 0.0, 0.2), "b": (0.5, 0.4, 0.6), "c": (0.9, 0.8, 1.0)}, {"higher_is_better": True}, "c"),
+        ({"a": (0.1, 0.0, 0.2), "b": (0.85, 0.7, 0.9), "c": (0.9, 0.8, 1.0)}, {"higher_is_better": True}, None),
+    ],
+)
+def test_the_better_is_told_by_the_metric_and_its_interval(values, direction, best):
+    way = {"higher_is_better": None, "target": None} | direction
+    found = {run: {"value": v, "ci": [low, high]} | way for run, (v, low, high) in values.items()}
+    assert verdict(found) == (best, best or "no difference beyond the intervals")
+    assert verdict({run: m | {"ci": None} for run, m in found.items()})[0] is None
+    assert verdict({"a": found["a"]}) == (None, "")
 
 
 def test_an_edit_makes_another_run_and_compare_says_what_differs(project, run):
@@ -98,7 +151,7 @@ def test_an_edit_makes_another_run_and_compare_says_what_differs(project, run):
     assert states == {first: "finished", second: "current"}
     status, out, _ = run("compare", "tiny", first, "cells")
     assert status == 0
-    settings, metrics = out.split("\n\n")
+    settings, metrics, _ = out.split("\n\n")
     assert ["latent_dim", "3", "4", "4"] in [line.split() for line in settings.splitlines()]
     assert "geometry/w2_spearman" in metrics
     assert "training.n_sets" not in settings

@@ -82,6 +82,18 @@ def test_processes_of_this_directory(script, tmp_path):
     ]
 
 
+def test_a_job_names_its_experiment(script, tmp_path):
+    log = tmp_path / "results/logs/figure/gmm/loss.log"
+    log.parent.mkdir(parents=True)
+    process = script(code=f"log = open({str(log)!r}, 'w'); time.sleep(60)")
+    until = time.monotonic() + 30
+    while not log.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert [row["what"] for row in table(tmp_path)] == ["train.py: figure/gmm/loss"]
+    assert str(live_jobs(tmp_path)[0]) == f"process {process.pid} on this machine (train.py: figure/gmm/loss)"
+
+
 def test_nothing_is_alive(tmp_path):
     assert live_jobs(tmp_path) == []
     assert cancel(tmp_path) == 0

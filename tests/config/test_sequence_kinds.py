@@ -57,7 +57,7 @@ def test_sequences_start_small_and_what_is_given_counts(tmp_path):
     assert config["generator"]["subsample"] <= 4
     assert resolve("mine", {"mine": {"generator": {"layers": 4}}}, tmp_path)["generator"]["subsample"] <= 4
     smoke = resolve("mine", {"preset": "smoke"}, tmp_path)
-    assert smoke["training"]["steps"] == 20 and smoke["training"]["n_sets"] == config["training"]["n_sets"]
+    assert smoke["training"]["steps"] == 12 and smoke["training"]["n_sets"] == 4 and smoke["latent_dim"] == 8
 
 
 @pytest.mark.parametrize(

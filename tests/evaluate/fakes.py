@@ -144,7 +144,7 @@ def config(kind: str, **evaluation) -> dict:
             **{"simplex_points": 300, "poisson_draws": 500, "poisson_replicates": 1},
             **{"clt": True, "coverage_replicates": 0},
         },
-        "samples": {"bootstrap": 50, "repeats": 6},
+        "samples": {"bootstrap": 50, "repeats": 6, "cuts": 4},
     }
     return {
         "name": "test",

@@ -11,6 +11,7 @@ from gde.evaluate.cells.donor_labels import correct, cross_validated
 from gde.evaluate.shared.classification import Classified
 from gde.evaluate.shared.columns import Labelled
 from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.descriptions import DESCRIPTIONS
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.tables import check_table
 
@@ -37,6 +38,13 @@ def test_planted_labels_batches_replicates_and_order(store):
     assert metrics["labels/corrected_batch_auc"]["value"] <= 0.6
     assert metrics["labels/accuracy"]["chance"] == pytest.approx(0.5, abs=0.1)
     assert metrics["labels/auc"]["baselines"]["composition"] > 0.5
+    for name in ("labels/auc", "labels/accuracy_cv", "labels/batch_auc"):
+        metric = metrics[name]
+        assert set(metric["baselines"]) == set(metric["differences"]) == set(DESCRIPTIONS), name
+        for baseline, difference in metric["differences"].items():
+            assert difference["value"] == pytest.approx(metric["value"] - metric["baselines"][baseline])
+            assert difference["ci"][0] <= difference["value"] <= difference["ci"][1]
+    assert metrics["labels/auc"]["differences"]["pseudobulk_mean"]["ci"] == [0.0, 0.0]  # the model embeds by the mean
     assert metrics["replicates/nearest"]["value"] > 0.8 > metrics["replicates/nearest"]["baselines"]["composition"]
     assert metrics["trajectory/spearman"]["value"] > 0.6
     assert set(tables["labels"]["predicted"]) <= {"sick", "well"}

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from fakes import BlindModel, MomentModel, ReplayModel, config, sample_store
 
 from gde.errors import GdeError
 from gde.evaluate.cells import samples
-from gde.evaluate.cells.labels import SubSets, balanced_accuracy, predict
+from gde.evaluate.cells.cuts import SMALLEST, SubSets, cut, size_of
+from gde.evaluate.cells.labels import predict
 from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.descriptions import DESCRIPTIONS
 from gde.evaluate.shared.metrics import check
 from gde.evaluate.shared.pairs import held_out_pairs
 
@@ -87,10 +90,70 @@ def test_a_group_is_never_trained_and_tested_on_in_cross_validation():
     labels = np.repeat(["a", "b"], groups // 2)
     group, target = np.repeat(np.arange(groups), 4), np.tile([False, False, True, True], groups)
     features = rng.normal(size=(groups, 60))[group]
-    sets = SubSets(features[:, None], np.ones((len(group), 1), bool), group, target)
-    tested, predicted = predict(features, sets, labels)
-    assert len(tested) == target.sum()
-    assert balanced_accuracy(labels[group][tested], predicted) < 0.75
+    tested, predicted = predict(features, SubSets(list(features[:, None]), group, target), labels)
+    assert tested.tolist() == np.flatnonzero(target).tolist()
+    assert (labels[group][tested] == predicted).mean() < 0.75
+
+
+def test_a_cut_has_disjoint_sub_sets_of_three_samples_or_more(tmp_path):
+    x, group = blobs(6, 40)
+    keep = (group < 4) | (np.arange(len(x)) % 40 < np.where(group == 4, 12, 8))  # held out: 12, 4 and 3 samples
+    held = held_out_pairs(sample_store(tmp_path / "store", x[keep], group[keep]), 0)
+    size = size_of(held, 64)
+    cuts = [cut(held, 0, i, repeats=6, size=size) for i in range(3)]
+    for sets in cuts:
+        assert sets.sizes.min() >= SMALLEST and sets.sizes.max() <= size
+        assert set(sets.group[sets.target]) == set(range(6))
+        rows = [row.tobytes() for part in sets.parts for row in part]
+        assert len(set(rows)) == len(rows)
+        padded, mask = sets.padded()
+        assert [x[m].tolist() for x, m in zip(padded, mask, strict=True)] == [part.tolist() for part in sets.parts]
+    assert cuts[0].parts[0].tolist() != cuts[1].parts[0].tolist()
+
+
+def test_a_group_with_two_held_out_samples_is_named_and_not_tested(tmp_path):
+    x, group = blobs(5, 40)
+    keep = (group < 4) | (np.arange(len(x)) % 40 < 5)  # the last group has five samples, two of them held out
+    store = sample_store(tmp_path / "store", x[keep], group[keep])
+    ctx = Context(MomentModel(5), store, config("samples"), 0)
+    metrics, tables = samples.evaluate(ctx)
+    assert ctx.left == [("labels of some groups", "fewer than 3 held-out samples: g4")]
+    assert "1 group of 5 not tested" in metrics["labels/accuracy"]["marks"][-1]
+    assert set(tables["labels"]["group"]) == {"g0", "g1", "g2", "g3"}
+    assert tables["labels"]["n_samples [1]"].min() >= SMALLEST
+
+
+def test_labels_are_left_out_where_hardly_a_group_can_be_tested(tmp_path):
+    x, group = blobs(5, 5)
+    ctx = Context(MomentModel(5), sample_store(tmp_path / "store", x, group), config("samples"), 0)
+    metrics, tables = samples.evaluate(ctx)
+    assert not any(name.startswith("labels/") for name in metrics) and "labels" not in tables
+    assert ("labels", "fewer than two labels with a group of 3 held-out samples") in ctx.left
+
+
+class LinearModel(MomentModel):
+    """Embeds by a linear map of the mean, far from a rotation."""
+
+    def encode(self, x, *, mask=None, weight=None):
+        mean = super().encode(x, mask=mask)[:, : self.dim]
+        return mean @ torch.linspace(-2, 2, self.dim**2).reshape(self.dim, self.dim).pow(3).add(torch.eye(self.dim))
+
+    def sample(self, z, n, *, generator=None):
+        return torch.randn(len(z), n, self.dim, generator=generator)
+
+
+def test_a_linear_map_of_the_mean_is_level_with_pseudobulk(tmp_path):
+    x, group = blobs(8, 60, spread=0.6)
+    store = sample_store(tmp_path / "store", x, group)
+    metrics, _ = samples.evaluate(Context(LinearModel(5), store, config("samples"), 0))
+    accuracy = metrics["labels/accuracy"]
+    assert accuracy["differences"]["pseudobulk_mean"] == {"value": 0.0, "ci": [0.0, 0.0]}
+    assert 0.3 < accuracy["value"] == accuracy["baselines"]["pseudobulk_mean"] < 1
+    assert set(accuracy["baselines"]) == set(DESCRIPTIONS) == set(accuracy["differences"])
+    for name, difference in accuracy["differences"].items():
+        low, high = difference["ci"]
+        assert low <= difference["value"] <= high
+        assert difference["value"] == pytest.approx(accuracy["value"] - accuracy["baselines"][name])
 
 
 def test_groups_with_too_few_samples_are_left_out_and_counted(tmp_path):

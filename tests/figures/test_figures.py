@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from importlib import import_module
 from pathlib import Path
 
 import fakes
@@ -105,6 +106,18 @@ def test_a_missing_table_and_an_unknown_figure_are_named(results, tmp_path):
         figures.draw("geometri", tmp_path, results["mvn"] / "metrics.json", tmp_path / "a.svg", tmp_path / "a.png")
 
 
+def test_labels_say_the_paired_difference_to_a_baseline(results):
+    result = read_sealed_json(results["cells"] / "metrics.json")
+    metric = result["metrics"]["labels/accuracy"]
+    metric["baselines"] = {"pseudobulk_mean": 0.79, "composition": 0.5}
+    metric["differences"] = {"pseudobulk_mean": {"value": -0.15, "ci": [-0.21, 0.02]}}
+    with style():
+        figure = import_module("gde.figures.labels").draw(results["cells"] / "tables", result)
+    check_labels(figure)
+    names = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert names == ["embedding", "pseudobulk (mean)\n∆ −0.15 [−0.21, +0.02]", "composition"]
+
+
 @pytest.mark.parametrize(("figure", "metric"), [("clt", "clt/slope"), ("coverage", "clt/coverage")])
 def test_what_was_not_evaluated_is_said(results, tmp_path, figure, metric):
     result = read_sealed_json(results["mvn"] / "metrics.json")
@@ -156,8 +169,6 @@ def test_every_figure_registered_is_of_some_experiment():
 
 
 def test_every_figure_can_be_drawn():
-    from importlib import import_module
-
     assert all(callable(import_module(module_of(name)).draw) for name in known_figures())
 
 

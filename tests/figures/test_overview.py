@@ -68,3 +68,14 @@ def test_what_the_report_takes_in_has_no_line_that_it_refuses(page):
 )
 def test_verdicts(metric, said):
     assert verdict(metric) == said
+
+
+@pytest.mark.parametrize(
+    ("ci", "higher", "words"),
+    [((0.01, 0.2), True, "ahead of"), ((-0.1, 0.2), True, "level with"), ((0.01, 0.2), False, "behind")],
+)
+def test_a_paired_difference_decides(ci, higher, words):
+    """Also where the baseline lies inside of the value's own interval."""
+    metric = record(0.8, n=9, higher_is_better=higher, ci=(0.5, 1.0), baselines={"lot": 0.7})
+    said = verdict(metric | {"differences": {"lot": {"value": 0.1, "ci": list(ci)}}})
+    assert said == (f"{words} linearised transport", words.split()[0])

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from gde.evaluate.shared.tables import embedding_table, write_tables
+from gde.figures import embedding
 from gde.figures.read import drawn_of
-from gde.figures.style import DOT, areas, inside, name_points, size_handles
+from gde.figures.style import DOT, areas, inside, name_points, size_handles, style
 
 CLOUD = np.random.default_rng(0).normal(size=(200, 2))
 
@@ -47,3 +49,21 @@ def test_names_do_not_cover_each_other():
 )
 def test_how_many_are_drawn_of_how_many(n, total, text):
     assert drawn_of(n, {"held_out": total}, "held-out group") == text
+
+
+@pytest.mark.parametrize("parts", [("target",), ("context", "target")])
+def test_the_map_of_many_labels_says_what_is_drawn(tmp_path, parts):
+    """The most frequent labels have a look of their own, the others are counted; so are sub-sets and groups."""
+    rng, n = np.random.default_rng(0), 60
+    group = np.arange(n).repeat(2)
+    label = np.where(group < 20, "first", group.astype(str))
+    about = {"group": group.astype(str), "part": np.resize(parts, 2 * n), "sizes": rng.integers(2, 90, 2 * n)}
+    table = embedding_table(rng.normal(size=(2 * n, 4)), label=label, **about)
+    write_tables(tmp_path, {"embedding": table})
+    with style():
+        figure = embedding.draw(tmp_path, {"held_out": 1000, "metrics": {}})
+    said = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert "first" in said and "20 other labels" in said and ("context" in said) == ("context" in parts)
+    assert figure.get_suptitle() == "Embeddings of 120 sub-sets of 60 groups; 60 of 1,000 held-out groups"
+    drawn = sum(len(dots.get_offsets()) for dots in figure.axes[0].collections)
+    assert drawn == 2 * n

@@ -13,7 +13,7 @@ from gde.models.base import Model
 from gde.objectives.shrinkage import shrink_new_conditions
 from gde.sets.source import make_companions
 from gde.sets.store.set_store import SetStore
-from gde.train import build_models, train
+from gde.training import build_models, train
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "evaluate"))
 import cells

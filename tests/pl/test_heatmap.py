@@ -63,7 +63,7 @@ def test_strips_show_what_groups_are():
 
 def test_many_groups_are_counted_and_not_named():
     axes = pl.distances(mapped(60))
-    assert not axes[-1].get_yticklabels() and "60 groups" in axes[0].get_ylabel()
+    assert not axes[-1].get_yticklabels() and "60 embeddings" in axes[0].get_ylabel()
 
 
 def test_mistakes_are_named():

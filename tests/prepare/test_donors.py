@@ -46,7 +46,7 @@ def test_a_set_is_a_donor_with_what_is_true_of_it(simulated, tmp_path):
     assert (groups["batch"] == table.loc[groups.index, "batch"]).all()
     size = adata.obs["donor_id"].value_counts()
     assert (store.sizes == size[store.groups["donor"]].to_numpy()).all() and store.meta["labels"] == ["disease", "age"]
-    assert columns(store.groups) == [f"composition/{t}" for t in TYPES]
+    assert columns(store.groups) == [f"composition_{t}" for t in TYPES]
     share = adata.obs.groupby("donor_id", observed=True)["cell_type"].value_counts(normalize=True).unstack()
     np.testing.assert_allclose(store.groups[columns(store.groups)], share.loc[store.groups["donor"], list(TYPES)])
     obs = adata.obs.loc[store.samples["cell"]]

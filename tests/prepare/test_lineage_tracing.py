@@ -76,7 +76,7 @@ def test_every_sample_keeps_what_is_known_of_its_cell(store, simulated):
     assert (samples["clone"].to_numpy() == store.groups["clone"].to_numpy()[group]).all()
     share = store.groups[columns(store.groups)].to_numpy()
     np.testing.assert_allclose(share.sum(1), 1)
-    name = f"composition/{FATES[0]}"
+    name = f"composition_{FATES[0]}"
     counted = (samples["cell_type"] == FATES[0]).groupby(group).mean().to_numpy()
     np.testing.assert_allclose(store.groups[name], counted)
     wells = samples["well"].groupby(group).agg(lambda w: "+".join(sorted(set(w))))
@@ -119,8 +119,11 @@ def test_the_first_clone_counts_and_doublets_do_not(tmp_path):
 
 
 def test_compositions_of_no_cells_are_zero():
-    share = composition(np.array([0, 0, 2, -1]), np.array(["a", "b", "a", "c"]), 3)
-    assert share.to_dict("list") == {"composition/a": [0.5, 0.0, 1.0], "composition/b": [0.5, 0.0, 0.0]}
+    groups = pd.DataFrame({"composition_b": ["x", "y", "z"]})  # a column of the user's own
+    found = composition(np.array([0, 0, 2, -1]), np.array(["T/a", "b", "T/a", "c"]), groups)
+    assert found.to_dict("list") == {
+        "composition_b": ["x", "y", "z"], "composition_T_a": [0.5, 0.0, 1.0], "composition_b_1": [0.5, 0.0, 0.0]
+    }  # fmt: skip
 
 
 def test_the_excerpt_of_the_release(tmp_path, excerpt):
@@ -128,7 +131,7 @@ def test_the_excerpt_of_the_release(tmp_path, excerpt):
     store = SetStore.open(tmp_path / "store")
     assert len(store) == 45 and store.meta["data"] == "excerpt"  # (clone, day) of three cells or more, by its README
     assert store.meta["cells"] == {"total": 533, "with_clone": 428, "without_clone": 105, "doublets": 0}
-    assert {"composition/Monocyte", "composition/Neutrophil"} <= set(columns(store.groups))
+    assert {"composition_Monocyte", "composition_Neutrophil"} <= set(columns(store.groups))
 
 
 def changed(folder, tmp_path) -> Path:

@@ -19,6 +19,7 @@ from gde.sets.vectors import load_vectors
 
 GENES = [f"gene{j}" for j in range(30)]
 PERTURBED, CELLS, CONTROLS = 12, 20, 60
+BY_SAMPLE = {"split": {"by": "sample"}}
 
 
 def world():
@@ -94,6 +95,10 @@ READERS = {
     "perturb_seq-dense": ("perturb_seq", screen(np.asarray), {"n_hvg": 20}),
     "tenx": ("tenx", cell_ranger, {"groupby": ["donor_id"], "labels": ["site"]}),
     "lineage_tracing": ("lineage_tracing", lineage, {"values": "counts"}),
+    "h5ad-by-sample": ("h5ad", cells_file(sp.csr_matrix), {"groupby": ["donor_id"], **BY_SAMPLE}),
+    "donors-by-sample": ("donors", cells_file(sp.csr_matrix), {"labels": ["site"], **BY_SAMPLE}),
+    "tenx-by-sample": ("tenx", cell_ranger, {"groupby": ["donor_id"], **BY_SAMPLE}),
+    "lineage_tracing-by-sample": ("lineage_tracing", lineage, {"values": "counts", **BY_SAMPLE}),
 }
 ORDERS = {
     "reversed, by one": (lambda obs: np.arange(len(obs))[::-1], 1),
@@ -136,7 +141,9 @@ def test_orders_chunks_and_storage_make_the_same_store(reader, order, reference,
     monkeypatch.setattr("gde.readers.disk.NNZ_PIECE", 501)
     at = of(obs)
     store, first = store_of(reader, tmp_path / "b", x[at], obs.iloc[at]), reference[reader]
-    groups, expected = (s.groups.drop(columns=["start", "stop"]).sort_values("group") for s in (store, first))
+    groups, expected = (
+        s.groups.drop(columns=["start", "stop"]).sort_values(["group", "split"]) for s in (store, first)
+    )
     pd.testing.assert_frame_equal(groups.reset_index(drop=True), expected.reset_index(drop=True), rtol=1e-5)
     assert store.meta["feature_names"] == first.meta["feature_names"]
     for key in ("mean", "scale"):

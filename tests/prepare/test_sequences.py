@@ -21,6 +21,7 @@ LIBRARY = simulate_library(donors=6, sequences=12)
 
 def settings(path, **options):
     given = {"kind": "sequences", "path": str(path), "groupby": ["donor"], "labels": ["tissue"], "weight": "copies"}
+    given["split"] = {"by": "group"}
     return Sequences.model_validate(given | options).model_dump()
 
 

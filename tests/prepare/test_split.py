@@ -42,6 +42,15 @@ def test_a_new_group_moves_no_other_groups_samples():
     assert (three == four[:60]).all()
 
 
+def test_named_samples_have_their_split_whatever_the_order_of_the_rows():
+    group, names = np.repeat([0, 1, 2], 20), np.array([f"cell{i}" for i in range(60)])
+    first = dict(zip(names, split_samples(group, ["a", "b", "c"], THIRDS, 0, names), strict=True))
+    at = np.random.default_rng(0).permutation(60)
+    again = dict(zip(names[at], split_samples(group[at], ["a", "b", "c"], THIRDS, 0, names[at].tolist()), strict=True))
+    assert first == again
+    assert first != dict(zip(names, split_samples(group, ["a", "b", "c"], THIRDS, 1, names), strict=True))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(1, 12), min_size=4, max_size=12),
@@ -145,3 +154,8 @@ def test_auto_holds_out_whole_groups_where_there_are_many(groups, by):
     auto, said = (assign(table, {**cfg, "split": {"by": word}}, "x") for word in ("auto", by))
     assert auto.split == said.split and auto.split["by"] == by
     assert (auto.row == said.row).all()
+
+
+def test_auto_does_not_divide_groups_of_two():
+    table = pd.DataFrame({"g": np.repeat(list("abcdef"), 2)})
+    assert assign(table, {"groupby": ["g"], "min_size": 1, "split": {"by": "auto"}}, "x").split["by"] == "group"

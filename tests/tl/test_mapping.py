@@ -59,6 +59,18 @@ def test_an_outlier_does_not_turn_the_components(caplog):
     assert abs(data.varm["PCs"][0, 0]) > 0.9 and np.isfinite(data.obsm["X_pca"]).all()
 
 
+def test_sets_of_few_samples_do_not_turn_the_components():
+    data = simulate_cohort(16, disease=5.0)
+    data.X[[3, 8]] += 8 * np.eye(6)[[4, 5]]
+    data.obs.loc[["donor_3", "donor_8"], "n_samples"] = 2
+    pca(data)
+    assert abs(data.varm["PCs"][0, 0]) > 0.9
+    assert np.abs(data.obsm["X_pca"][3]).max() > 4  # and have their place all the same
+    data.obs["n_samples"] = 2  # where all are small, all count
+    pca(data)
+    assert abs(data.varm["PCs"][0, 0]) < 0.9
+
+
 def test_everything_at_once(caplog):
     data = simulate_cohort(24, disease=2.0, batch=1.0)
     table = tl.map(data, batch="batch", keep=["disease"], umap=False, permutations=19)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from copies import ROOT, SMOKE
+from slashes import nested_keys
 
 from gde.cli import main
 from gde.config import resolve
@@ -28,6 +29,7 @@ METRIC = {
     "ci": (list, type(None)),
     "n": int,
     "higher_is_better": (bool, type(None)),
+    "differences": dict,
     "target": (float, type(None)),
     "baselines": dict,
     "chance": (float, type(None)),
@@ -78,6 +80,7 @@ def test_embeddings_and_samples_open_in_anndata(made, experiment):
     assert np.isfinite(x.X).all()
     assert set(x.obs["split"]) == {"test"}
     assert set(x.obs["set"]) == set(z.obs_names[z.obs["split"] == "test"])
+    assert [nested_keys(made / f"results/{experiment}/{name}.h5ad") for name in ("embeddings", "samples")] == [[], []]
 
 
 @pytest.mark.parametrize("experiment", KINDS)

@@ -36,14 +36,14 @@ class Lineage(EvaluationKind):
         "information/recovered",
         "fate/js",
         "fate/r2",
-        "days/w2",
-        "days/mmd",
         "days/energy",
-        "reconstruction/w2",
-        "reconstruction/mmd",
+        "days/mmd",
+        "days/w2",
         "reconstruction/energy",
+        "reconstruction/mmd",
+        "reconstruction/w2",
     )
-    key: ClassVar = ("information/embedding", "fate/js", "days/w2", "reconstruction/energy")
+    key: ClassVar = ("information/embedding", "fate/js", "days/energy", "reconstruction/energy")
     figures: ClassVar = (
         "embedding",
         "map",
@@ -115,9 +115,9 @@ class Donors(EvaluationKind):
         "labels/corrected_batch_auc",
         "replicates/nearest",
         "trajectory/spearman",
-        "reconstruction/w2",
-        "reconstruction/mmd",
         "reconstruction/energy",
+        "reconstruction/mmd",
+        "reconstruction/w2",
     )
     key: ClassVar = ("labels/auc", "labels/accuracy", "labels/batch_auc", "replicates/nearest", "trajectory/spearman")
     figures: ClassVar = ("embedding", "map", "distances", "labels", "reconstruction", "metrics", "loss")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
-from gde.evaluate.cells.clones import embedded, pseudobulk, shares
+from gde.evaluate.cells.describer import Describer, Views
 from gde.evaluate.cells.donor_labels import correct, cross_validated, held_out
 from gde.evaluate.shared.classification import Classified
 from gde.evaluate.shared.columns import Labelled, column_of, first_label, tested_groups
@@ -17,11 +17,10 @@ from gde.evaluate.shared.pairs import FEWEST, held_out_pairs, large_enough
 from gde.evaluate.shared.reconstruction import reconstruct
 from gde.evaluate.shared.regression import ridge
 from gde.evaluate.shared.tables import embedding_table, left_out_table
-from gde.sets.store.annotations import codes, has, rows_of
+from gde.sets.store.annotations import rows_of
 from gde.sets.store.columns import numbers
 
-DONOR, CELL_TYPE = "donor", "cell_type"
-Views = dict[str, np.ndarray]  # name -> vectors (g, p) of the groups; `gde` is ours, the others are baselines
+DONOR = "donor"
 
 
 def evaluate(ctx: Context) -> Results:
@@ -34,7 +33,8 @@ def evaluate(ctx: Context) -> Results:
     ctx, store, options = ctx.drawing("donors"), ctx.store, ctx.options
     names = column_of(store, options["label"] or first_label(store), "evaluation.label")
     rows = [np.r_[rows_of(store, g)] for g in range(len(store))]
-    views, types = views_of(ctx, rows)
+    describe = Describer.of(ctx, rows)
+    views = describe(rows)
     unit = store.groups[DONOR if DONOR in store.groups else "group"].astype(str).to_numpy()
     labels = Labelled(names, unit, tested_groups(store))
 
@@ -44,7 +44,7 @@ def evaluate(ctx: Context) -> Results:
         ctx.leave_out("labels/batch_auc, labels/corrected", why)
     else:
         metrics |= batches(ctx, views, labels, column_of(store, options["batch"], "evaluation.batch"))
-    metrics |= replicates(ctx, [rows[g] for g in np.flatnonzero(labels.tested)], types)
+    metrics |= replicates(ctx, [rows[g] for g in np.flatnonzero(labels.tested)], describe)
     if options["order"] is None:
         ctx.leave_out("trajectory", "evaluation.order names no column")
     else:
@@ -64,17 +64,6 @@ def evaluate(ctx: Context) -> Results:
     return metrics, tables
 
 
-def views_of(ctx: Context, rows: list[np.ndarray]) -> tuple[Views, tuple | None]:
-    """Embeddings, pseudobulk means and, where cells have types, compositions of sets of rows; the types' codes."""
-    store = ctx.store
-    views = {"gde": embedded(ctx.model, store, rows), "pseudobulk_mean": pseudobulk(store, rows)}
-    types = None
-    if has(store, CELL_TYPE) and CELL_TYPE not in store.groups:
-        types = codes(store, CELL_TYPE)
-        views["composition"] = shares(rows, types[0], len(types[1]))
-    return views, types
-
-
 def labels_of(ctx: Context, views: Views, labels: Labelled) -> tuple[dict[str, dict], pd.DataFrame]:
     """Label metrics of held-out donors and of all, and the predictions for the former."""
     rng = ctx.rng
@@ -83,9 +72,10 @@ def labels_of(ctx: Context, views: Views, labels: Labelled) -> tuple[dict[str, d
         found: dict[str, Classified] = {}
         for view, x in views.items():
             if suffix:
-                result = cross_validated(x, labels.names, labels.unit, rng, repeats=ctx.options["repeats"])
+                own = ctx.random("cross_validation")  # the same folds for every view
+                result = cross_validated(x, labels.names, labels.unit, own, repeats=ctx.options["repeats"])
             else:
-                result = held_out(x, labels, rng)
+                result = held_out(x, labels, ctx.random("held_out"))
             if result is not None:
                 found[view] = result
         if "gde" not in found:
@@ -101,6 +91,7 @@ def labels_of(ctx: Context, views: Views, labels: Labelled) -> tuple[dict[str, d
                 higher_is_better=True,
                 ci=own.interval(score, rng, ctx.repeats),
                 baselines={name: score(result) for name, result in others.items()},
+                differences=own.differences(others, score, rng, ctx.repeats),
                 chance=chance,
                 protocol=protocol,
             )
@@ -111,19 +102,22 @@ def labels_of(ctx: Context, views: Views, labels: Labelled) -> tuple[dict[str, d
 
 def batches(ctx: Context, views: Views, labels: Labelled, batch: np.ndarray) -> dict[str, dict]:
     """How well the batch (g,) is read from embeddings (lower is better), and labels and batches after its removal."""
-    rng, names, unit, repeats = ctx.rng, labels.names, labels.unit, ctx.options["repeats"]
-    found = {v: cross_validated(x, batch, unit, rng, repeats=repeats) for v, x in views.items()}
+    names, unit, repeats = labels.names, labels.unit, ctx.options["repeats"]
+
+    def crossed(x: np.ndarray, remove: tuple | None = None) -> Classified | None:
+        return cross_validated(x, batch, unit, ctx.random("batches"), repeats=repeats, remove=remove)
+
+    found = {v: crossed(x) for v, x in views.items()}
     if found["gde"] is None:
         ctx.leave_out("labels/batch_auc, labels/corrected", "fewer than two batches with two donors")
         return {}
-    without = {
-        v: cross_validated(x, batch, unit, rng, repeats=repeats, remove=(names, batch)) for v, x in views.items()
-    }
+    without = {v: crossed(x, (names, batch)) for v, x in views.items()}
     metrics = {
         "labels/batch_auc": auc_record(ctx, found, higher_is_better=False),
         "labels/corrected_batch_auc": auc_record(ctx, without, higher_is_better=False),
     }
-    corrected = {v: held_out(correct(x, names, batch, ~labels.tested), labels, rng) for v, x in views.items()}
+    fit = ~labels.tested
+    corrected = {v: held_out(correct(x, names, batch, fit), labels, ctx.random("held_out")) for v, x in views.items()}
     if corrected["gde"] is not None:
         metrics["labels/corrected_auc"] = auc_record(ctx, corrected, higher_is_better=True)
     else:
@@ -134,30 +128,26 @@ def batches(ctx: Context, views: Views, labels: Labelled, batch: np.ndarray) -> 
 def auc_record(ctx: Context, found: dict[str, Classified], *, higher_is_better: bool) -> dict[str, Any]:
     """Record of the AUC of our view, the others being baselines."""
     own = found["gde"]
+    others = {view: result for view, result in found.items() if view != "gde"}
     return record(
         own.auc(), n=len(np.unique(own.unit)), higher_is_better=higher_is_better,
         ci=own.interval(Classified.auc, ctx.rng, ctx.repeats),
-        baselines={v: r.auc() for v, r in found.items() if v != "gde"}, chance=0.5,
+        baselines={view: result.auc() for view, result in others.items()}, chance=0.5,
+        differences=own.differences(others, Classified.auc, ctx.rng, ctx.repeats),
     )  # fmt: skip
 
 
-def replicates(ctx: Context, rows: list[np.ndarray], types: tuple | None) -> dict[str, dict]:
+def replicates(ctx: Context, rows: list[np.ndarray], describe: Describer) -> dict[str, dict]:
     """`replicates/nearest`: share of held-out donors, rows of each, of which one half of the cells is nearest to the
     other half among all held-out donors' other halves."""
     own = [ctx.rng.permutation(r) for r in rows if len(r) >= 4]
     if len(own) < 3:
         ctx.leave_out("replicates", "fewer than three held-out donors of four cells")
         return {}
-    sides = [[r[half::2] for r in own] for half in (0, 1)]
-    views = {
-        "gde": [embedded(ctx.model, ctx.store, side) for side in sides],
-        "pseudobulk_mean": [pseudobulk(ctx.store, side) for side in sides],
-    }
-    if types is not None:
-        views["composition"] = [shares(side, types[0], len(types[1])) for side in sides]
+    first, second = (describe([r[half::2] for r in own]) for half in (0, 1))
     hits = {}
-    for name, (a, b) in views.items():
-        gap = np.linalg.norm(a[:, None] - b[None], axis=-1)
+    for name in first:
+        gap = np.linalg.norm(first[name][:, None] - second[name][None], axis=-1)
         hits[name] = ((gap < np.diag(gap)[:, None]).sum(1) == 0).astype(float)
     value = hits.pop("gde")
     metric = record(

@@ -1,56 +1,133 @@
 """Can the label be read from an embedding? Classification and silhouette of held-out sub-sets."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from gde.errors import bad
+from gde.errors import bad, many
+from gde.evaluate.cells.cuts import SMALLEST, SubSets, cut, size_of
 from gde.evaluate.shared.columns import first_label
 from gde.evaluate.shared.context import Context, Results
-from gde.evaluate.shared.metrics import grouped_bootstrap, mean_interval, record
+from gde.evaluate.shared.descriptions import Descriptions, principal_axes, training_samples
+from gde.evaluate.shared.discriminant import discriminant
+from gde.evaluate.shared.metrics import record
+from gde.evaluate.shared.paired import GroupMeans
 from gde.evaluate.shared.pairs import Held
 from gde.evaluate.shared.tables import embedding_table
-from gde.sets.random import seed_of
 
 FOLDS = 5
+DRAWS = 10  # times as many as other metrics have: far quantiles of few groups, from products of matrices
+OURS = "gde"
+NAMED = 5  # groups that a message lists
+Views = dict[str, np.ndarray]  # name -> vectors (s, p) of sub-sets; OURS is the embedding, the others are baselines
 
 
-@dataclass(frozen=True)
-class SubSets:
-    """Disjoint sub-sets of groups: x (s, n, d) padded, mask (s, n), group (s,) place in the pairs, target (s,) bool."""
+def evaluate_labels(ctx: Context, held: Held) -> Results:
+    """`labels/accuracy` (balanced) and `labels/silhouette`, means over random cuts of the held-out samples; with the
+    predictions of all cuts and the embeddings of the first one's sub-sets.
 
-    x: np.ndarray
-    mask: np.ndarray
-    group: np.ndarray
-    target: np.ndarray
-
-
-def cut(held: Held, seed: int, *, repeats: int, set_size: int) -> SubSets:
-    """At most `repeats` disjoint sub-sets of every context and of every target, two at least.
-
-    A sub-set has half the median target's samples, 2 to `set_size`, so that most groups give several; a smaller group
-    is cut in two.
+    Baselines: the same classifier on the descriptions of `Descriptions`, of the same sub-sets, and `differences` of the
+    embedding to each. Chance of the accuracy: one over the number of labels. Intervals draw groups again, each with all
+    its sub-sets of all cuts; that cuts of the same samples are dependent does not narrow them.
     """
-    half = int(np.median([len(p.target) for p in held.pairs])) // 2
-    size = max(2, min(set_size, half))
-    parts, group, target = [], [], []
-    for k, pair in enumerate(held.pairs):
-        rng = np.random.default_rng(seed_of(seed, "evaluate/cut", pair.group))
-        for is_target, samples in ((False, pair.context), (True, pair.target)):
-            count = max(2, min(repeats, len(samples) // size))
-            for piece in np.array_split(rng.permutation(len(samples)), count):
-                parts.append(samples[piece[:size]])
-                group.append(k)
-                target.append(is_target)
-    n = max(map(len, parts))
-    x = np.zeros((len(parts), n, parts[0].shape[1]), dtype=np.float32)
-    mask = np.zeros((len(parts), n), dtype=bool)
-    for i, part in enumerate(parts):
-        x[i, : len(part)], mask[i, : len(part)] = part, True
-    return SubSets(x, mask, np.array(group), np.array(target))
+    labels = labels_of(ctx.store, held, first_label(ctx.store) or "group")
+    options, set_size = ctx.options, ctx.config["training"]["set_size"]
+    size = size_of(held, set_size)
+    cuts = [cut(held, ctx.seed, i, repeats=options["repeats"], size=size) for i in range(options["cuts"])]
+    views = views_of(ctx, cuts)
+    number, sets = np.repeat(np.arange(len(cuts)), [len(c.group) for c in cuts]), joined(cuts)
+    first = number == 0
+    part = np.where(sets.target, "target", "context")
+    groups, own = np.array([p.group for p in held.pairs]), labels[sets.group]
+    tables = {
+        "embedding": embedding_table(
+            views[OURS][first], group=groups[sets.group[first]], label=own[first], part=part[first],
+            sizes=sets.sizes[first],
+        )
+    }  # fmt: skip
+    small = [p.group for p in held.pairs if len(p.target) < SMALLEST]
+    marks = [f"{many(len(small), 'group')} of {len(groups)} not tested: fewer than {SMALLEST} samples"] if small else []
+    if small:
+        names = ", ".join(small[:NAMED]) + (f" and {len(small) - NAMED} more" if len(small) > NAMED else "")
+        ctx.leave_out("labels of some groups", f"fewer than {SMALLEST} held-out samples: {names}")
+
+    rank = sum(len(p.context) for p in held.pairs) // size // 2  # two independent sub-sets for each direction
+    predicted = {name: predict(x, sets, labels, rank=rank) for name, x in views.items()}
+    tested = predicted[OURS][0]
+    units = np.unique(sets.group[tested])
+    if len(np.unique(labels[units])) < 2:
+        ctx.leave_out("labels", f"fewer than two labels with a group of {SMALLEST} held-out samples")
+        return {}, tables
+    rng = ctx.random("labels")
+    means = GroupMeans(labels[units], rng, DRAWS * ctx.repeats)
+    right = {name: per_group(own[tested] == guess, sets.group[tested]) for name, (_, guess) in predicted.items()}
+    n, known = int(first[tested].sum()), np.unique(own[~sets.target])
+    metrics = {"labels/accuracy": paired_record(right, means, n=n, chance=1 / len(known), marks=marks)}
+
+    found = {name: [] for name in views}
+    for i in range(len(cuts)):
+        own_cut = np.flatnonzero((number == i) & sets.target)
+        if 1 < len(np.unique(own[own_cut])) < len(own_cut):
+            for name, x in views.items():
+                found[name].append(pd.Series(silhouettes(x[own_cut], own[own_cut]), sets.group[own_cut]))
+    if found[OURS]:
+        values = {name: pd.concat(parts).groupby(level=0).mean() for name, parts in found.items()}
+        there = values[OURS].index.to_numpy()
+        means = GroupMeans(np.arange(len(there)), rng, DRAWS * ctx.repeats)
+        values = {name: value.to_numpy() for name, value in values.items()}
+        metrics["labels/silhouette"] = paired_record(values, means, n=n, chance=0.0, marks=marks)
+    else:
+        ctx.leave_out("labels/silhouette", "every label has one held-out sub-set")
+    tables["labels"] = pd.DataFrame(
+        {"cut": number[tested], "group": groups[sets.group[tested]], "label": own[tested],
+         "predicted": predicted[OURS][1], "n_samples [1]": sets.sizes[tested]}
+    )  # fmt: skip
+    return metrics, tables
+
+
+def paired_record(
+    values: dict[str, np.ndarray], means: GroupMeans, *, n: int, chance: float, marks: list[str]
+) -> dict[str, Any]:
+    """Record of our value (g,) per group, the others being baselines, and our difference to each."""
+    own, others = values[OURS], {name: value for name, value in values.items() if name != OURS}
+    metric = record(
+        means.mean(own),
+        n=n,
+        higher_is_better=True,
+        ci=means.interval(own),
+        baselines={name: means.mean(value) for name, value in others.items()},
+        differences={name: means.difference(own, value) for name, value in others.items()},
+        chance=chance,
+        units=len(own),
+    )
+    metric["marks"] += marks
+    return metric
+
+
+def views_of(ctx: Context, cuts: list[SubSets]) -> Views:
+    """Embeddings and `Descriptions` of the sub-sets of all cuts, one after the other.
+
+    Moments: on as many principal components of the first cut's contexts as the embedding has numbers.
+    """
+    model = ctx.model
+    known = Descriptions(training_samples(ctx.store, ctx.random("descriptions")), seed=ctx.seed)
+    parts, axes = [], None
+    for sets in cuts:
+        x, mask = map(torch.from_numpy, sets.padded())
+        z = model.encode(x.to(model.device), mask=mask.to(model.device)).double().cpu().numpy()
+        view = known.of(sets.parts)
+        if axes is None:
+            axes = principal_axes(view["pca_of_moments"][~sets.target], z.shape[1])
+        parts.append({OURS: z, **view, "pca_of_moments": view["pca_of_moments"] @ axes})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def joined(cuts: list[SubSets]) -> SubSets:
+    """The sub-sets of all cuts, one after the other."""
+    group, target = (np.concatenate([getattr(c, name) for c in cuts]) for name in ("group", "target"))
+    return SubSets([part for c in cuts for part in c.parts], group, target)
 
 
 def labels_of(store: Any, held: Held, column: str) -> np.ndarray:
@@ -69,30 +146,27 @@ def _is_group(labels: np.ndarray) -> bool:
     return len(set(labels)) == len(labels)
 
 
-def predict(features: np.ndarray, sets: SubSets, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted labels of the target sub-sets that can be tested: (positions, predictions).
+def predict(
+    features: np.ndarray, sets: SubSets, labels: np.ndarray, *, rank: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted labels of the target sub-sets that can be tested: (positions, predictions), by `discriminant`.
 
-    Logistic regression on features (s, k) centred and divided by their mean sd. Where the label is the group: trained
-    on all context sub-sets. Else grouped cross-validation: the groups of a fold are tested on a classifier that saw
-    only other groups' context; a label with a single group is not tested.
+    Where the label is the group: fitted on all context sub-sets (s, k). Else grouped cross-validation: the groups of a
+    fold are tested on a classifier that saw only other groups' context; a label with a single group is not tested.
     """
-    from sklearn.linear_model import LogisticRegression
-
     own = labels[sets.group]
-    positions, predictions = [], []
+    positions, predictions = [np.zeros(0, int)], [own[:0]]
     for fold in _folds(labels):
         train = ~sets.target & (np.ones(len(own), bool) if fold is None else ~np.isin(sets.group, fold))
         known = np.unique(own[train])
         test = sets.target & np.isin(own, known) & (True if fold is None else np.isin(sets.group, fold))
         if len(known) < 2 or not test.any():
             continue
-        centre = features[train].mean(0)
-        scale = features[train].std(0).mean() or 1.0  # one number: a scale per feature would raise the noisy ones
-        classifier = LogisticRegression(max_iter=500, class_weight="balanced")
-        classifier.fit((features[train] - centre) / scale, own[train])
         positions.append(np.flatnonzero(test))
-        predictions.append(classifier.predict((features[test] - centre) / scale))
-    return np.concatenate(positions), np.concatenate(predictions)
+        predictions.append(discriminant(features[train], own[train], rank=rank)(features[test]))
+    positions = np.concatenate(positions)
+    order = np.argsort(positions)
+    return positions[order], np.concatenate(predictions)[order]
 
 
 def _folds(labels: np.ndarray) -> list[np.ndarray | None]:
@@ -103,9 +177,9 @@ def _folds(labels: np.ndarray) -> list[np.ndarray | None]:
     return [np.flatnonzero(rank % FOLDS == f) for f in range(FOLDS) if (rank % FOLDS == f).any()]
 
 
-def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean over labels of the share predicted right."""
-    return float(pd.Series(truth == predicted).groupby(truth).mean().mean())
+def per_group(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Mean (g,) of the values (s,) of each group that has any, in order."""
+    return pd.Series(np.asarray(values, dtype=float)).groupby(group).mean().to_numpy()
 
 
 def silhouettes(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -113,52 +187,3 @@ def silhouettes(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     from sklearn.metrics import silhouette_samples
 
     return silhouette_samples(features, labels)
-
-
-def evaluate_labels(ctx: Context, held: Held) -> Results:
-    """`labels/accuracy` (balanced) and `labels/silhouette`, the predictions, and the embeddings of all sub-sets.
-
-    Baseline `pseudobulk_mean`: the same classifier on the means of the same sub-sets. Chance of the accuracy: one over
-    the number of labels. Intervals resample groups.
-    """
-    model = ctx.model
-    labels = labels_of(ctx.store, held, first_label(ctx.store) or "group")
-    sets = cut(held, ctx.seed, repeats=ctx.options["repeats"], set_size=ctx.config["training"]["set_size"])
-    x, mask = torch.from_numpy(sets.x), torch.from_numpy(sets.mask)
-    z = model.encode(x.to(model.device), mask=mask.to(model.device)).double().cpu().numpy()
-    pseudobulk = sets.x.sum(1, dtype=float) / sets.mask.sum(1)[:, None]
-    own, rng = labels[sets.group], ctx.random("labels")
-
-    tested, predicted = predict(z, sets, labels)
-    accuracy = record(
-        balanced_accuracy(own[tested], predicted),
-        n=len(tested),
-        higher_is_better=True,
-        ci=grouped_bootstrap(
-            lambda i: balanced_accuracy(own[tested][i], predicted[i]), sets.group[tested], rng, repeats=ctx.repeats
-        ),
-        baselines={"pseudobulk_mean": balanced_accuracy(own[tested], predict(pseudobulk, sets, labels)[1])},
-        chance=1 / len(np.unique(own[tested])),
-        units=len(np.unique(sets.group[tested])),
-    )
-    target = np.flatnonzero(sets.target)
-    values = silhouettes(z[target], own[target])
-    means = pd.Series(values).groupby(sets.group[target]).mean().to_numpy()
-    anchor = pd.Series(silhouettes(pseudobulk[target], own[target])).groupby(sets.group[target]).mean()
-    silhouette = record(
-        means.mean(),
-        n=len(target),
-        higher_is_better=True,
-        ci=mean_interval(means, rng, repeats=ctx.repeats),
-        baselines={"pseudobulk_mean": anchor.mean()},
-        chance=0.0,
-        units=len(means),
-    )
-    groups = np.array([p.group for p in held.pairs])
-    confusion = pd.DataFrame(
-        {"group": groups[sets.group[tested]], "label": own[tested], "predicted": predicted,
-         "n_samples [1]": sets.mask.sum(1)[tested]}
-    )  # fmt: skip
-    part = np.where(sets.target, "target", "context")
-    embedding = embedding_table(z, group=groups[sets.group], label=own, part=part, sizes=sets.mask.sum(1))
-    return {"labels/accuracy": accuracy, "labels/silhouette": silhouette}, {"labels": confusion, "embedding": embedding}

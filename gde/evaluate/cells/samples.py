@@ -11,4 +11,4 @@ def evaluate(ctx: Context) -> Results:
     held = held_out_pairs(ctx.store, ctx.seed)
     metrics, tables = reconstruct(ctx, held)
     labels, own = evaluate_labels(ctx, held)
-    return metrics | labels, tables | own
+    return labels | metrics, tables | own

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,21 @@ class Classified:
     def interval(self, score: Callable, rng: np.random.Generator, repeats: int) -> tuple[float, float]:
         """Bootstrap over units."""
         return grouped_bootstrap(lambda i: score(self, i), self.unit, rng, repeats=repeats)
+
+    def differences(
+        self, others: dict[str, "Classified"], score: Callable, rng: np.random.Generator, repeats: int
+    ) -> dict[str, dict[str, Any]]:
+        """Of each other view of the same sets: our score minus its, with a bootstrap over units that draws the same
+        ones for both (`gde.evaluate.shared.metrics.record`)."""
+        return {
+            name: {
+                "value": score(self) - score(other),
+                "ci": grouped_bootstrap(
+                    lambda i, o=other: score(self, i) - score(o, i), self.unit, rng, repeats=repeats
+                ),
+            }
+            for name, other in others.items()
+        }
 
     def table(self) -> pd.DataFrame:
         """The predictions, a row for each tested set."""

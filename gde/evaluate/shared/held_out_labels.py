@@ -47,8 +47,9 @@ def label_metrics(
     ctx: Context, views: dict[str, View], pieces: Pieces, labels: Labelled
 ) -> tuple[dict[str, dict], Classified]:
     """`accuracy` and `macro_f1` of the labels of tested groups. Chance is always saying the commonest."""
-    found = {name: classified(view, pieces, labels, ctx.rng) for name, view in views.items()}
+    found = {name: classified(view, pieces, labels, ctx.random("labels")) for name, view in views.items()}  # same folds
     own = found["gde"]
+    others = {name: other for name, other in found.items() if name != "gde"}
     commonest = pd.Series(own.truth).mode()[0]
     f1_of_prior = mean_f1(own.truth, np.full(len(own.truth), commonest, dtype=own.truth.dtype))
     metrics = {}
@@ -56,6 +57,7 @@ def label_metrics(
         metrics[metric] = record(
             score(own), n=len(np.unique(own.unit)), higher_is_better=True, chance=chance, ceiling=1.0,
             ci=own.interval(score, ctx.rng, ctx.repeats),
-            baselines={name: score(f) for name, f in found.items() if name != "gde"},
+            baselines={name: score(other) for name, other in others.items()},
+            differences=own.differences(others, score, ctx.rng, ctx.repeats),
         )  # fmt: skip
     return metrics, own

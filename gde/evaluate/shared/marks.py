@@ -19,7 +19,8 @@ def marks(metric: dict[str, Any]) -> list[str]:
 
     A value that a baseline or chance equals: what should make the difference made none. A value that lies beyond its
     ceiling with its whole interval, a baseline or chance that does so by more than half of the interval's width: the
-    ceiling is none. An interval without width: every resampling gave the same.
+    ceiling, what as many real samples score, has noise that what is smoother lacks, and is no bound. An interval
+    without width: every resampling gave the same.
     """
     value, ceiling = metric["value"], metric["ceiling"]
     low, high = metric["ci"] or (value, value)
@@ -39,7 +40,9 @@ def marks(metric: dict[str, Any]) -> list[str]:
     slack = (high - low) / 2 + SAME * abs(ceiling)
     beyond = [name for name, other in others.items() if name not in GIVEN_TRUTH and up * (other - ceiling) > slack]
     if beyond:
-        found.append(f"{listed(beyond)} beyond the ceiling, which is no bound here")
+        found.append(
+            f"{listed(beyond)} beyond the ceiling: real samples score that with their noise, which a smooth guess lacks"
+        )
     return found
 
 

@@ -20,6 +20,7 @@ def record(
     target: float | None = None,
     ci: tuple[float, float] | None = None,
     baselines: dict[str, float] | None = None,
+    differences: dict[str, dict[str, Any]] | None = None,
     chance: float | None = None,
     ceiling: float | None = None,
     published: float | None = None,
@@ -31,6 +32,7 @@ def record(
     n : how many sets, pairs or sub-sets the value is a statistic of.   ci : 95 % interval.
     units : how many of these are independent, such as the groups that sub-sets are of; None = all. Few are marked.
     target : the value to come close to, from either side, where neither higher nor lower is better.
+    differences : of baselines, the value minus theirs on the same sets (`value`) with its interval (`ci`).
     ceiling : what a perfect model scores under the same estimator.   protocol : strict | paper_protocol.
     """
     if (higher_is_better is None) == (target is None):
@@ -42,6 +44,9 @@ def record(
         "higher_is_better": higher_is_better,
         "target": None if target is None else float(target),
         "baselines": {k: float(v) for k, v in (baselines or {}).items()},
+        "differences": {
+            k: {"value": float(d["value"]), "ci": [float(v) for v in d["ci"]]} for k, d in (differences or {}).items()
+        },
         "chance": None if chance is None else float(chance),
         "ceiling": None if ceiling is None else float(ceiling),
         "published": None if published is None else float(published),
@@ -56,6 +61,7 @@ def check(metrics: dict[str, dict]) -> None:
         numbers = {k: metric[k] for k in ("value", "target", "chance", "ceiling", "published")}
         numbers |= {f"baselines.{k}": v for k, v in metric["baselines"].items()}
         numbers |= {f"ci[{i}]": v for i, v in enumerate(metric["ci"] or ())}
+        numbers |= {f"differences.{k}": v for k, d in metric["differences"].items() for v in (d["value"], *d["ci"])}
         for key, value in numbers.items():
             if value is not None and not math.isfinite(value):
                 remedy = "the model's samples or embeddings are degenerate: look at the loss curve and train again"

@@ -64,11 +64,11 @@ def columns_needed(cfg: dict) -> list[str]:
 
 def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] | None = None) -> Assignment:
     """Group and split samples; table (N rows) holds `columns_needed(cfg)`, cfg has groupby, labels, min_size, split.
-    row_names (N,) are for messages; without them rows are counted from 1.
+    row_names (N,) are for messages, and split samples whatever the order of the rows; without them rows count from 1.
 
     A group's name is its groupby values joined with '|'. One store row per group and split that has samples. A split by
-    `auto` is by group where there are MANY, else by sample. Groups of fewer than min_size samples are dropped; with a
-    split by a column this holds for each (group, split).
+    `auto` is by group where there are MANY, or one with too few samples for three parts; else by sample. Groups of
+    fewer than min_size samples are dropped; with a split by a column this holds for each (group, split).
     GdeError: missing values (row named), labels that vary within a group, all groups too small, no room for a split.
     """
     groupby, labels = list(cfg["groupby"]), list(cfg.get("labels") or [])
@@ -86,7 +86,8 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
 
     size = np.bincount(code, minlength=len(names))
     if split["by"] == AUTO:
-        split["by"] = "group" if (size >= min_size).sum() >= MANY else "sample"
+        large = size[size >= min_size]
+        split["by"] = "group" if len(large) >= MANY or (large < len(SPLITS)).any() else "sample"
     by = split["by"]
     group = np.where((size < min_size)[code], -1, code) if by in ("group", "sample") else code
     dropped = {names[g]: int(size[g]) for g in np.flatnonzero(size < min_size)} if by in ("group", "sample") else {}
@@ -99,7 +100,7 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
         part[group < 0] = -1
     elif by == "sample":
         dense = np.where(group >= 0, np.searchsorted(kept, group), -1)
-        part = split_samples(dense, [names[g] for g in kept], split["fractions"], split["seed"])
+        part = split_samples(dense, [names[g] for g in kept], split["fractions"], split["seed"], row_names)
     else:
         place = split_units(text[by].unique(), split["fractions"], split["seed"], by)
         part = text[by].map(place).to_numpy(dtype=np.int8)

@@ -96,15 +96,23 @@ def check_training(n: int, where: str, remedy: str) -> None:
         raise bad(where, f"{found} to train on", f"{TRAINING} or more: one tells nothing of how groups differ", remedy)
 
 
-def split_samples(group: np.ndarray, names: Sequence[str], fractions: Sequence[float], seed: int) -> np.ndarray:
+def split_samples(
+    group: np.ndarray,
+    names: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+    samples: Sequence[str] | None = None,
+) -> np.ndarray:
     """Split (N,) int8 of every sample, inside each group; group (N,) int indexes `names`, -1 is left out (-1).
 
     Each group's permutation has its own seed, so adding a group does not move another's samples.
+    samples (N,) : names, whose order decides in the place of the rows': the same file with its rows in another order
+    has the same split. Samples of one name keep the order of their rows.
     GdeError names a group of fewer than three samples.
     """
     check_fractions(fractions)
     out = np.full(len(group), -1, dtype=np.int8)
-    order = np.argsort(group, kind="stable")
+    order = np.argsort(group, kind="stable") if samples is None else np.lexsort((np.asarray(samples, str), group))
     stops = np.searchsorted(group[order], np.arange(len(names)), side="right")
     starts = np.searchsorted(group[order], np.arange(len(names)), side="left")
     for g, (start, stop) in enumerate(zip(starts, stops, strict=True)):
