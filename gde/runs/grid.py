@@ -13,7 +13,7 @@ from gde.files.seals import read_sealed_json, write_sealed_json
 
 SAME = 1e-6  # relative difference below which cells agree on a control
 BUDGET = ("steps", "seconds", "samples_seen")
-COLUMNS = ("value", "ci_low", "ci_high", "n", "better", "protocol", "data", *BUDGET, "hardware", "run")
+COLUMNS = ("value", "ci_low", "ci_high", "n", "better", "protocol", "data", *BUDGET, "hardware", "run", "marks")
 REFERENCES = ("chance", "ceiling", "published")
 Row = dict[str, Any]
 
@@ -34,7 +34,8 @@ def summarise(
     A row is of source `model`, or of a control: a baseline, `chance`, `ceiling`, `published`. A control on which all
     cells of one data set and seed agree has one row, with no label on the other axes. ci is the interval over the
     held-out sets of one cell (`over_seeds` gives the one over seeds); `better` is higher, lower, or the best value.
-    Steps, seconds and samples are those of the training.
+    Steps, seconds and samples are those of the training; marks, with "; " between, what makes a cell's value mean less
+    than it seems to (`gde.evaluate.shared.marks`).
     """
     rows: list[Row] = []
     controls: list[Row] = []
@@ -45,8 +46,9 @@ def summarise(
         for metric, m in report["metrics"].items():
             about = {"metric": metric, **labels, "better": better(m), "protocol": m["protocol"], "data": report["data"]}
             low, high = m["ci"] or ("", "")
+            told = {"marks": "; ".join(m["marks"])}
             own = {"source": "model", "value": m["value"], "ci_low": low, "ci_high": high, "n": m["n"]}
-            rows.append(about | own | budget)
+            rows.append(about | own | budget | told)
             values = m["baselines"] | {key: m[key] for key in REFERENCES if m[key] is not None}
             if metric in published:
                 values.pop("published", None)

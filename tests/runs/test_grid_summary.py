@@ -23,7 +23,7 @@ CONTROLS = {"resample_truth": 0.006, "average_covariance": 0.07, "point_mass": 0
 def record(value, **options):
     defaults = dict.fromkeys(("target", "chance", "ceiling", "published"))
     shown = {"value": value, "ci": [value - 0.1, value + 0.1], "n": 12, "higher_is_better": False, "protocol": "strict"}
-    return {**defaults, **shown, "baselines": {}, **options}
+    return {**defaults, **shown, "baselines": {}, "marks": [], **options}
 
 
 def grid(root, axes, metrics, published=None):
@@ -65,6 +65,18 @@ def errors(labels):
 @pytest.fixture
 def axes():
     return {"encoder": ENCODERS, "generator": GENERATORS, "seed": SEEDS}
+
+
+def test_marks_stand_in_the_cells_rows(tmp_path):
+    def metrics(labels):
+        found = ["the same as mean", "rests on 2 independent units only"] if labels["encoder"] == "mean" else []
+        return {METRIC: record(0.5, baselines=CONTROLS, marks=found)}
+
+    table, names = read_summary(grid(tmp_path, {"encoder": ENCODERS}, metrics))
+    assert names == ["encoder"]
+    own = table[table["source"] == "model"].set_index("encoder")["marks"]
+    assert own.to_dict() == {"mean": "the same as mean; rests on 2 independent units only", "gnn": "", "resnet": ""}
+    assert set(table.loc[table["source"] != "model", "marks"]) == {""}
 
 
 def test_every_cell_and_every_control_once(tmp_path, axes):
