@@ -216,7 +216,7 @@ def test_every_rule_is_complete():
         "listing.smk": (*local, "downloads=1"),
         "convert.smk": local,
     }
-    for file in (ROOT / "workflow/rules").glob("*.smk"):
+    for file in set((ROOT / "workflow/rules").glob("*.smk")) - {ROOT / "workflow/rules/targets.smk"}:
         for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
             for part in (
                 "log:",

@@ -89,9 +89,3 @@ rule grid_figure:
         "grid {wildcards.grid}: drawing {wildcards.metric}"
     script:
         "../scripts/grid_figure.py"
-
-
-rule grids:
-    input:
-        every_grid,
-    localrule: True
