@@ -103,10 +103,22 @@ def test_run_writes_the_documented_form(tmp_path, model_dir, caplog):
     resolved["published"] = {"geometry/w2_spearman": {"value": 0.9, "source": "s", "requires": {"name": "test"}}}
     evaluate.run(model_dir, tmp_path / "store", resolved, tmp_path / "metrics.json", tmp_path / "tables")
     result = json.loads((tmp_path / "metrics.json").read_text())
-    about = ["experiment", "run", "data", "seed", "device", "budget", "provenance", "left_out"]
+    about = ["experiment", "run", "data", "seed", "device", "budget", "held_out", "provenance", "left_out"]
     assert list(result) == ["content_sha256", *about, "metrics"]
     assert result["run"] == "test-1a2b3c4d" and result["data"] == "simulated" and result["budget"]["steps"] == 2
-    keys = ["value", "ci", "n", "higher_is_better", "target", "baselines", "chance", "ceiling", "published", "protocol"]
+    keys = [
+        "value",
+        "ci",
+        "n",
+        "higher_is_better",
+        "target",
+        "baselines",
+        "differences",
+        "chance",
+        "ceiling",
+        "published",
+        "protocol",
+    ]
     keys.append("marks")
     assert all(list(m) == keys for m in result["metrics"].values())
     assert result["metrics"]["geometry/w2_spearman"]["published"] == 0.9
