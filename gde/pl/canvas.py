@@ -21,6 +21,8 @@ def look() -> Iterator[None]:
     """The settings of all figures, for what is made in the block."""
     with mpl.rc_context(SETTINGS):
         yield
+        interactive = mpl.is_interactive()  # a notebook's backend says so when the first figure loads it
+    mpl.interactive(interactive)
 
 
 def shown_figure(width: float, height: float) -> Figure:
