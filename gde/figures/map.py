@@ -23,7 +23,7 @@ def draw(tables: Path, result: dict) -> Figure:
     found = found.set_index("column")
     columns = [name for name in table.columns if name not in PLACE]
     columns = sorted(columns, key=lambda name: name == "n_samples")
-    titles = {name: _association(found.loc[name]) for name in columns if name in found.index}
+    titles = {name: _association(found.loc[name], about["unit"]) for name in columns if name in found.index}
     names = [label(name, units[name]).replace("latent units, ", "") for name in ("pc_1", "pc_2")]
     wide, high = size(table, columns)
     figure = Figure(figsize=(wide, high + 0.3), layout="compressed")
@@ -33,7 +33,8 @@ def draw(tables: Path, result: dict) -> Figure:
     return figure
 
 
-def _association(row) -> str:
+def _association(row, unit: str) -> str:
     """What a column explains, in words."""
     text = f"R² {row['r2']:.2f} (chance {row['chance']:.2f})"
-    return text if row["p_value"] != row["p_value"] else f"{text}, p = {row['p_value']:.3f}"
+    of = f" by {unit}" if unit else ""
+    return text if row["p_value"] != row["p_value"] else f"{text}, p = {row['p_value']:.3f}{of}"

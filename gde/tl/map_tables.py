@@ -23,15 +23,18 @@ PANELS = 8
 LATENT = "latent units"
 
 
-def write_map_tables(embeddings: Path, out: Path, *, permutations: int = 999, seed: int = 0) -> None:
+def write_map_tables(
+    embeddings: Path, out: Path, *, unit: str | None = None, permutations: int = 999, seed: int = 0
+) -> None:
     """Write the directory `out`: map.tsv, distances.tsv and associations.tsv, with the unit of every column in its
-    name, and about.json = {sets, groups, left_out, why}: rows, different groups, rows far from all others.
+    name, and about.json = {sets, groups, left_out, unit, why}: rows, different groups, rows far from all others.
 
+    unit : obs column of what is independent (`gde.tl.associations`), where there is such a column.
     Of many groups a random part is mapped. Of fewer than four there is about.json alone, which says why.
     """
     whole = read_anndata(embeddings, sealed=True)
     rng = np.random.default_rng(seed)
-    about = {"sets": whole.n_obs, "groups": int(whole.obs["group"].nunique()), "left_out": [], "why": ""}
+    about = {"sets": whole.n_obs, "groups": int(whole.obs["group"].nunique()), "left_out": [], "unit": "", "why": ""}
     tables = {}
     if whole.n_obs < FEWEST:
         about["why"] = f"{many(whole.n_obs, 'group')}: a map needs {FEWEST}"
@@ -40,7 +43,9 @@ def write_map_tables(embeddings: Path, out: Path, *, permutations: int = 999, se
         pca(some)
         about["left_out"] = list(some.uns["pca"]["left_out"])
         tables["map"] = _map(some)
-        tables["associations"] = _associations(some, permutations, seed)
+        unit = unit if unit in some.obs and unit != "group" else None
+        about["unit"] = unit or ""
+        tables["associations"] = _associations(some, unit, permutations, seed)
         tables["distances"] = _distances(_some(whole, IN_MATRIX, rng))
     with atomic_dir(out) as tmp:
         write_json(tmp / "about.json", about)
@@ -66,8 +71,8 @@ def _map(embeddings: "anndata.AnnData") -> pd.DataFrame:
     return _named(table[list(units)], units, obs, shown)
 
 
-def _associations(embeddings: "anndata.AnnData", permutations: int, seed: int) -> pd.DataFrame:
-    table = associations(embeddings, permutations=permutations, seed=seed)
+def _associations(embeddings: "anndata.AnnData", unit: str | None, permutations: int, seed: int) -> pd.DataFrame:
+    table = associations(embeddings, unit=unit, permutations=permutations, seed=seed)
     units = dict.fromkeys(("ceiling", "p_value", "fdr"), "1 or empty")
     table = table.rename(columns={name: f"{name} [{unit}]" for name, unit in units.items()})
     table = table.rename(columns={"kind": "kind [category]"}, index=_bare)

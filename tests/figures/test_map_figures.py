@@ -79,7 +79,25 @@ def test_numbers_that_are_names_are_categories(tmp_path):
     tables = tables_in(tmp_path, data)
     assert read_table(tables, "map")[1]["digit"] == "category"
     assert drawn("map", tables).get_suptitle() == "Map of 30 sets of 10 groups"
-    assert read_json(tables / "about.json") == {"sets": 30, "groups": 10, "left_out": [], "why": ""}
+    assert read_json(tables / "about.json") == {"sets": 30, "groups": 10, "left_out": [], "unit": "", "why": ""}
+
+
+def test_what_was_held_out_together_is_the_unit_of_the_test(tmp_path):
+    """Six donors in 8 sets each, three of them ill, whom nothing else tells apart."""
+    data = simulate_cohort(48)
+    donor = np.arange(48) // 8
+    data.obs["donor"] = [f"d{i}" for i in donor]
+    data.obs["disease"] = np.where(donor % 2 == 0, "ill", "well")
+    data.X += 3 * np.random.default_rng(0).normal(size=(6, 6))[donor]
+    found = {}
+    for unit in ("donor", "group", "sample", None):
+        here = tmp_path / str(unit)
+        here.mkdir()
+        tables = tables_in(here, data, unit=unit, permutations=199)
+        table, _ = read_table(tables, "associations")
+        found[unit] = table.set_index("column").loc["disease", "p_value"]
+        assert any(text.endswith(" by donor") for text in notes(drawn("map", tables))) == (unit == "donor")
+    assert found["donor"] > 0.5 and found["group"] == found["sample"] == found[None] <= 0.05
 
 
 def test_of_many_groups_a_random_part_is_shown(tmp_path, monkeypatch):

@@ -16,6 +16,8 @@ rule map:
         mem_mb=memory("map", 1000),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        # Groups that are held out together, such as those of a donor, are no independent units of a test.
+        unit=lambda wildcards: EXPERIMENTS[wildcards.experiment]["dataset"].get("split", {}).get("by"),
         code=code_of("map", digest.map_roots),
     message:
         "{wildcards.experiment}: mapping all groups"

@@ -7,4 +7,4 @@ from gde.cli.script import job
 with job(snakemake) as s:  # noqa: F821
     from gde.tl.map_tables import write_map_tables
 
-    write_map_tables(Path(s.input[0]), Path(s.output[0]))
+    write_map_tables(Path(s.input[0]), Path(s.output[0]), unit=s.params.unit)
