@@ -59,15 +59,13 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("runs", nargs="+", metavar="RUN", help="experiments, run ids or hashes; two or more")
 
-    sub = command(
-        commands.embed, "embed", "embed the groups of an .h5ad, or of a file of sequences, with a trained model"
-    )
+    sub = command(commands.embed, "embed", "embed the groups of a file with a trained model")
     sub.add_argument("model", metavar="MODEL", help="model directory, experiment, run id or hash")
     sub.add_argument(
         "data",
         type=Path,
-        help=".h5ad with the genes and the kind of values the model was trained on; for one of a table also CSV, TSV "
-        "or Parquet; for one of sequences FASTA, FASTQ, CSV or TSV, plain or .gz",
+        help="a file as the model was trained on: .h5ad (of cells always), table, Cell Ranger's matrix, .pat.gz or "
+        "BAM, promoters, PubMed's XML; for a model of sequences FASTA, FASTQ, CSV or TSV, too",
     )
     groups = "columns; one embedding per combination (default: the model's own; no name: one embedding of everything)"
     sub.add_argument("--groupby", nargs="*", metavar="COLUMN", help=groups)
@@ -106,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command(predict.predict, "predict", "predict cells of perturbations from control cells")
     predict.add_options(sub, positive, seed)
-    cell_options(sub)
+    cell_options(sub, barcodes=False)
 
     sub = command(
         commands.check_runs, "check", "what a run would download, train and ask for, and every problem, beforehand"
@@ -160,10 +158,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def cell_options(sub: argparse.ArgumentParser) -> None:
-    """How an .h5ad is read; by default as the model's own was."""
+def cell_options(sub: argparse.ArgumentParser, *, barcodes: bool = True) -> None:
+    """How an .h5ad is read; by default as the model's own was.   barcodes : whether other files are read, too."""
     sub.add_argument("--layer", help="of an .h5ad: layer to read (default: the model's own, where there is one; X: X)")
     sub.add_argument("--use-raw", action="store_true", help="of an .h5ad: read .raw")
+    told = "of Cell Ranger's output: the table with the barcode and the columns of each cell"
+    if barcodes:
+        sub.add_argument("--barcodes", type=Path, metavar="TABLE", help=told)
     totals = (
         "of counts: obs column with each cell's total, for a file that lacks genes which totals were of in training"
     )

@@ -43,7 +43,7 @@ SERVICES = frozenset(
         "FeaturePipeline.transform_h5ad",
         "load_features",
     }
-    | {".w2", ".pair_w2", "isometry_loss", "HEADS", ".READER", ".WRITER"}
+    | {".w2", ".pair_w2", "isometry_loss", "HEADS", ".READER", ".ROWS", ".WRITER"}
 )
 _NAMED = re.compile(rf"{TOP}((?:\.\w+)*):(\w+)(?:\[(.+)\]|\.(\w+|\*))?")
 

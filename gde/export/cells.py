@@ -21,6 +21,7 @@ def embed_cells(
     layer: str | None = None,
     use_raw: bool = False,
     totals: str | None = None,
+    barcodes: Path | None = None,
 ) -> "anndata.AnnData":
     """Cells of raw data, in their order and under their names, each with the embedding of its group.
 
@@ -30,7 +31,7 @@ def embed_cells(
     """
     import anndata
 
-    options = {"layer": layer, "use_raw": use_raw}
+    options = {"layer": layer, "use_raw": use_raw, "barcodes": barcodes}
     table, code, names, _, cells = group_cells(model, data, groupby, **options)
     sets = embed_data(model, data, groupby, totals=totals, **options)[names]
     obs = table.assign(set=np.asarray(names, dtype=object)[code], n_samples=sets.obs["n_samples"].to_numpy()[code])

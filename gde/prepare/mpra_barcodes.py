@@ -23,7 +23,35 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     groups : group = oligo.   samples : barcode and, where replicates are apart, replicate.
     Raises GdeError for unknown columns, counts that are negative or no numbers, and too few barcodes of every oligo.
     """
-    path, columns = Path(cfg["path"]).expanduser(), cfg["columns"]
+    path = Path(cfg["path"]).expanduser()
+    x, names, oligo, samples, rows = read_barcodes(path, cfg)
+    layout = {"groupby": ["oligo"], "labels": [], "min_size": cfg["min_size"], "split": cfg["split"]}
+    assignment = assign(pd.DataFrame({"oligo": oligo}), layout, str(path), samples["barcode"].tolist())
+    source = source_of(path)
+    meta = {
+        "name": name,
+        "kind": cfg["kind"],
+        "data": origin([source]),
+        "source": {**source, "rows": rows},
+        "units": "log2 RNA / DNA" + (", centred and divided by the training sd" if cfg["scale"] else ""),
+        "groupby": ["oligo"],
+        "labels": [],
+        "replicates": cfg["replicates"],
+    }
+    steps = {"values": "scaled", "n_hvg": None, "scale": cfg["scale"], "clip": None, "n_pcs": None}
+
+    def chunks():
+        for start in range(0, len(x), CHUNK):
+            yield start, x[start : start + CHUNK]
+
+    told = {"samples": samples, "provenance": provenance}
+    write_features(Path(out), assignment, chunks, names, steps, meta, seed=seed, **told)
+
+
+def read_barcodes(path: Path, cfg: dict) -> tuple[np.ndarray, list[str], np.ndarray, pd.DataFrame, int]:
+    """Samples x (n, d) of a table of counts, names of the d features, the oligo of each, the barcodes (and replicates),
+    and the rows of the table. Errors as `prepare`."""
+    columns = cfg["columns"]
     table = Table(path, [columns["barcode"], columns["oligo"]], counted(columns, path), empty=True, key="columns")
     frame = table.frame()
     dna, rna = read_counts(table, len(columns["dna"]), path)
@@ -43,27 +71,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         raise bad(path, found, "some", ", or ".join(filter(None, remedy)) or "correct dataset.columns")
     oligo = frame[columns["oligo"]].to_numpy()[row]
     samples = pd.DataFrame({"barcode": frame[columns["barcode"]].to_numpy()[row], **more})
-    layout = {"groupby": ["oligo"], "labels": [], "min_size": cfg["min_size"], "split": cfg["split"]}
-    assignment = assign(pd.DataFrame({"oligo": oligo}), layout, str(path), samples["barcode"].tolist())
-    source = source_of(path)
-    meta = {
-        "name": name,
-        "kind": cfg["kind"],
-        "data": origin([source]),
-        "source": {**source, "rows": len(frame)},
-        "units": "log2 RNA / DNA" + (", centred and divided by the training sd" if cfg["scale"] else ""),
-        "groupby": ["oligo"],
-        "labels": [],
-        "replicates": cfg["replicates"],
-    }
-    steps = {"values": "scaled", "n_hvg": None, "scale": cfg["scale"], "clip": None, "n_pcs": None}
-
-    def chunks():
-        for start in range(0, len(x), CHUNK):
-            yield start, x[start : start + CHUNK]
-
-    told = {"samples": samples, "provenance": provenance}
-    write_features(Path(out), assignment, chunks, names, steps, meta, seed=seed, **told)
+    return x, names, oligo, samples, len(frame)
 
 
 def counted(columns: dict, path: Path) -> list[str]:

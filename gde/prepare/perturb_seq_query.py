@@ -14,6 +14,7 @@ from gde.errors import bad
 from gde.features.new_rows import transform_rows
 from gde.prepare.common.counts import JoinedCells, listed, missing_as_text
 from gde.prepare.common.groups import RESERVED, as_text, name_groups
+from gde.prepare.common.query_kind import no_options
 from gde.prepare.common.query_rows import place_of, totals_of
 from gde.prepare.common.vectors import match, read_vectors
 from gde.prepare.perturb_seq_screen import CONTROL, GENE, SYMBOLS, alone, named, usual_symbols
@@ -23,6 +24,8 @@ from gde.sets.store.set_store import SetStore
 from gde.sets.store.writer import StoreWriter
 
 if TYPE_CHECKING:
+    import anndata
+
     from gde.models.base import Model
 
 CONDITION = "condition"  # column of the store's groups
@@ -110,6 +113,38 @@ class Some:
             if own.any():
                 yield start, x[own]
             start += int(own.sum())
+
+
+class Screened:
+    """All cells of a file, genes called as in training and added up where they are there twice; used as `Cells`."""
+
+    def __init__(self, cells: Cells, genes: list[str]):
+        joined = JoinedCells({"file": cells}, {"file": genes})
+        self.var_names, self.chunks = joined.var_names, joined.chunks
+        self.where, self.obs_names, self.columns = cells.where, cells.obs_names, cells.columns
+
+
+@contextmanager
+def open_rows(
+    model: "Model",
+    data: "anndata.AnnData | str | Path",
+    columns: Sequence[str],
+    *,
+    layer: str | None,
+    use_raw: bool,
+    barcodes: Path | None,
+) -> Iterator[Screened | None]:
+    """The cells of an .h5ad file by the names that genes had in training, in var or its index; None of an AnnData."""
+    if not isinstance(data, str | Path):
+        yield None
+        return
+    no_options({"barcodes": barcodes}, f"{data}, an .h5ad")
+    path, dataset, values = Path(data), model.config["dataset"], model.features.cfg["values"]
+    layer, use_raw = place_of(dataset, path, layer, use_raw)
+    with read_cells(path, layer=layer, use_raw=use_raw, values=values, unique=False) as cells:
+        genes = _genes(cells, dataset["genes"], path, model)
+        cells.whole = {*model.features.names, *(model.features.others or ())} <= set(genes)
+        yield Screened(cells, genes)
 
 
 def _resolved(model: "Model", path: Path, given: Columns) -> Columns:

@@ -224,10 +224,11 @@ def _from_rows(
     layer: str | None = None,
     use_raw: bool = False,
     totals: str | None = None,
+    barcodes: Path | None = None,
 ) -> Sides:
     """Of cells and tables: features are read as they were observed, before principal components."""
     asked = [*columns_of(wanted), *([totals] if totals else [])]
-    with open_rows(model, data, asked, layer=layer, use_raw=use_raw) as source:
+    with open_rows(model, data, asked, layer=layer, use_raw=use_raw, barcodes=barcodes) as source:
         if not columns:
             raise bad("groupby", "nothing", "the columns that make a group", "name them: --groupby donor")
         grouped(source, columns)  # every row has a value

@@ -92,7 +92,7 @@ def parts(what: set[str], kind: str) -> set[str]:
     return {w.removesuffix(f"/{kind}") for w in what if w.endswith(f"/{kind}")}
 
 
-CLASS_SERVICES = {"READER", "WRITER"}
+CLASS_SERVICES = {"READER", "ROWS", "WRITER"}
 
 
 class Edit(ast.NodeTransformer):

@@ -36,7 +36,8 @@ class DataSet(Section):
     """A data set.   dataset : of the methods, its resolved settings.
 
     prepare : "module:function" that writes its set store.   sample_type : what its samples are.   READER : what reads a
-    new file for a trained model, where it is not that of the sample type (`SampleType.READER`).
+    new file for a trained model, where it is not that of the sample type (`SampleType.READER`).   ROWS : of vectors,
+    what opens a new file of the form that training took, where that is no .h5ad; None for files of another form.
     sources : data sets of resources/sources.yaml that it always reads.   evaluation : the kind of it where none is
     given.   start : sections of an experiment where its file does not say otherwise.
     controls : whether its store says which groups are controls.   examine : "module:function" that takes the resolved
@@ -45,6 +46,7 @@ class DataSet(Section):
 
     prepare: ClassVar[str]
     READER: ClassVar[str] = ""
+    ROWS: ClassVar[str] = ""
     examine: ClassVar[str | None] = None
     sample_type: ClassVar[str] = "vectors"
     sources: ClassVar[tuple[str, ...]] = ()

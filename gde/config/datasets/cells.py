@@ -92,6 +92,7 @@ class PerturbSeq(Vectors):
     """A screen of perturbed genes in one or more cell lines."""
 
     prepare: ClassVar = "gde.prepare.perturb_seq:prepare"
+    ROWS: ClassVar = "gde.prepare.perturb_seq_query:open_rows"
     examine: ClassVar = "gde.prepare.perturb_seq:examine"
     evaluation: ClassVar = "perturbation"
     controls: ClassVar = True

@@ -18,6 +18,7 @@ class Gpra(TokenSequences):
     """Promoters with their expression, ranked into quantiles."""
 
     prepare: ClassVar = "gde.prepare.gpra:prepare"
+    READER: ClassVar = "gde.prepare.gpra_query:promoter_store"
     evaluation: ClassVar = "expression"
     # as config/experiments/gpra_dna.yaml, laptop, but for the steps
     start: ClassVar = {
@@ -60,6 +61,10 @@ class Gpra(TokenSequences):
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
         return {f"files.{condition}": file for condition, file in condition_files(dataset).items()}
 
+    @classmethod
+    def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        return ["quantile"]
+
 
 class ElementColumns(Section):
     """Columns of a table of elements."""
@@ -73,6 +78,7 @@ class MpraBins(TokenSequences):
     """Regulatory elements in bins of their measured activity."""
 
     prepare: ClassVar = "gde.prepare.mpra_bins:prepare"
+    READER: ClassVar = "gde.prepare.mpra_bins_query:element_store"
     evaluation: ClassVar = "expression"
     # as config/experiments/mpra_bins.yaml, laptop, but for the steps
     start: ClassVar = {
@@ -96,6 +102,10 @@ class MpraBins(TokenSequences):
     min_size: Count = Field(1, description="bins of fewer elements in a split are left out, and counted")
     split: NearSplit = Field(NearSplit(), description="what is held out: elements, in both orientations")
 
+    @classmethod
+    def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        return ["bin"]
+
 
 class BarcodeColumns(Section):
     """Columns of a table of barcode counts."""
@@ -110,6 +120,7 @@ class MpraBarcodes(Vectors):
     """Barcodes of reporter elements, as numbers."""
 
     prepare: ClassVar = "gde.prepare.mpra_barcodes:prepare"
+    ROWS: ClassVar = "gde.prepare.mpra_barcodes_query:open_rows"
     kind: Literal["mpra_barcodes"] = Field(
         description="barcode counts of a reporter assay; a group is an element, a sample a barcode's log2 RNA / DNA"
     )
@@ -131,3 +142,7 @@ class MpraBarcodes(Vectors):
         if self.split.by not in ("group", "sample"):
             refuse("split.by", self.split.by, "'group' or 'sample'", "choose one of them")
         return self
+
+    @classmethod
+    def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        return ["oligo"]

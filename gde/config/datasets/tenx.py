@@ -17,6 +17,7 @@ class Tenx(Vectors):
     """Counts of Cell Ranger (10x Genomics), with a table that says which cell is of which group."""
 
     prepare: ClassVar = "gde.prepare.tenx:prepare"
+    ROWS: ClassVar = "gde.prepare.tenx_query:open_rows"
     examine: ClassVar = "gde.prepare.tenx:examine"
     kind: Literal["tenx"] = Field(
         description="filtered_feature_bc_matrix.h5 of Cell Ranger, or its folder of MatrixMarket; groups by a table"

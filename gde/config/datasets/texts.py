@@ -16,6 +16,7 @@ class Pubmed(PatternFiles, TokenSequences):
     """Abstracts by what they are about."""
 
     prepare: ClassVar = "gde.prepare.pubmed:prepare"
+    READER: ClassVar = "gde.prepare.pubmed_query:document_store"
     sample_type: ClassVar = "text"
     evaluation: ClassVar = "documents"
     # as config/experiments/pubmed.yaml, laptop, but for the steps
@@ -69,3 +70,7 @@ class Pubmed(PatternFiles, TokenSequences):
     @classmethod
     def listing(cls, dataset: Mapping[str, Any]) -> Path | None:
         return baseline_listing(dataset)
+
+    @classmethod
+    def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
+        return ["term"]

@@ -38,10 +38,12 @@ def cell_store(
     layer: str | None = None,
     use_raw: bool = False,
     totals: str | None = None,
+    barcodes: Path | None = None,
 ) -> Iterator[SetStore]:
     """The groups of an AnnData, of the path of an .h5ad or, for a model of a table, of a table, as
     `gde.embed.open_data`.
 
+    barcodes : of Cell Ranger's output, the table with the columns.
     layer, use_raw : what is read; by default that which the model was trained on, where the data have it, else X.
     totals : column of obs with the total of each cell, for data that lack features of training which totals were of.
     Raises GdeError for missing columns, missing genes and values the preprocessing does not fit.
@@ -51,7 +53,7 @@ def cell_store(
         found = f"{totals!r} with a model of values: {model.features.cfg['values']}"
         raise bad("--totals", found, "a model of counts", "leave it out: nothing is divided by totals")
     wanted = [*columns, *([totals] if totals else [])]
-    with open_rows(model, data, wanted, layer=layer, use_raw=use_raw) as rows:
+    with open_rows(model, data, wanted, layer=layer, use_raw=use_raw, barcodes=barcodes) as rows:
         table, code, names, first = grouped(rows, columns)
         groups = table.iloc[first].assign(group=names, split="test", size=np.bincount(code)).reset_index(drop=True)
         total = None if totals is None else totals_of(rows, totals)
@@ -105,9 +107,10 @@ def group_cells(
     *,
     layer: str | None,
     use_raw: bool,
+    barcodes: Path | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, list[str], np.ndarray, np.ndarray]:
     """The columns `groupby` of every cell, the group number (n,) of each, the groups' names, the first cell of each
     group, and the cells' names. Errors as `cell_store`."""
     columns = columns_of(groupby)
-    with open_rows(model, data, columns, layer=layer, use_raw=use_raw) as rows:
+    with open_rows(model, data, columns, layer=layer, use_raw=use_raw, barcodes=barcodes) as rows:
         return *grouped(rows, columns), np.asarray(rows.obs_names)

@@ -56,17 +56,38 @@ class TableRows:
 
 @contextmanager
 def open_rows(
-    model: "Model", data: "anndata.AnnData | str | Path", columns: Sequence[str], *, layer: str | None, use_raw: bool
-) -> Iterator[Cells | AddedUp | TableRows]:
-    """The rows of an AnnData, of an .h5ad or, for a model of a table, of a table; `columns` are all that will be asked
-    for.
+    model: "Model",
+    data: "anndata.AnnData | str | Path",
+    columns: Sequence[str],
+    *,
+    layer: str | None,
+    use_raw: bool,
+    barcodes: Path | None = None,
+) -> Iterator[Any]:
+    """The rows of an AnnData, of an .h5ad or of a file of the form that training took (`DataSet.ROWS`; for a model of a
+    table a table); `columns` are all that will be asked for.
 
     Without `layer` and `use_raw` that which the model was trained on, where the data have it; `layer: X` is X itself.
     GdeError for a model without preprocessing, and what makes a file unreadable.
     """
+    dataset = model.config.get("dataset", {})
     if model.features is None:
-        raise bad("model", "no preprocessing", "a model trained on an h5ad", "use GDE.embed with a tensor (b, n, d)")
-    dataset, values = model.config.get("dataset", {}), model.features.cfg["values"]
+        found = f"one of {dataset['kind']} data, which were no file" if "kind" in dataset else "no preprocessing"
+        expected, remedy = "a model of cells or of a table", "use GDE.embed with a tensor (b, n, d)"
+        raise bad("model", found, expected, remedy)
+    from gde.config.datasets import DATASETS
+    from gde.nets.registry import named
+
+    values = model.features.cfg["values"]
+    kind = DATASETS.get(dataset.get("kind"))
+    if kind is not None and kind.ROWS:
+        opened = named(kind.ROWS)(model, data, columns, layer=layer, use_raw=use_raw, barcodes=barcodes)
+        with opened as rows:
+            if rows is not None:
+                yield rows
+                return
+    elif barcodes is not None:
+        raise bad("--barcodes", f"a model of {dataset.get('kind')}", "one of Cell Ranger's output", "leave it out")
     if dataset.get("kind") == "table" and isinstance(data, str | Path) and is_table(Path(data)):
         if layer or use_raw:
             raise bad("--layer, --use-raw", f"{data}, a table", "an .h5ad", "leave them out")

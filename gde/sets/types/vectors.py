@@ -18,7 +18,7 @@ class Vectors(SampleType):
     DTYPE = "float32"
     PLURAL, FILE = "vectors", "an .h5ad"
     SUFFIX, WRITER = ".h5ad", "gde.export.samples_h5ad:write_vectors"
-    READER, OPTIONS = "gde.prepare.common.query:cell_store", ("layer", "use_raw", "totals", "cells")
+    READER, OPTIONS = "gde.prepare.common.query:cell_store", ("layer", "use_raw", "totals", "barcodes", "cells")
 
     def check_values(self, real: "Tensor") -> None:
         if not real.isfinite().all():
