@@ -57,8 +57,8 @@ def init(
 ) -> tuple[Path, str]:
     """Write config/experiments/<name>.yaml below `root` and return its path and name.
 
-    Raises GdeError when the file is neither .h5ad, a numeric table nor sequences (`gde.readers.sequence_files`), a groupby column is
-    missing or cannot be guessed, or the experiment exists.
+    Raises GdeError when the file is neither .h5ad, a numeric table nor sequences (`gde.readers.sequence_files`), a
+    groupby column is missing or cannot be guessed, or the experiment exists.
     """
     name = name or name_from(path)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):

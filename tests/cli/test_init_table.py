@@ -41,7 +41,7 @@ def test_a_table_is_described_and_prepares(tmp_path, monkeypatch, ending):
 
 def test_a_table_that_nothing_groups_is_refused(tmp_path):
     people()[["height", "note"]].to_csv(tmp_path / "people.csv", index=False)
-    with pytest.raises(GdeError, match="no column of words that groups rows .*--groupby"):
+    with pytest.raises(GdeError, match=r"no column of words that groups rows .*--groupby"):
         init(tmp_path / "people.csv", tmp_path)
     with pytest.raises(GdeError, match="'plce', expected one of"):
         init(tmp_path / "people.csv", tmp_path, groupby=["plce"])
