@@ -114,8 +114,9 @@ def parser() -> argparse.ArgumentParser:
     profile = os.environ.get("SNAKEMAKE_PROFILE")
     sub.add_argument("--profile", type=Path, default=profile, metavar="DIR", help="Snakemake profile that will be used")
 
-    sub = command(commands.init_experiment, "init", "write a commented experiment file for an .h5ad, or for sequences")
-    sub.add_argument("data", type=Path, help=".h5ad")
+    told = "write a commented experiment file for an .h5ad, a table or sequences"
+    sub = command(commands.init_experiment, "init", told)
+    sub.add_argument("data", type=Path, help=".h5ad; CSV, TSV or Parquet; FASTA or FASTQ")
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
 

@@ -10,14 +10,17 @@ import yaml
 from gde.config import RESERVED
 from gde.errors import bad
 from gde.files.io import atomic_write
+from gde.prepare.common.query_rows import is_table
 from gde.readers import hdf5
 from gde.readers.anndata import read_cells
-from gde.readers.sequence_files import ending_of
+from gde.readers.sequence_files import TABLE, ending_of
+from gde.readers.table import Table
 from gde.readers.totals import row_totals, spread
 from gde.readers.values import MAX_LOG, MOST_SPREAD, rounding
 
 CELLS_LOOKED_AT = 2000
 WIDE = 10**6  # no line breaks
+SEQUENCE = "sequence"
 MOST_EQUAL = 1.5  # 95th by 5th percentile of totals that were made equal
 MOST_FRACTIONS = 0.9  # of counts with fractions: small ones stay whole
 TEMPLATE = """\
@@ -54,8 +57,8 @@ def init(
 ) -> tuple[Path, str]:
     """Write config/experiments/<name>.yaml below `root` and return its path and name.
 
-    Raises GdeError when the file is neither .h5ad nor sequences (`gde.readers.sequence_files`), a groupby column is
-    missing or cannot be guessed, or the experiment exists.
+    Raises GdeError when the file is neither .h5ad, a numeric table nor sequences (`gde.readers.sequence_files`), a
+    groupby column is missing or cannot be guessed, or the experiment exists.
     """
     name = name or name_from(path)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
@@ -65,7 +68,11 @@ def init(
     out = root / "config" / "experiments" / f"{name}.yaml"
     if out.exists():
         raise bad(out, "an experiment of this name", "a new name", "give --name, or edit the file")
-    if ending_of(path) is not None:
+    if is_table(path) and not has_sequences(path):
+        from gde.cli.init_table import describe_table
+
+        text = describe_table(path, groupby)
+    elif ending_of(path) is not None:
         from gde.cli.init_sequences import describe_sequences
 
         text = describe_sequences(path, groupby)
@@ -74,6 +81,11 @@ def init(
     with atomic_write(out) as f:
         f.write(text)
     return out, name
+
+
+def has_sequences(path: Path) -> bool:
+    """Whether a table has the column that files of sequences have."""
+    return ending_of(path) in TABLE and SEQUENCE in Table(path, [], None).features
 
 
 def name_from(path: Path) -> str:

@@ -5,6 +5,7 @@ from snakemake.jobs import Job
 from gde.runs import code_digest as digest
 from gde.cluster.memory_by_attempt import memory
 from gde.cluster.mistakes import restart_times
+from gde.cluster.quiet import quieten
 from gde.config import find_all, training_slice
 from gde.config.datasets import sample_type_of
 from gde.config.inputs import evaluation_files, listed_files, own_files
@@ -26,6 +27,7 @@ export_package()
 os.environ.setdefault("GDE_LM_CACHE", "results/lm_cache")  # of all experiments together
 pass_on_sigterm()
 Job.restart_times = property(restart_times)
+quieten(workflow)
 try:
     FOUND = find_all(config, Path(), workflow.configfiles)
     if FOUND.general:

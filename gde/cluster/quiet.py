@@ -1,0 +1,62 @@
+"""What Snakemake says around a user's mistake: one line with the log, in the place of four blocks.
+
+A job that ends with our own line `gde: ...` has said all. Other failures keep Snakemake's account of them.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+SAID = "gde: "
+CALLED = "RuleException:\nCalledProcessError"
+ENDING = "returned non-zero exit status 2."  # of `gde.cli.script.job`
+CLOSING = (
+    "Shutting down, this might take some time.",
+    "Exiting because a job execution failed.",
+    "WorkflowError:\nAt ",
+)
+
+
+class Quiet(logging.Filter):
+    """Leaves out of Snakemake's messages what it says of jobs that a user's mistake ended, but for rule and log."""
+
+    def __init__(self, workflow: Any):
+        super().__init__()
+        self.workflow, self.mistakes, self.others = workflow, 0, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        event = getattr(record, "event", None)
+        if getattr(event, "value", event) == "job_error":
+            return self._job(record)
+        text = record.getMessage()
+        if text.startswith(CALLED):
+            return not text.rstrip().endswith(ENDING)
+        return not (self.mistakes and not self.others and text.lstrip().startswith(CLOSING))
+
+    def _job(self, record: logging.LogRecord) -> bool:
+        logs = list(getattr(record, "log", None) or [])
+        line = next(filter(None, map(last_said, logs)), None)
+        if line is None:
+            self.others += 1
+            return True
+        self.mistakes += 1
+        plugin = self.workflow.executor_plugin
+        here = plugin is not None and plugin.name == "local"  # the job has said it on this terminal
+        record.msg = f"{'' if here else line + chr(10)}rule {record.rule_name} stopped; log: {logs[0]}"
+        record.args, record.event = (), None
+        return True
+
+
+def last_said(log: Any) -> str | None:
+    """The last line of a job's log, if it is our own for a user's mistake."""
+    path = Path(str(log))
+    lines = path.read_text(errors="replace").rstrip().splitlines() if path.is_file() else []
+    return lines[-1] if lines and lines[-1].startswith(SAID) else None
+
+
+def quieten(workflow: Any) -> None:
+    """Let the main Snakemake say no more of a user's mistake than needed; once in a process."""
+    from snakemake.logging import logger
+
+    if workflow.is_main_process and not any(isinstance(f, Quiet) for f in logger.filters):
+        logger.addFilter(Quiet(workflow))
