@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from gde.cli.memory import memory_errors
 from gde.config.base import LARGEST, LARGEST_SEED
 from gde.errors import GdeError
 
+USES = (commands.embed, compare_groups.compare_groups, drivers.drivers)  # commands that a user's file is given to
+KEYS = ("fields", "sequence", "weight", "too_long", "other_residues", "groupby", "layer", "use_raw", "barcodes")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after printing one line for a user's mistake."""
@@ -24,11 +28,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         with memory_errors():
             return args.command(args) or 0
     except GdeError as e:
-        print(f"gde: {e}", file=sys.stderr)
+        told = as_options(str(e)) if args.command in USES else str(e)
+        print(f"gde: {told}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `gde list | head`
         sys.stderr.close()
     return 0
+
+
+def as_options(text: str) -> str:
+    """A message about how a file is read, with the options of the command line for keys of a configuration."""
+    return re.sub(rf"\bdataset\.({'|'.join(KEYS)})\b", lambda key: "--" + key[1].replace("_", "-"), text)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -72,7 +72,8 @@ def open_rows(
     """
     dataset = model.config.get("dataset", {})
     if model.features is None:
-        found = f"one of {dataset['kind']} data, which were no file" if "kind" in dataset else "no preprocessing"
+        made = f" (data of kind {dataset['kind']} are made, not read)" if "kind" in dataset else ""
+        found = f"no preprocessing{made}"
         expected, remedy = "a model of cells or of a table", "use GDE.embed with a tensor (b, n, d)"
         raise bad("model", found, expected, remedy)
     from gde.config.datasets import DATASETS
