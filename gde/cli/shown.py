@@ -10,13 +10,14 @@ from gde.runs.card import ORIGIN
 from gde.runs.table import Run, flat, steps_so_far
 
 METRICS = 14  # rows of the table
+NAME = 34  # characters of a metric
 MARKS = 4
 WIDE = 100
 LEFT_OUT = 3
 
 
 def screen(run: Run) -> str:
-    """Name, state, metrics, main settings and budget of a run: at most 40 lines of 100 columns."""
+    """Name, state, metrics, main settings and budget of a run: at most 40 lines of 110 columns."""
     record, config = run.record["config"], run.config
     lines = [f"{run.id}: {run.state}, {run.path}"]
     if description := record.get("description"):
@@ -97,10 +98,10 @@ def _metrics(run: Run) -> list[str]:
         letters = [marks.setdefault(mark, "abcdefghijklmnop"[min(len(marks), 15)]) for mark in m.get("marks") or ()]
         rows.append(
             {
-                "metric": f"{name} {arrow(m)}",
+                "metric": f"{short(name, NAME)} {arrow(m)}",
                 "value, 95 % interval": interval(m),
                 "n": m["n"],
-                "best baseline": short(told, 26) + more,
+                "best baseline": short(told, 20) + more,
                 "chance": "" if m["chance"] is None else f"{m['chance']:.3g}",
                 "ceiling": "" if m["ceiling"] is None else f"{m['ceiling']:.3g}",
                 "": ",".join(letters),

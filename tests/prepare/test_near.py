@@ -6,7 +6,7 @@ import pytest
 
 from gde.config.datasets.promoters import Gpra, MpraBins
 from gde.config.datasets.proteins import FamilySplit, Pfam
-from gde.config.datasets.sequences import OwnSplit, Sequences
+from gde.config.datasets.sequences import SequencesSplit, Sequences
 from gde.errors import GdeError
 from gde.evaluate.sequences.near_copies import near_copies
 from gde.evaluate.shared.context import Context
@@ -129,7 +129,7 @@ def test_orientations_and_near_copies_join():
     assert mpra_bins.joined(elements, np.array([0, 0, 1, 1, 2])) == ["e1", "e1", "e1", "e1", "e4"]
 
 
-@pytest.mark.parametrize("split", [FamilySplit, OwnSplit])
+@pytest.mark.parametrize("split", [FamilySplit, SequencesSplit])
 def test_an_identity_that_does_nothing_is_refused(split):
     with pytest.raises(ValueError, match="no value with by: group"):
         split(by="group", identity=0.8)

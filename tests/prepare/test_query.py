@@ -39,6 +39,7 @@ def write(table: pd.DataFrame, path, transpose: bool = False):
 
 def model_of(tmp_path, transpose: bool = False):
     dataset = {"kind": "table", "path": str(write(people(), tmp_path / "mine.csv", transpose)), "groupby": ["place"]}
+    dataset["split"] = {"by": "group"}
     config = tiny.experiment(name="mine", dataset=dataset | {"transpose": transpose}, evaluation={"kind": "samples"})
     store = tiny.prepare(config, tmp_path / "sets")
     return tiny.model_for(store, config), store
