@@ -101,7 +101,7 @@ def _metrics(run: Run) -> list[str]:
                 "metric": f"{short(name, NAME)} {arrow(m)}",
                 "value, 95 % interval": interval(m),
                 "n": m["n"],
-                "best baseline": short(told, 20) + more,
+                "best baseline": short(told, 18) + more,
                 "chance": "" if m["chance"] is None else f"{m['chance']:.3g}",
                 "ceiling": "" if m["ceiling"] is None else f"{m['ceiling']:.3g}",
                 "": ",".join(letters),

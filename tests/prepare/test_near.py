@@ -6,7 +6,7 @@ import pytest
 
 from gde.config.datasets.promoters import Gpra, MpraBins
 from gde.config.datasets.proteins import FamilySplit, Pfam
-from gde.config.datasets.sequences import SequencesSplit, Sequences
+from gde.config.datasets.sequences import Sequences, SequencesSplit
 from gde.errors import GdeError
 from gde.evaluate.sequences.near_copies import near_copies
 from gde.evaluate.shared.context import Context
