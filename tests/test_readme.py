@@ -241,8 +241,16 @@ def test_every_output_is_explained():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", TEXTS[page]):
-        assert (ROOT / page).parent.joinpath(target).exists(), target
+    for target, _, heading in (link.partition("#") for link in re.findall(r"\]\((?!https?://)([^)]+)", TEXTS[page])):
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        assert not heading or heading in anchors(path.read_text()), f"{target}#{heading}"
+
+
+def anchors(text: str) -> set[str]:
+    """What links to headings of a page are written as."""
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 def test_every_page_is_run_and_in_the_index():

@@ -64,3 +64,12 @@ def test_a_search_finds_its_page(site, tmp_path, word, page):
     text = opened(f"file://{site}/search.html?q={word}", tmp_path)
     results = text[text.index("search-results") :]
     assert page in results
+
+
+def test_its_tools_change_no_version_of_the_environment():
+    """Both locks are installed into one environment, the documentation's second."""
+    pins = [
+        (ROOT / file).read_text().lower().replace("_", "-") for file in ("requirements.lock", "docs/requirements.lock")
+    ]
+    project, docs = (set(re.findall(r"^([\w.-]+)==", text, re.M)) for text in pins)
+    assert docs and not project & docs
