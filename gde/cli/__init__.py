@@ -19,6 +19,7 @@ from gde.errors import GdeError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after printing one line for a user's mistake."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("anndata").setLevel(logging.WARNING)  # it tells of each text column that it stores
     args = parser().parse_args(argv)
     try:
         with memory_errors():
@@ -117,8 +118,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--profile", type=Path, default=profile, metavar="DIR", help="Snakemake profile that will be used")
 
     sub = command(commands.init_experiment, "init", "write a commented experiment file for an .h5ad, or for sequences")
-    sub.add_argument("data", type=Path, help=".h5ad")
-    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
+    sub.add_argument("data", type=Path, help=".h5ad, FASTA, FASTQ, or a table with a column of sequences")
+    groupby = "columns of obs, fields of headers, that make a group (default: guessed)"
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help=groupby)
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
 
     new.add_options(command(new.new, "new", "lay down a directory of one's own in which the workflow runs"))

@@ -48,6 +48,6 @@ def test_what_cannot_be_guessed_is_asked_for(tmp_path):
         init(path, tmp_path, groupby=["organ"])
     other = tmp_path / "other.csv"
     other.write_text("donor,dna\nD1,ACGT\n")
-    with pytest.raises(GdeError, match="columns: found no 'sequence'"):
+    with pytest.raises(GdeError, match=r"found columns donor, dna, expected a column 'sequence'; .*docs/tables\.md"):
         init(other, tmp_path)
     assert not (tmp_path / "config").exists()
