@@ -52,6 +52,9 @@ dataset:
 """
 
 
+UNITS = re.compile(r"donor|patient|subject|individual|participant|sample|mouse|animal|clone|perturb", re.I)
+
+
 def init(
     path: Path, root: Path, *, groupby: list[str] | None = None, name: str | None = None, min_size: int = 3
 ) -> tuple[Path, str]:
@@ -117,8 +120,11 @@ def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:
 
 
 def guess_groupby(columns: dict[str, int], n_cells: int, path: Path) -> list[str]:
-    """The column with the most values among those with at least two values and ten cells per value."""
+    """The column with the most values among those with at least two values and ten cells per value; one that is called
+    as what experiments are made of before any other."""
     usable = {c: n for c, n in columns.items() if 2 <= n <= n_cells / 10}
+    if units := {c: n for c, n in usable.items() if UNITS.search(c)}:
+        usable = units
     if not usable:
         found = f"no column that groups cells ({', '.join(columns) or 'none'})"
         raise bad(f"{path}: obs", found, "one", "give --groupby COLUMN")
