@@ -19,6 +19,7 @@ from gde.readers.totals import row_totals, spread
 from gde.readers.values import MAX_LOG, MOST_SPREAD, rounding
 
 CELLS_LOOKED_AT = 2000
+UNITS = re.compile(r"donor|patient|subject|individual|participant|sample|mouse|animal|clone|perturb", re.I)
 WIDE = 10**6  # no line breaks
 SEQUENCE = "sequence"
 MOST_EQUAL = 1.5  # 95th by 5th percentile of totals that were made equal
@@ -50,9 +51,6 @@ dataset:
 # latent_dim: 32
 # training: {{steps: 2000, set_size: 64}}
 """
-
-
-UNITS = re.compile(r"donor|patient|subject|individual|participant|sample|mouse|animal|clone|perturb", re.I)
 
 
 def init(
