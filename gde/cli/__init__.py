@@ -23,6 +23,7 @@ KEYS = ("fields", "sequence", "weight", "too_long", "other_residues", "groupby",
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after printing one line for a user's mistake."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("anndata").setLevel(logging.WARNING)  # it tells of each text column that it stores
     args = parser().parse_args(argv)
     try:
         with memory_errors():
@@ -127,7 +128,8 @@ def parser() -> argparse.ArgumentParser:
     told = "write a commented experiment file for an .h5ad, a table or sequences"
     sub = command(commands.init_experiment, "init", told)
     sub.add_argument("data", type=Path, help=".h5ad; CSV, TSV or Parquet; FASTA or FASTQ")
-    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns that make a group (default: guessed)")
+    groupby = "columns of obs, fields of headers, that make a group (default: guessed)"
+    sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help=groupby)
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
 
     new.add_options(command(new.new, "new", "lay down a directory of one's own in which the workflow runs"))

@@ -66,6 +66,7 @@ def _samples(model: Any, args: argparse.Namespace) -> pd.DataFrame:
     from gde.embed import open_data
     from gde.sets.store.set_store import SetStore
     from gde.tl.comparison import compare_samples
+    from gde.tl.differences import trained_with
 
     options = options_for(model, args)
     if args.within:
@@ -78,7 +79,7 @@ def _samples(model: Any, args: argparse.Namespace) -> pd.DataFrame:
     else:
         source = open_data(model, args.data, group_columns(model, args), **options)
     with source as store:
-        return compare_samples(
+        table = compare_samples(
             model,
             store,
             args.groups or None,
@@ -89,6 +90,8 @@ def _samples(model: Any, args: argparse.Namespace) -> pd.DataFrame:
             exact=args.exact,
             seed=args.seed,
         )
+    table.attrs["note"] = trained_with(model, args.data)
+    return table
 
 
 def _levels(model: Any, args: argparse.Namespace) -> pd.DataFrame:

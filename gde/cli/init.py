@@ -19,6 +19,7 @@ from gde.readers.totals import row_totals, spread
 from gde.readers.values import MAX_LOG, MOST_SPREAD, rounding
 
 CELLS_LOOKED_AT = 2000
+UNITS = re.compile(r"donor|patient|subject|individual|participant|sample|mouse|animal|clone|perturb", re.I)
 WIDE = 10**6  # no line breaks
 SEQUENCE = "sequence"
 MOST_EQUAL = 1.5  # 95th by 5th percentile of totals that were made equal
@@ -117,8 +118,11 @@ def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:
 
 
 def guess_groupby(columns: dict[str, int], n_cells: int, path: Path) -> list[str]:
-    """The column with the most values among those with at least two values and ten cells per value."""
+    """The column with the most values among those with at least two values and ten cells per value; one that is called
+    as what experiments are made of before any other."""
     usable = {c: n for c, n in columns.items() if 2 <= n <= n_cells / 10}
+    if units := {c: n for c, n in usable.items() if UNITS.search(c)}:
+        usable = units
     if not usable:
         found = f"no column that groups cells ({', '.join(columns) or 'none'})"
         raise bad(f"{path}: obs", found, "one", "give --groupby COLUMN")

@@ -49,6 +49,7 @@ def first_records(path: Path) -> tuple[list[dict[str, str]], str | None]:
     """Fields of the first records, the sequence among them as SEQUENCE, and dataset.fields for them (None for a table,
     and for headers without fields). GdeError for another kind of file, and a table without the column SEQUENCE."""
     if ending_of(path) in TABLE:
+        _check_table(path)
         file = SequenceFile(path)
         records = next(file.chunks(LOOKED_AT))
         rows = csv.reader(Lines(path, None), delimiter=file.delimiter)
@@ -66,6 +67,17 @@ def first_records(path: Path) -> tuple[list[dict[str, str]], str | None]:
     out = [{k: v for k, v in values.items() if k in common} for values in found]
     fields = KEY_VALUE if common else None
     return [values | {SEQUENCE: text} for values, text in zip(out, records.texts, strict=True)], fields
+
+
+def _check_table(path: Path) -> None:
+    """GdeError for a table without the column SEQUENCE: most are of numbers, for which `init` writes nothing."""
+    delimiter = "," if ending_of(path) == ".csv" else "\t"
+    header = next(csv.reader(Lines(path, None), delimiter=delimiter), [])
+    if SEQUENCE not in header:
+        remedy = (
+            "for numbers write an experiment of kind table (docs/tables.md), for sequences give the column that name"
+        )
+        raise bad(path, f"columns {', '.join(header) or 'none'}", f"a column {SEQUENCE!r}", remedy)
 
 
 def alphabet_of(residues: str) -> str:

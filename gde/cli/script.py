@@ -100,6 +100,7 @@ def job(snakemake: Any) -> Iterator[Any]:
         log = held.enter_context(closing(LogFile(path)))
         handlers = [logging.StreamHandler(log), logging.StreamHandler(sys.stderr)]
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers, force=True)
+        logging.getLogger("anndata").setLevel(logging.WARNING)  # it tells of each text column that it stores
         if place := slurm_place():
             logging.info(place)
         try:

@@ -27,7 +27,8 @@ def screen(run: Run) -> str:
     model = {key: config[key] for key in ("encoder", "generator", "objective")}
     for name, part in {"data": config["dataset"], **model, "training": config["training"]}.items():
         told = wrap(f"{name:10} {_words(part)}", WIDE, subsequent_indent=" " * 11)
-        lines += told[:2] if name in ("data", "training") else [short(" ".join(told), WIDE)]
+        rows = 2 if name in ("data", "training") else 1
+        lines += told[: rows - 1] + ([short(" ".join(told[rows - 1 :]), WIDE)] if told[rows - 1 :] else [])
     lines.append(f"--all: all settings and provenance; --json: the same for a program; seed {config['seed']}")
     return "\n".join(lines)
 

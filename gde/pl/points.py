@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from gde.figures.style import SEQUENTIAL, categories
 from gde.pl.canvas import colour_scale
@@ -14,6 +15,7 @@ from gde.tl.columns import NAMED, is_number
 
 COMMONEST = 11  # categories that are named where there are more than NAMED
 DIRECT = 12  # categories that are written beside their points
+BELOW = -28  # points from a panel to the legend under it: ticks and the label of the axis
 BESIDE = 12  # letters of a name that still has room beside a panel
 NONE = "#BBBBBB"  # of groups without a value, and of rare categories
 
@@ -94,7 +96,9 @@ class Points:
         def legend() -> bool:
             where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "ncols": 1 if len(handles) <= 14 else 2}
             if legend_lines(self.table, name):
-                where = {"loc": "upper left", "bbox_to_anchor": (-0.08, -0.2), "ncols": 2}
+                under = ScaledTranslation(-0.1, BELOW / 72, self.ax.figure.dpi_scale_trans)  # whatever the height
+                where = {"loc": "upper left", "bbox_to_anchor": (0, 0), "ncols": 2}
+                where["bbox_transform"] = self.ax.transAxes + under
             style = {"fontsize": 6.5, "handletextpad": 0.1, "labelspacing": 0.3, "columnspacing": 0.6}
             self.ax.legend(handles=handles, **style, **where)
             return True

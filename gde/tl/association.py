@@ -207,6 +207,6 @@ def dependent(embeddings: "anndata.AnnData", columns: Sequence[str], unit: str) 
             if other != name and alone and 2 * obs[name].nunique() <= count < units:
                 out.append(
                     f"{name} has one value for each of {count} values of {other}, and its p-value takes {units} groups "
-                    f"as independent; if they are not, give unit={other!r}"
+                    f"as independent; if they are not, give unit={other!r} (--unit {other})"
                 )
     return out

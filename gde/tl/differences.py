@@ -53,6 +53,7 @@ def compare_groups(
         columns = [groupby] if isinstance(groupby, str) else groupby
         with open_data(model, data, columns and list(columns), **options) as store:
             table = compare_samples(model, store, reference=reference, permutations=permutations, seed=seed, **of)
+        table.attrs["note"] = trained_with(model, data)
     else:
         embeddings = data if model is None else embed_units(model, data, groupby, by, within, **options)
         given = {} if permutations is None else {"permutations": permutations}
@@ -102,6 +103,17 @@ def trained_on(model: Model, by: str) -> str:
     if by in (objective.get("label"), objective.get("order_by")):
         return f"the model was trained to tell {by} apart: p-values are valid only for groups that did not train it"
     return ""
+
+
+def trained_with(model: Model, data: Any) -> str:
+    """What is to be said where the data are the file that a model was trained on, else nothing."""
+    own = model.config.get("dataset", {}).get("path")
+    if not isinstance(data, str | Path) or not own or Path(own).resolve() != Path(data).resolve():
+        return ""
+    return (
+        "most of these samples trained the model, so p-values may be too small: valid are those of held-out samples, "
+        f"`gde compare-groups MODEL results/sets/{model.config.get('name', 'NAME')}`"
+    )
 
 
 def in_words(table: pd.DataFrame) -> str:

@@ -126,8 +126,11 @@ def in_words(table: pd.DataFrame, shown: int = 5) -> str:
             parts.append(f"{word}: {', '.join(own)}")
     told += f" ({'; '.join(parts)})" if parts else ""
     by_mean = int((table["pseudobulk_fdr"] <= SIGNIFICANT).sum())
-    told += f"; pseudobulk finds {by_mean}. Decoded and observed effects correlate at {at['correlation']:.2f}"
-    told += "."
+    told += f"; pseudobulk finds {by_mean}."
+    if np.isfinite(at["correlation"]):
+        told += f" Decoded and observed effects correlate at {at['correlation']:.2f}."
+    else:
+        told += " Decoded effects are all alike: they say nothing of the difference."
     if by_mean and not at["correlation"] > KNOWN:
         told += " The model generates little of the observed difference: read the observed shifts, or train it longer."
     return told

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
+from gde.cli.init import guess_groupby
 from gde.config import resolve
 
 
@@ -36,6 +37,11 @@ def test_init_writes_an_experiment_that_resolves_and_prepares(project, run, refu
 def test_init_guesses_the_groups(project, run):
     assert run("init", "cells.h5ad", "--name", "guessed")[0] == 0
     assert resolve("guessed", {"experiments": []}, project)["dataset"]["groupby"] == ["donor"]
+
+
+def test_what_experiments_are_made_of_comes_first():
+    assert guess_groupby({"cell_type": 10, "donor": 8, "batch": 2}, 700, Path("x.h5ad")) == ["donor"]
+    assert guess_groupby({"cell_type": 10, "batch": 2, "donor": 300}, 700, Path("x.h5ad")) == ["cell_type"]
 
 
 @pytest.mark.parametrize("values", ["counts", "fractional_counts", "few_fractions", "normalised", "lognorm", "scaled"])

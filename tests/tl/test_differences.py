@@ -179,6 +179,14 @@ def test_samples_of_an_anndata(cells):
         gde.tl.compare_groups(own, "cell_type")
 
 
+def test_the_file_that_trained_is_told(cells, cells_h5ad, capsys):
+    _, path, data = cells
+    command = ["T", "B", "--groupby", "cell_type", "--permutations", "19"]
+    for file, told in ((cells_h5ad, True), (data, False)):
+        assert main(["compare-groups", path, str(file), *command]) == 0
+        assert ("most of these samples trained the model" in capsys.readouterr().out) == told
+
+
 def test_a_label_that_trained_is_told(cells, capsys):
     model, _, data = cells
     model.config["objective"] = model.config["objective"] | {"label": "disease"}

@@ -357,3 +357,10 @@ def test_planted_genes_come_out_on_top(tmp_path, no_fsync):
     assert called[~table["feature"].isin(planted)].mean() < 0.1
     samples = gde.tl.contributions(data, "well", "ill", "donor", "disease", model=model, over="cell_type")
     assert gde.tl.carriers(samples, "cell_type").iloc[0]["cell_type"] == "B"
+
+
+def test_words_without_a_correlation():
+    table = pd.DataFrame({"feature": ["a"], "fdr": [1.0], "decoded_shift": [0.0], "pseudobulk_fdr": [0.01]})
+    table.attrs.update(first="f0", second="f1", correlation=float("nan"))
+    told = in_words(table)
+    assert "nan" not in told and "say nothing of the difference" in told and told.endswith("train it longer.")
