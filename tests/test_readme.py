@@ -44,6 +44,8 @@ COVERED = {  # not run here, because
 }
 DRY = {  # only planned: there is no cluster here, and no time
     "snakemake grids",
+    "snakemake results/grid/mine/summary.tsv",
+    "snakemake results/grid/mine/figures/geometry/w2_spearman.svg",
     "snakemake --profile profiles/slurm all",
     "snakemake --profile profiles/slurm results/gmm/model --config gpus=4",
 }
@@ -119,8 +121,14 @@ def run(project: Path, environment: dict[str, str], *command: str) -> str:
 
 def write_file(project: Path, text: str) -> None:
     """A YAML block: its first line is a comment that names the file, and says where it is added to."""
-    name, _, where = text.partition("\n")[0].removeprefix("# ").partition(", ")
+    comment, _, rest = text.partition("\n")
+    name, _, where = comment.removeprefix("# ").partition(", ")
     path = project / name
+    if where.startswith("in "):  # a section that the file has
+        section = f"{where.removeprefix('in ')}:\n"
+        assert path.read_text().count(f"\n{section}") == 1 and rest.startswith(section)
+        path.write_text(path.read_text().replace(f"\n{section}", f"\n{rest}"))
+        return
     assert where in ("", "at the end")
     if not where and path.exists() and path.read_text() == text:
         return  # told on two pages
