@@ -40,7 +40,7 @@ def test_bad_files_are_told_in_one_line_each_and_leave_nothing(project, snakemak
                    "least 4"),
     }  # fmt: skip
     for name, (file, column, _) in expected.items():
-        text = f"dataset:\n  kind: h5ad\n  path: {file}\n  groupby: [{column}]\n"
+        text = f"dataset:\n  kind: h5ad\n  path: {file}\n  groupby: [{column}]\n  split: {{by: group}}\n"
         (project / f"config/experiments/{name}.yaml").write_text(text)
     done = snakemake(project, "--keep-going", *(f"results/sets/{name}" for name in expected), *SMOKE)
     assert done.returncode == 1
@@ -183,7 +183,7 @@ def test_interrupted_in_every_way_and_still_the_same_results(project, tmp_path_f
     job.snakemake.wait()
     orphan = snakemake(project, *MODEL)
     assert orphan.returncode == 2
-    assert f"jobs of an earlier Snakemake alive: process {job.training} on this machine (train.py)" in orphan.stderr
+    assert f"jobs of an earlier Snakemake alive: process {job.training} on this machine (train.py" in orphan.stderr
     insists = snakemake(project, "--nolock", *MODEL)
     assert insists.returncode == 1
     assert f"found a job in progress that writes it (process {job.training} on " in insists.stderr

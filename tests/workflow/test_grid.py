@@ -224,7 +224,7 @@ def test_cells_are_runs_like_others(made, monkeypatch, capsys):
     assert main(["compare", first, second]) == 0
     assert "reconstruction/w2" in capsys.readouterr().out
     assert main(["show", lines[0].split()[0]]) == 0
-    assert "state: current" in capsys.readouterr().out
+    assert ": current, " in capsys.readouterr().out
 
     file = root / "config/config.yaml"
     before = file.read_text()
