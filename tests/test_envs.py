@@ -39,7 +39,6 @@ def test_every_dependency_is_locked():
 OPTIONAL = {"wandb"}
 UNIMPORTED = {
     "scanpy",  # its bundled data
-    "snakemake",  # runs the workflow
     "tensorboard",  # torch.utils.tensorboard
 }
 
