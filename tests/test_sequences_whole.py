@@ -13,7 +13,6 @@ from tokens import sequences, store_of
 
 from gde.checkpoint import list_checkpoints
 from gde.cli import main
-from gde.compare import compare_groups
 from gde.embed import embed_data, embed_store, embed_to_h5ad
 from gde.errors import GdeError
 from gde.files.sealed_gzip import read_about
@@ -24,6 +23,7 @@ from gde.runs.canonical import canonical_digest
 from gde.sample import draw, sample_anndata, sample_test_sets
 from gde.sets.source import make_sampler, model_sections
 from gde.sets.types.alphabet import ALPHABETS
+from gde.tl.comparison import compare_samples
 from gde.training import train
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -171,11 +171,12 @@ def test_long_sequences_go_through_in_smaller_pieces(model_dir, store, monkeypat
 
 def test_groups_of_sequences_are_compared(store, model_dir):
     model = GDE.load(model_dir)
-    result = compare_groups(model, store, "g6", "g7", permutations=19)
-    assert 0 < result["p_value"] <= 1 and result["groups"]["g6"]["samples"] == 32
+    for exact in (False, True):
+        table = compare_samples(model, store, ["g6", "g7"], permutations=19, exact=exact)
+        assert 0 < table["p_value"].item() <= 1 and table.attrs["groups"]["g6"]["samples"] == 32
     other = tiny.store_of([np.zeros((5, LENGTH), np.float32)] * 2, store.path.parent / "vectors")
     with pytest.raises(GdeError, match=r"found samples of shape \(12,\), vectors, expected \(12,\), sequences of dna"):
-        compare_groups(model, other, "g0", "g1")
+        compare_samples(model, other, ["g0", "g1"])
 
 
 # Samples

@@ -6,12 +6,12 @@ import tiny
 import torch
 from simulators.methylation import simulate_methylation
 
-from gde.compare import compare_groups
 from gde.embed import embed_data, embed_store, open_data
 from gde.errors import GdeError
 from gde.model import GDE
 from gde.prepare.methylation import prepare
 from gde.sets.store.set_store import SetStore
+from gde.tl.comparison import compare_samples
 
 PARTS = {"encoder": {"kind": "dna_conv", "hidden": 8, "layers": 1, "kernel": 3},
          "generator": {"kind": "gpt", "hidden": 8, "layers": 1, "heads": 2}}  # fmt: skip
@@ -82,4 +82,4 @@ def test_a_store_of_another_context_is_refused(trained, monkeypatch):
     names = store.groups["group"].drop_duplicates().iloc[:2]
     monkeypatch.setitem(model.config, "dataset", model.config["dataset"] | {"context": 19})
     with pytest.raises(GdeError, match="found 20 residues before the CpGs of a read, expected 19"):
-        compare_groups(model, store, *names, split=None, permutations=3)
+        compare_samples(model, store, names.tolist(), split=None, permutations=3)
