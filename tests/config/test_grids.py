@@ -280,7 +280,7 @@ def test_grids_of_the_repository():
 def test_the_grid_of_the_manual(tmp_path):
     """docs/grids.md shows one: every cell of it is possible."""
     text = (ROOT / "docs/grids.md").read_text()
-    (block,) = re.findall(r"^```yaml\n(grids:\n.*?)^```$", text, re.M | re.S)
+    (block,) = re.findall(r"^```yaml\n# config/config.yaml, in grids\n(grids:\n.*?)^```$", text, re.M | re.S)
     (grid,) = resolve_grids(yaml.safe_load(block), ROOT).values()
     assert len(grid.cells) == 3 * 2 * 3
     (path,) = re.findall(r"`results/(grid/\S+)/metrics.json`", text)
