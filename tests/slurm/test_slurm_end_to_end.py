@@ -28,7 +28,7 @@ def finished(slurm, environment, locally, tmp_path_factory):
             assert run.wait(600) == 0, run.said()
         finally:
             run.end()
-        jobs = [(re.match(r"rule_(\w+?)_wildcards_", job["Comment"])[1], job) for job in run.jobs()]
+        jobs = [(re.match(r"rule_(\w+?)(?:_wildcards_|$)", job["Comment"])[1], job) for job in run.jobs()]
         local.result()
     return run, jobs, here
 
@@ -42,7 +42,7 @@ def test_results_are_those_of_a_local_run(finished):
 
 def test_gpu_jobs_landed_on_gpu_nodes_and_no_others_did(finished):
     run, jobs, _ = finished
-    assert {rule for rule, _ in jobs} == {"prepare", *ON_GPU, "figure", "card"}
+    assert {rule for rule, _ in jobs} == {"prepare", *ON_GPU, "figure", "card", "page", "overview"}
     for rule, job in jobs:
         assert job["JobState"] == "COMPLETED"
         assert job["Partition"] == "all"  # the cluster's default

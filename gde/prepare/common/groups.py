@@ -67,8 +67,9 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     row_names (N,) are for messages, and split samples whatever the order of the rows; without them rows count from 1.
 
     A group's name is its groupby values joined with '|'. One store row per group and split that has samples. A split by
-    `auto` is by group where there are MANY, or one with too few samples for three parts; else by sample. Groups of
-    fewer than min_size samples are dropped; with a split by a column this holds for each (group, split).
+    `auto` is by group where there are MANY, or one with too few samples for three parts, or one alone, from which
+    nothing can be learned of how groups differ and which is refused; else by sample. Groups of fewer than min_size
+    samples are dropped; with a split by a column this holds for each (group, split).
     GdeError: missing values (row named), labels that vary within a group, all groups too small, no room for a split.
     """
     groupby, labels = list(cfg["groupby"]), list(cfg.get("labels") or [])
@@ -87,7 +88,8 @@ def assign(table: pd.DataFrame, cfg: dict, where: str, row_names: Sequence[str] 
     size = np.bincount(code, minlength=len(names))
     if split["by"] == AUTO:
         large = size[size >= min_size]
-        split["by"] = "group" if len(large) >= MANY or (large < len(SPLITS)).any() else "sample"
+        whole = len(large) >= MANY or len(large) == 1 or (large < len(SPLITS)).any()
+        split["by"] = "group" if whole else "sample"
     by = split["by"]
     group = np.where((size < min_size)[code], -1, code) if by in ("group", "sample") else code
     dropped = {names[g]: int(size[g]) for g in np.flatnonzero(size < min_size)} if by in ("group", "sample") else {}
