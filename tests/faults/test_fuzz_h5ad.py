@@ -216,6 +216,8 @@ def test_h5ad(here, cells, record_property):
         # the mask's column takes part as a label; where it is whole, missing values are what is wrong with it
         config = cells | ({"labels": ["flag"]} if "mask" in name else {})
         place = "dataset.split" if name == "one category only" else file.name
+        if name == "one category only":  # which may well be split by sample
+            config = config | {"split": {**config["split"], "by": "group"}}
         result = original if effect == VALID else None
         tally.add(Case(f"h5ad: {name}", effect, lambda c=config: made(prepare_h5ad, c, here), place, result), here)
     data, rng = (here / "base.h5ad").read_bytes(), random.Random(f"{SEED} h5ad")
