@@ -30,7 +30,7 @@ def expected(resolved: dict[str, Any], store: Path) -> dict[str, Any]:
     if (store / "SHA256SUMS").is_file():
         from gde.sets.store.set_store import SetStore
 
-        return settled(resolved, SetStore.open(store, verify=False))
+        return settled(resolved, SetStore.open(store, verify=False))  # an estimate; training verifies
     dataset = resolved["dataset"]
     rows, features = kind_of_data(dataset).shape(dataset)
     share = ((dataset.get("split") or {}).get("fractions") or [1.0])[0]

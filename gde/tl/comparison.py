@@ -83,7 +83,8 @@ def compare_samples(
     if smooth(model):
         phi = np.split(influence(model, pool, weight), np.cumsum([len(g.x) for g in groups])[:-1])
         spread = [_spread(p, g.weight) for p, g in zip(phi, groups, strict=True)]
-    deals = Deals(permutations, seed)
+    largest = max(len(groups[i].x) + len(groups[j].x) for i, j in pairs)
+    deals = Deals(permutations, seed, largest)
     rows = []
     for i, j in pairs:
         a, b = groups[i], groups[j]
@@ -151,22 +152,34 @@ def _spread(phi: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.
 
 
 class Deals:
-    """Random deals of the samples of two groups, the same for all pairs of groups of the same sizes."""
+    """Random deals of the samples of two groups, from random orders that all pairs share.
 
-    def __init__(self, permutations: int, seed: int):
-        self.permutations, self.seed, self.kept = permutations, seed, {}
+    largest : samples of the largest pair; without it each size has orders of its own.
+    """
+
+    def __init__(self, permutations: int, seed: int, largest: int | None = None):
+        self.permutations, self.seed, self.largest = permutations, seed, largest
+        self.orders: dict[int, list[np.ndarray]] = {}
+        self.kept: dict[tuple[int, int], list[np.ndarray]] = {}
+
+    def ranks(self, width: int) -> list[np.ndarray]:
+        """Random orders of `width` samples (p, width), each rank once in a row, in parts."""
+        if width not in self.orders:
+            rng, step = np.random.default_rng([self.seed, width]), max(1, HELD // width)
+            small = np.uint16 if width <= 1 << 16 else np.uint32
+            rows = [min(step, self.permutations - start) for start in range(0, self.permutations, step)]
+            self.orders[width] = [rng.random((n, width), dtype=np.float32).argsort(1).astype(small) for n in rows]
+        return self.orders[width]
 
     def parts(self, n: int, m: int) -> list[np.ndarray]:
-        """Which of n + m samples are dealt to the first group: (p, n + m) of 0 and 1, float32, in parts."""
+        """Which of n + m samples are dealt to the first group: (p, n + m) of 0 and 1, float32, in parts; those that
+        come first in the orders."""
         if (n, m) not in self.kept:
-            rng, step = np.random.default_rng([self.seed, n, m]), max(1, HELD // (n + m))
             made = []
-            for start in range(0, self.permutations, step):
-                rows = min(step, self.permutations - start)
-                rank = rng.random((rows, n + m), dtype=np.float32).argpartition(n - 1, axis=1)[:, :n]
-                part = np.zeros((rows, n + m), np.float32)
-                np.put_along_axis(part, rank, 1.0, axis=1)
-                made.append(part)
+            for order in self.ranks(self.largest or n + m):
+                own = order[:, : n + m]
+                last = np.partition(own, n - 1, axis=1)[:, n - 1 : n]
+                made.append((own <= last).astype(np.float32))
             if sum(part.size for parts in self.kept.values() for part in parts) > 8 * HELD:
                 self.kept.clear()
             self.kept[n, m] = made

@@ -110,6 +110,15 @@ def test_all_pairs_at_once(tmp_path):
     assert compare_samples(untrained(), store, ["g0", "g3"])["p_value"].item() == 0.001
 
 
+def test_pairs_of_all_sizes_share_orders_and_each_is_dealt_evenly():
+    deals = Deals(4000, 0, largest=9)
+    for n, m in ((2, 3), (4, 5), (1, 8)):
+        (dealt,) = deals.parts(n, m)
+        assert (dealt.sum(1) == n).all()
+        assert np.abs(dealt.mean(0) - n / (n + m)).max() < 4 * 0.5 / np.sqrt(4000)
+    assert list(deals.orders) == [9]
+
+
 def test_permutations_follow_the_number_of_pairs(tmp_path):
     rng = np.random.default_rng(0)
     store = store_of(tmp_path / "sets", {f"g{i:02}": rng.normal(size=(8, 2)) for i in range(12)})
