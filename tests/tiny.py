@@ -35,7 +35,9 @@ SMALL = {
     },
 }
 VECTOR_ENCODERS, VECTOR_GENERATORS = (fitting(kinds, sample_type("vectors")) for kinds in (ENCODERS, GENERATORS))
-TOKEN_ENCODERS, TOKEN_GENERATORS = {*ENCODERS} - {*VECTOR_ENCODERS}, {*GENERATORS} - {*VECTOR_GENERATORS}
+IMAGE_ENCODERS, IMAGE_GENERATORS = (fitting(kinds, sample_type("images")) for kinds in (ENCODERS, GENERATORS))
+TOKEN_ENCODERS = {*ENCODERS} - {*VECTOR_ENCODERS, *IMAGE_ENCODERS}
+TOKEN_GENERATORS = {*GENERATORS} - {*VECTOR_GENERATORS, *IMAGE_GENERATORS}
 FAMILY = {"kind": "mvn", "test_sets": 6, "validation_sets": 4, "test_size": 60}
 
 

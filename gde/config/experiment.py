@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from gde.config.base import Count, Positive, Section, Size, Whole, refuse
 from gde.config.datasets import DATASETS, Dataset, sample_type_of
-from gde.config.datasets.base import DataSet, Simulated, TokenSequences
+from gde.config.datasets.base import DataSet, Pictures, Simulated, TokenSequences
 from gde.config.encoders import ENCODERS, Encoder
 from gde.config.encoders.vectors import ResNet
 from gde.config.evaluations import Evaluation
@@ -107,8 +107,9 @@ class Experiment(Section):
         if not isinstance(self.dataset, self.evaluation.of):
             expected = f"{evaluation_of(self.dataset.kind)!r} for dataset {self.dataset.kind}"
             refuse("evaluation.kind", evaluation, expected, "remove the key")
-        if sequences and self.objective.isometry:
-            refuse("objective.isometry", self.objective.isometry, "0 for sequences", "no W2 is known between them")
+        if (sequences or isinstance(self.dataset, Pictures)) and self.objective.isometry:
+            expected = "0 for pictures" if not sequences else "0 for sequences"
+            refuse("objective.isometry", self.objective.isometry, expected, "no W2 is known between them")
         if sequences and not isinstance(self.dataset, self.objective.of):
             expected = "another objective for sequences"
             refuse("objective.kind", self.objective.kind, expected, "it predicts means, and sequences have none")

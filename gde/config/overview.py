@@ -4,13 +4,18 @@ from collections.abc import Iterable, Mapping
 
 from gde.config.base import Section
 from gde.config.datasets import DATASETS
-from gde.config.datasets.base import Simulated, TokenSequences, Vectors
+from gde.config.datasets.base import Pictures, Simulated, TokenSequences, Vectors
 from gde.config.encoders import ENCODERS
 from gde.config.evaluations import EVALUATIONS
 from gde.config.generators import GENERATORS
 from gde.config.objectives import OBJECTIVES
 
-CALLED = {Vectors: "vectors", TokenSequences: "sequences", Simulated: "simulated families"}
+CALLED = {
+    Vectors: "vectors",
+    TokenSequences: "sequences",
+    Simulated: "simulated families",
+    Pictures: "pictures",
+}
 
 
 def kinds() -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from gde.config.base import LARGEST_SEED, Count, Section
+from gde.config.base import LARGEST_SEED, Count, Positive, Section
 from gde.config.encoders import Encoder
 from gde.config.experiment import Experiment, evaluation_of, wrong_kind
 from gde.config.generators import Generator
@@ -28,6 +28,15 @@ class Tokens(Section):
     length: Count
 
 
+class Images(Section):
+    """What a model of images knows of its samples."""
+
+    shape: Annotated[list[Count], Field(min_length=3, max_length=3)]
+    dtype: Literal["uint8", "uint16"]
+    channels: list[str]
+    pixel_size: Positive | None
+
+
 class Architecture(Section):
     """The settings that the shapes of a model's weights follow from."""
 
@@ -36,16 +45,20 @@ class Architecture(Section):
     generator: Generator
     latent_dim: Count
     tokens: Tokens | None = None
+    images: Images | None = None
 
 
 def check_architecture(config: Any, where: Path) -> None:
     """GdeError unless `config` (config.json of a model) holds a possible encoder, generator, latent_dim and, of
-    sequences, alphabet and length."""
+    sequences, alphabet and length, of images what they are."""
     remedy = "give the configuration that the model was trained with, or train again"
     _check_mapping(config, where, remedy)
     part = {key: config[key] for key in Architecture.model_fields if key in config}
     kinds = _check(Architecture, part, where)
-    samples = sample_type("vectors" if kinds.tokens is None else kinds.tokens.alphabet)
+    if kinds.images is not None:
+        samples = sample_type("images")
+    else:
+        samples = sample_type("vectors" if kinds.tokens is None else kinds.tokens.alphabet)
     if wrong := wrong_kind(kinds.encoder.kind, kinds.generator.kind, samples):
         section, kind, expected = wrong
         found = f"{kind!r} in a model of {samples.described}"

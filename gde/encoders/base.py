@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gde.nets.mlp import mlp
+from gde.nets.pool import behind
 from gde.nets.registry import Options
 from gde.nets.statistic import Mean, Statistic
 
@@ -54,15 +55,17 @@ class Encoder(nn.Module):
     Subclasses set `n_layers` and define `layer(k, u, h, pooled)` (per-sample features of layer k),
     `layer_statistic(k)` (what these are pooled into, giving pooled[k]) and `head(pooled)`. A subclass with constants
     of the data has `fit(x)`: `gde.training` calls it once before training with standardised training samples (n, d).
+
+    dim : numbers of a sample.   shape : of a sample that is an image, (c, h, w); None for the others.
     """
 
     Options = EncoderOptions
     n_layers: int
 
-    def __init__(self, options: EncoderOptions, *, dim: int, latent_dim: int):
+    def __init__(self, options: EncoderOptions, *, dim: int, latent_dim: int, shape: tuple[int, ...] | None = None):
         super().__init__()
         moments, skip = options.moments, options.skip
-        self.dim, self.latent_dim, self.moments = dim, latent_dim, moments
+        self.dim, self.shape, self.latent_dim, self.moments = dim, shape, latent_dim, moments
         self.in_dim = 2 * dim if moments else dim
         self.correlations = skip and 1 < dim <= CORRELATIONS_UP_TO
         self.n_moments = 3 if self.correlations else 2 if moments or skip else 0
@@ -81,8 +84,9 @@ class Encoder(nn.Module):
         return self.n_moments + self.n_layers
 
     def prepare(self, x: Tensor) -> Tensor:
-        """What the stages are given of samples (b, n, d): a function of each sample alone."""
-        return x
+        """What the stages are given of samples (b, n, d): a function of each sample alone; the pixels of images
+        (b, n, c, h, w) one behind the other, unless a kind knows better."""
+        return x.flatten(2)
 
     @contextmanager
     def unchanging(self) -> Iterator[None]:
@@ -122,7 +126,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, *, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
         """x : (b, n, d); mask (b, n) bool; weight (b, n).   returns (b, latent_dim)."""
         if mask is not None:  # what stands behind the mask may be anything, even NaN
-            x = torch.where(mask[..., None], x, x.new_zeros(()))
+            x = behind(mask, x)
         x, h, pooled = self.prepare(x), None, []
         for k in range(self.n_stages):
             h = self.stage(k, x, h, pooled)

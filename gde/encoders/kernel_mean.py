@@ -31,8 +31,8 @@ class KernelMean(Encoder):
     Options = KernelMeanOptions
     n_layers = 1
 
-    def __init__(self, options: KernelMeanOptions, *, dim: int, latent_dim: int):
-        super().__init__(options, dim=dim, latent_dim=latent_dim)
+    def __init__(self, options: KernelMeanOptions, *, dim: int, latent_dim: int, shape: tuple[int, ...] | None = None):
+        super().__init__(options, dim=dim, latent_dim=latent_dim, shape=shape)
         hidden = options.hidden
         self.register_buffer("frequency", torch.randn(dim, hidden))
         # |x - y|² / 2 is then chi-square with d degrees of freedom: median by Wilson & Hilferty 1931
@@ -45,7 +45,7 @@ class KernelMean(Encoder):
 
         Raises GdeError when no pair does.
         """
-        generator = torch.Generator().manual_seed(0)
+        x, generator = x.flatten(1), torch.Generator().manual_seed(0)
         first = torch.randint(len(x), (PAIRS,), generator=generator)
         other = (first + torch.randint(1, max(2, len(x)), (PAIRS,), generator=generator)) % len(x)
         distance = (x[first.to(x.device)] - x[other.to(x.device)]).norm(dim=1)

@@ -10,8 +10,8 @@ class Mean(Encoder):
 
     n_layers = 1
 
-    def __init__(self, options: EncoderOptions, *, dim: int, latent_dim: int):
-        super().__init__(options, dim=dim, latent_dim=latent_dim)
+    def __init__(self, options: EncoderOptions, *, dim: int, latent_dim: int, shape: tuple[int, ...] | None = None):
+        super().__init__(options, dim=dim, latent_dim=latent_dim, shape=shape)
         self.out = nn.Linear(dim, latent_dim)
 
     def layer(self, k: int, u: Tensor, h: Tensor | None, pooled: list[Tensor]) -> Tensor:

@@ -28,8 +28,8 @@ class PcaMean(Encoder):
     Options = PcaMeanOptions
     n_layers = 1
 
-    def __init__(self, options: PcaMeanOptions, *, dim: int, latent_dim: int):
-        super().__init__(options, dim=dim, latent_dim=latent_dim)
+    def __init__(self, options: PcaMeanOptions, *, dim: int, latent_dim: int, shape: tuple[int, ...] | None = None):
+        super().__init__(options, dim=dim, latent_dim=latent_dim, shape=shape)
         components = min(dim, latent_dim) if options.components is None else options.components
         if not 1 <= components <= dim:
             raise bad("encoder.components", str(components), f"1 to {dim}, the number of features", "change it")
@@ -39,16 +39,22 @@ class PcaMean(Encoder):
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """Set mean and axes from standardised samples (n, d); each axis points where its largest entry is positive.
+        """Set mean and axes from standardised samples (n, d), of images (n, c, h, w); each axis points where its
+        largest entry is positive.
 
         Raises GdeError when there are no more samples than components: some axes would be arbitrary.
         """
         if len(x) <= self.axes.shape[1]:
             found = f"{self.axes.shape[1]} for {len(x)} training samples"
             raise bad("encoder.components", found, "fewer components than samples", "lower it")
-        x = x.double()
-        covariance = (x - x.mean(0)).mT @ (x - x.mean(0)) / len(x)
-        axes = torch.linalg.eigh(covariance).eigenvectors.flip(-1)[:, : self.axes.shape[1]]
+        x, n = x.flatten(1).double(), self.axes.shape[1]
+        centred = x - x.mean(0)
+        if len(x) >= x.shape[1]:
+            axes = torch.linalg.eigh(centred.mT @ centred).eigenvectors.flip(-1)[:, :n]
+        else:  # more pixels than images: by the products of the samples, whose axes are the same
+            axes = torch.nn.functional.normalize(
+                centred.mT @ torch.linalg.eigh(centred @ centred.mT).eigenvectors.flip(-1)[:, :n], dim=0
+            )
         signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
         self.centre.copy_(x.mean(0))
         self.axes.copy_(axes * signs)

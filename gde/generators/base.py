@@ -10,7 +10,7 @@ from gde.nets.affine import GaussianFrame
 from gde.nets.conditional import ConditionalMLP
 from gde.nets.drawing import DrawingOptions
 from gde.nets.film import Modulation
-from gde.nets.pool import sample_mean
+from gde.nets.pool import behind, sample_mean
 from gde.nets.registry import Options
 from gde.sets.random import ShardRandom
 
@@ -104,7 +104,7 @@ class Generator(nn.Module):
         rng : where all that is random comes from (default: a draw of torch's global generator seeds one).
         """
         if mask is not None:  # what stands behind the mask may be anything, even NaN
-            x = torch.where(mask[..., None], x, x.new_zeros(()))
+            x = behind(mask, x)
         return self.masked_loss(x, z, mask, weight, rng or fresh_random(x))
 
     def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:

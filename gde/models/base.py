@@ -40,8 +40,9 @@ class Model(nn.Module):
     parts.
 
     config : resolved experiment, which travels along.
-    mean, scale : standardisation constants (d,), fitted on training samples; networks work on (x - mean) / scale,
-        everything outside in the units of the data. For types without a scale, as tokens, they are 0 and 1.
+    mean, scale : standardisation constants (d,), of images one for each channel (c,), fitted on training samples;
+        networks work on (x - mean) / scale, everything outside in the units of the data. For types without a scale, as
+        tokens, they are 0 and 1.
     features : how raw data (an AnnData, a table) becomes samples, where that is known.
     files : directory with what the parts wrote beside a trained model, by their names; None = they have nothing there.
 
@@ -65,8 +66,8 @@ class Model(nn.Module):
         self.digest = ""
         self.register_buffer("x_mean", torch.as_tensor(mean, dtype=torch.float32).clone())
         self.register_buffer("x_scale", torch.as_tensor(scale, dtype=torch.float32).clone())
-        self.dim, self.latent_dim = len(self.x_mean), config["latent_dim"]
-        self.sample_type = type_of_model(config, self.dim)
+        self.sample_type = type_of_model(config, len(self.x_mean))
+        self.dim, self.latent_dim = self.sample_type.dim, config["latent_dim"]
 
     @property
     def device(self) -> torch.device:

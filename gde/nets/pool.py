@@ -4,6 +4,11 @@ import torch
 from torch import Tensor
 
 
+def behind(mask: Tensor, x: Tensor) -> Tensor:
+    """x (b, n, ...) with zeros where the mask (b, n) is False; by selection, whatever stands there."""
+    return torch.where(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), x, x.new_zeros(()))
+
+
 def set_mean(h: Tensor, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
     """Mean over samples, weighted and masked.
 

@@ -34,7 +34,7 @@ def halves(
     alone = ~other[1].any(1)  # no second sample
     y, there, v = other
     m = y.shape[1]
-    y = torch.where(alone[:, None, None], first[:, :m], y)
+    y = torch.where(alone.reshape(-1, *[1] * (y.ndim - 1)), first[:, :m], y)
     there = torch.where(alone[:, None], real[:, :m], there)
     v = None if v is None else torch.where(alone[:, None], w[:, :m], v)
     return (first, shown, w), (y, there, v)

@@ -98,10 +98,7 @@ def _timed(model: "Model", optimizer: Any, config: dict[str, Any], sets: int) ->
     from gde.sets.random import ShardRandom
 
     n, type_ = config["training"]["set_size"], model.sample_type
-    if type_.alphabet is None:
-        x = torch.randn(sets, n, *type_.shape)
-    else:
-        x = torch.randint(1, type_.alphabet.known + 1, (sets, n, *type_.shape), dtype=torch.uint8)
+    x = model.standardise(type_.noise(sets, n))
     batch, rng = Batch(x, group=torch.arange(sets)), ShardRandom(0, 0, stream="pace")
     begin = time.process_time()
     _, terms = reconstruct(model, x, batch, rng, isometry=0.0, context=config["objective"]["context"])

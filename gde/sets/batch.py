@@ -12,7 +12,8 @@ from torch import Tensor
 class Sets:
     """b sets of n samples.
 
-    x : (b, n, *sample_shape) in the units of the data: float32, of sequences tokens uint8.
+    x : (b, n, *sample_shape) in the units of the data: float32, of sequences tokens uint8, of images
+        pixels uint8 or uint16.
     mask : (b, n) bool, which samples are real; None when all are. Masked ones are 0.
     weight : (b, n) float32, how many samples each one stands for, 0 for masked ones; None where each is one.
     """

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 VALIDATION_SETS = 128
 VALIDATION_POSITIONS = 1 << 18  # of samples that networks make many vectors of, which fill memory sooner
 FIT_SAMPLES = 16_384
+FIT_NUMBERS = 1 << 24  # of them all; of pictures, samples are fewer
 
 
 def make_family(store: SetStore) -> Any | None:
@@ -132,10 +133,12 @@ def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.d
 
 
 def training_samples(store: SetStore, config: dict[str, Any], *, device: torch.device) -> torch.Tensor:
-    """Training samples (n, d), at least FIT_SAMPLES with repetitions: those of the first steps. For `Encoder.fit`."""
+    """Training samples (n, d), at least FIT_SAMPLES with repetitions, or as many as have FIT_NUMBERS: those of the
+    first steps. For `Encoder.fit`."""
     sampler, cfg = make_sampler(store, config, only=None, device=device), config["training"]
-    batches = map(sampler, range(-(-FIT_SAMPLES // (cfg["n_sets"] * cfg["set_size"]))))
-    return torch.cat([batch.samples() for batch in batches])
+    n = min(FIT_SAMPLES, max(1024, FIT_NUMBERS // store.meta["dim"]))
+    batches = map(sampler, range(-(-n // (cfg["n_sets"] * cfg["set_size"]))))
+    return torch.cat([batch.samples()[:n] for batch in batches])
 
 
 def load_features(store: SetStore) -> "FeaturePipeline | None":

@@ -7,6 +7,7 @@ from gde.config.datasets import (
     bundled,
     cells,
     epidemic,
+    images,
     methylation,
     patterns,
     promoters,
@@ -36,6 +37,7 @@ DATASETS = kinds_in(
     epidemic,
     proteins,
     texts,
+    images,
 )
 Dataset = one_of(DATASETS)
 

@@ -152,6 +152,37 @@ class SimulatedSequences(TokenSequences):
         return dataset["patterns"] * dataset["size"], dataset["length"]
 
 
+class Pictures(DataSet):
+    """Samples that are pictures of several channels. They cost by their pixels."""
+
+    sample_type: ClassVar[str] = "images"
+    evaluation: ClassVar[str] = "images"
+    start: ClassVar[dict[str, Any]] = {
+        "encoder": {"kind": "image_conv", "hidden": 64},
+        "generator": {"kind": "flow", "hidden": 32, "layers": 1, "subsample": 8},
+        "latent_dim": 64,
+        "training": {
+            "steps": 2000,
+            "n_sets": 8,
+            "set_size": 64,
+            "optimizer": ADAMW,
+            "scheduler": {"kind": "cosine", "warmup": 100},
+            "validate_every": 200,
+            "checkpoint_every": 200,
+        },
+    }
+
+    @classmethod
+    def picture(cls, dataset: Mapping[str, Any]) -> tuple[int, int, int] | None:
+        """Shape (c, h, w) of a sample, as far as the settings tell."""
+        return None
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        picture = cls.picture(dataset)
+        return None, None if picture is None else picture[0] * picture[1] * picture[2]
+
+
 class PatternFiles(DataSet):
     """A data set whose key `files` holds names and patterns of files."""
 

@@ -1,6 +1,6 @@
 """Options of the encoders of sets of vectors."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ POOL_PARAMETER = "trim (0.1), delta (1.345), temperature (1) or sharpness (1) of
 
 
 class Mean(EncoderKind):
+    sample_types: ClassVar = ("vectors", "images")
     kind: Literal["mean"] = Field(description="set mean and a linear map: the baseline")
 
 
@@ -70,11 +71,13 @@ class ResNet(EncoderKind):
 
 
 class KernelMean(EncoderKind):
+    sample_types: ClassVar = ("vectors", "images")
     kind: Literal["kernel_mean"] = Field(description="set mean of random Fourier features: the kernel mean embedding")
     hidden: Size = Field(128, description="frequencies; each gives a cosine and a sine")
 
 
 class PcaMean(EncoderKind):
+    sample_types: ClassVar = ("vectors", "images")
     kind: Literal["pca_mean"] = Field(description="set mean of principal components")
     components: Count | None = Field(None, description="their number; null = latent_dim, or all where there are fewer")
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from gde.config.base import Section
-from gde.config.datasets.base import DataSet, TokenSequences, Vectors
+from gde.config.datasets.base import DataSet, Pictures, TokenSequences, Vectors
 
 ISOMETRY = "weight of (latent distance - W2)² on pairs of a batch; 0 = none"
 
@@ -15,5 +15,5 @@ class ObjectiveKind(Section):
     mixtures of any groups.
     """
 
-    of: ClassVar[tuple[type[DataSet], ...]] = (Vectors, TokenSequences)
+    of: ClassVar[tuple[type[DataSet], ...]] = (Vectors, TokenSequences, Pictures)
     mixes: ClassVar[bool] = True

@@ -10,9 +10,11 @@ import pandas as pd
 
 from gde.errors import bad
 from gde.sets.store.layout import OFFSETS, SPLITS, WEIGHT
+from gde.sets.types import type_of_store
 from gde.sets.types.alphabet import ALPHABETS
 
 REMEDY = "the set store is damaged: make it again with the prepare rule"
+PIXELS = ("uint8", "uint16")
 PIECE = 1 << 22  # numbers that are looked at together
 
 
@@ -26,18 +28,45 @@ def check_meta(path: Path, meta: Any) -> None:
     dim = int(np.prod(shape))
     if meta.get("dim") != dim:
         raise bad(f"{path}: dim", repr(meta.get("dim")), f"{dim}, the product of sample_shape", REMEDY)
+    if "images" in meta:
+        check_image_meta(path, meta["images"], shape)
+    n = type_of_store({"sample_shape": shape, **{k: meta[k] for k in ("images",) if k in meta}}).constants
     for key, low in (("mean", -np.inf), ("scale", 0.0)):
         values = meta.get(key)
         numbers = isinstance(values, list) and all(type(v) in (int, float) for v in values)
-        if not numbers or len(values) != dim or not all(low < v < np.inf for v in values):
+        if not numbers or len(values) != n or not all(low < v < np.inf for v in values):
             found = f"{values!r:.60}"
-            raise bad(f"{path}: {key}", found, f"{dim} finite numbers{' > 0' * (key == 'scale')}", REMEDY)
+            raise bad(f"{path}: {key}", found, f"{n} finite numbers{' > 0' * (key == 'scale')}", REMEDY)
     if "alphabet" in meta and (meta["alphabet"] not in list(ALPHABETS) or len(shape) != 1):
         found = f"{meta['alphabet']!r:.60} for samples of {shape}"
         raise bad(f"{path}: alphabet", found, f"one of {', '.join(ALPHABETS)}, samples of one length", REMEDY)
     names = meta.get("feature_names")
     if names is not None and (not isinstance(names, list) or len(names) != dim):
         raise bad(f"{path}: feature_names", f"{names!r:.60}", f"{dim} names", REMEDY)
+
+
+def check_image_meta(path: Path, images: Any, shape: list[int]) -> None:
+    """GdeError unless `images` of meta.json (at `path`) says what the pixels of samples of this shape are."""
+    where = f"{path}: images"
+    if not isinstance(images, dict) or len(shape) != 3:
+        raise bad(where, f"{images!r:.60} for samples of {shape}", "dtype of images (c, h, w)", REMEDY)
+    if images.get("dtype") not in PIXELS:
+        raise bad(f"{where}.dtype", f"{images.get('dtype')!r:.60}", f"one of {', '.join(PIXELS)}", REMEDY)
+    names, size = images.get("channels", []), images.get("pixel_size")
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not named or len(names) not in (0, shape[0]) or set(images) - {"dtype", "channels", "pixel_size"}:
+        found = f"{images!r:.60}"
+        raise bad(where, found, f"dtype, {shape[0]} channels and pixel_size", REMEDY)
+    if size is not None and not (type(size) in (int, float) and 0 < size < np.inf):
+        raise bad(f"{where}.pixel_size", f"{size!r:.60}", "micrometres above 0, or null", REMEDY)
+
+
+def check_images(path: Path, x: np.ndarray, meta: Mapping[str, Any]) -> None:
+    """GdeError unless x.npy (at `path`) holds pixels as meta.json says."""
+    dtype = meta["images"]["dtype"]
+    if x.dtype != dtype:
+        raise bad(path, f"values of type {x.dtype}", f"pixels of type {dtype} as in meta.json", REMEDY)
+    check_samples(path, x, meta)
 
 
 def check_groups(path: Path, groups: pd.DataFrame) -> None:

@@ -198,8 +198,8 @@ class SetStore:
         return rows.reshape(component.shape)
 
     def gather(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Samples (b, n, *sample_shape) float32, of sequences uint8, at `rows` (b, n); mask (b, n), None when no row
-        is -1.
+        """Samples (b, n, *sample_shape) float32, of sequences uint8, of images as they are stored, at `rows` (b, n);
+        mask (b, n), None when no row is -1.
 
         Masked samples are 0.
         """

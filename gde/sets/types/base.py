@@ -20,7 +20,7 @@ class SampleType:
     name : its name in `gde.sets.types.REGISTRY`.   shape : of one sample; None before the data are read.
 
     Subclasses say
-    DTYPE : of samples in batches and in what a model takes, "float32" or "uint8".
+    DTYPE : of samples in batches and in what a model takes, "float32", "uint8" or "uint16".
     PLURAL, FILE : samples and a user's file of them, in words.
     FIELDS : arrays of a set store that hold the samples themselves.
     SUFFIX, WRITER : ending of a file of generated samples, and the function that writes one
@@ -64,7 +64,7 @@ class SampleType:
     @property
     def itemsize(self) -> int:
         """Bytes of one number on disk and in batches."""
-        return {"uint8": 1, "float32": 4}[self.DTYPE]
+        return {"uint8": 1, "uint16": 2, "float32": 4}[self.DTYPE]
 
     @property
     def positions(self) -> int:
@@ -72,14 +72,23 @@ class SampleType:
         return 1
 
     @property
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, Any]:
         """What an encoder or generator is constructed with to fit such samples."""
         return {"dim": self.dim}
+
+    @property
+    def constants(self) -> int:
+        """Numbers of its mean and of its scale (`standardise`)."""
+        return self.dim
 
     @property
     def section(self) -> dict[str, Any]:
         """What a model's config.json says of the type; see `gde.sets.types.type_of_model`."""
         return {}
+
+    def noise(self, *leading: int) -> "Tensor":
+        """Samples (*leading, *shape) that mean nothing, on the CPU: to see what time a model takes."""
+        raise NotImplementedError
 
     def tensor(self, rows: "np.ndarray") -> "Tensor":
         """Samples as a model takes them, copied; on the CPU."""

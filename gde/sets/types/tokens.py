@@ -44,12 +44,17 @@ class Tokens(SampleType):
         return self.dim
 
     @property
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, Any]:
         return {"dim": self.dim, "vocabulary": self.alphabet.size}
 
     @property
     def section(self) -> dict[str, Any]:
         return {"tokens": {"alphabet": self.name, "length": self.dim}}
+
+    def noise(self, *leading: int) -> "Tensor":
+        import torch
+
+        return torch.randint(1, self.alphabet.known + 1, (*leading, *self.shape), dtype=torch.uint8)
 
     def check_values(self, real: "Tensor") -> None:
         largest = self.alphabet.size

@@ -20,6 +20,11 @@ class Vectors(SampleType):
     SUFFIX, WRITER = ".h5ad", "gde.export.samples_h5ad:write_vectors"
     READER, OPTIONS = "gde.prepare.common.query:cell_store", ("layer", "use_raw", "totals", "barcodes", "cells")
 
+    def noise(self, *leading: int) -> "Tensor":
+        import torch
+
+        return torch.randn(*leading, *self.shape)
+
     def check_values(self, real: "Tensor") -> None:
         if not real.isfinite().all():
             raise bad("x", "NaN or infinity", "finite samples", "remove or mask those samples")
