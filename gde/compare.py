@@ -57,7 +57,7 @@ def compare(
     samples: P(p <= x) <= x where there is no difference. Its power to see one is the model's.
     ValueError for fewer than two samples, or shapes that differ.
     """
-    if min(len(a), len(b)) < 2 or a.ndim != 2 or a.shape[1:] != b.shape[1:]:
+    if min(len(a), len(b)) < 2 or a.ndim < 2 or a.shape[1:] != b.shape[1:]:
         found = f"shapes {a.shape} and {b.shape}"
         raise ValueError(f"compare: found {found}, expected (n, d) and (m, d) with n, m >= 2; give two sets of samples")
     pool = model.sample_type.tensor(np.concatenate([a, b])).to(model.device)

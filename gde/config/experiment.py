@@ -118,6 +118,8 @@ class Experiment(Section):
             section, kind, expected = wrong
             where = f"dataset {self.dataset.kind}, whose samples are {samples.described}"
             refuse(f"{section}.kind", kind, f"{expected} for {where}", "choose one of them, or remove the key")
+        if "images" in samples.names and getattr(self.generator, "affine", False):
+            refuse("generator.affine", True, "false for images", "no Gaussian is fitted to pixels")
         weights = getattr(self.generator, "weights", None)
         if weights is not None and (known := self.generator.published) not in samples.names:
             expected = f"null: published {self.generator.kind} is for residues of {known}, and these are {samples.name}"

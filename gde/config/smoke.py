@@ -1,7 +1,7 @@
 """Smoke: the preset `smoke` of a file that has none: seconds, to see whether everything runs."""
 
 from gde.config.datasets import DATASETS
-from gde.config.datasets.base import DataSet, TokenSequences
+from gde.config.datasets.base import DataSet, Pictures, TokenSequences
 from gde.config.experiment import Experiment
 from gde.config.kinds import kind_of
 from gde.config.loading import Tree, merge
@@ -30,6 +30,22 @@ SMOKE_TOKENS = {
     },
     "evaluation": {"generated": 10, "known": 100},
 }
+# Pictures cost by their pixels.
+SMOKE_PICTURES = {
+    "encoder": {"hidden": 16},
+    "generator": {"hidden": 16, "layers": 1, "subsample": 4},
+    "latent_dim": 8,
+    "training": {
+        "steps": 12,
+        "n_sets": 4,
+        "set_size": 16,
+        "scheduler": {"warmup": 3},
+        "validate_every": 6,
+        "checkpoint_every": 6,
+    },
+    "evaluation": {"generated": 10},
+}
+BY_SAMPLES = {TokenSequences: SMOKE_TOKENS, Pictures: SMOKE_PICTURES}
 
 
 def smoke(base: Tree) -> Tree:
@@ -37,7 +53,10 @@ def smoke(base: Tree) -> Tree:
     out = {}
     given = base.data.get("dataset")
     kind = DATASETS.get(str(given.get("kind")), DataSet) if isinstance(given, dict) else DataSet
-    whole = merge(Tree(SMOKE), Tree(SMOKE_TOKENS if issubclass(kind, TokenSequences) else {})).data
+    whole = Tree(SMOKE)
+    for base_of, own in BY_SAMPLES.items():
+        whole = merge(whole, Tree(own)) if issubclass(kind, base_of) else whole
+    whole = whole.data
     for section, values in whole.items():
         if not isinstance(values, dict):
             out[section] = values

@@ -11,6 +11,7 @@ REGISTRY = {
     "attention": "gde.encoders.attention:Attention",
     "resnet_attention": "gde.encoders.resnet_attention:ResNetAttention",
     "dna_conv": "gde.encoders.dna_conv:DnaConv",
+    "image_conv": "gde.encoders.image_conv:ImageConv",
     "protein_lm": "gde.encoders.protein_lm:ProteinLm",
     "text_lm": "gde.encoders.text_lm:TextLm",
 }

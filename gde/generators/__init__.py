@@ -5,6 +5,7 @@ REGISTRY = {
     "ddpm": "gde.generators.ddpm:Ddpm",
     "ddpm_subset": "gde.generators.ddpm_subset:DdpmSubset",
     "cvae": "gde.generators.cvae:Cvae",
+    "cnn_vae": "gde.generators.cnn_vae:CnnVae",
     "sliced_w2": "gde.generators.sliced_w2:SlicedW2",
     "exact_ot": "gde.generators.exact_ot:ExactOt",
     "sinkhorn": "gde.generators.sinkhorn:Sinkhorn",

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from gde.generators.base import Generator, SequenceOptions
+from gde.nets.choosing import choose_samples
 from gde.nets.drawing import draw, drawing
 from gde.nets.pool import sample_mean
 from gde.nets.registry import Options
 from gde.nets.sequence_condition import Condition, Film, SequenceCondition
 from gde.nets.site_logits import SiteLogits
-from gde.nets.tokens import choose_samples, cleaned, possible, tokens_nll
+from gde.nets.tokens import cleaned, possible, tokens_nll
 from gde.sets.random import ShardRandom
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 8192}  # sequences drawn or scored together

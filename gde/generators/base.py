@@ -7,15 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from gde.nets.affine import GaussianFrame
-from gde.nets.conditional import ConditionalMLP
+from gde.nets.choosing import choose_samples
 from gde.nets.drawing import DrawingOptions
 from gde.nets.film import Modulation
 from gde.nets.pool import behind, sample_mean
-from gde.nets.registry import Options
+from gde.nets.registry import Options, resolve_kind
+from gde.nets.velocity import REGISTRY as NETWORKS
 from gde.sets.random import ShardRandom
 
 # Points sampled together: as many as stay in a CPU's cache (1.7 times faster than 65,536), or fill a GPU.
 POINTS_AT_ONCE = {"cpu": 8192, "cuda": 262_144}
+PIXELS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 22}  # the same of images
 GOLDEN = 0.6180339887498949
 
 
@@ -57,16 +59,19 @@ class PointOptions(FrameOptions):
     """Options of a kind that transports normal noise.
 
     time_features : Fourier features of the time.
+    subsample : samples of each set that a training step's loss is computed on; None = all.
     drop, guidance : classifier-free guidance (Ho & Salimans 2022): z is replaced by a learned null embedding with
         probability `drop` in training; sampling extrapolates by `guidance` (1 = conditional, needs drop > 0 otherwise).
     """
 
     time_features: int = 16
+    subsample: int | None = None
     drop: float = 0.0
     guidance: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_counts(subsample=1 if self.subsample is None else self.subsample)
         if self.guidance != 1.0 and self.drop == 0.0:
             found = f"guidance: found {self.guidance} with drop 0"
             raise ValueError(f"{found}, expected drop > 0; set generator.drop to e.g. 0.1")
@@ -117,22 +122,30 @@ class Generator(nn.Module):
 
 
 class PointGenerator(Generator):
-    """Embedding -> samples of a distribution on R^d, by a network that transports normal noise.
+    """Embedding -> samples of a distribution on R^d, or of images, by a network that transports normal noise.
 
     Subclasses define `path_loss(y, modulation, rng)` (b, n) and `solve(y, modulation, generator)` (b, n, d).
+    shape : of images, (c, h, w); None for vectors.
     """
 
-    def __init__(self, options: PointOptions, *, dim: int, latent_dim: int):
+    def __init__(self, options: PointOptions, *, dim: int, latent_dim: int, shape: tuple[int, int, int] | None = None):
         super().__init__()
-        self.dim, self.moment_weight = dim, options.moment_weight
-        self.drop, self.guidance = options.drop, options.guidance
+        if shape is not None and options.affine:
+            raise ValueError("affine: found true for images, expected false; no Gaussian is fitted to pixels")
+        self.dim, self.shape = dim, (dim,) if shape is None else tuple(shape)
+        self.moment_weight = options.moment_weight
+        self.drop, self.guidance, self.subsample = options.drop, options.guidance, options.subsample
         sizes = {"hidden": options.hidden, "layers": options.layers, "time_features": options.time_features}
-        self.net = ConditionalMLP(dim, latent_dim, **sizes)
+        network = resolve_kind(NETWORKS, "vectors" if shape is None else "images")
+        self.net = network(dim if shape is None else self.shape, latent_dim, **sizes)
         self.frame = GaussianFrame(dim, latent_dim, options.hidden) if options.affine else None
         self.null = nn.Parameter(torch.zeros(latent_dim)) if options.drop > 0 else None
 
     def masked_loss(self, x: Tensor, z: Tensor, mask: Tensor | None, weight: Tensor | None, rng: ShardRandom) -> Tensor:
         moment_loss = 0.0
+        if self.subsample is not None and self.subsample < x.shape[1] and torch.is_grad_enabled():
+            x, mask = choose_samples(x, mask, weight, self.subsample, rng.rand(*x.shape[:2]))
+            weight = None  # drawn by it
         if self.frame is not None:
             location, scale = self.frame(z)
             y = self.frame.to_frame(x, location, scale)
@@ -145,7 +158,7 @@ class PointGenerator(Generator):
     @torch.no_grad()
     def sample(self, z: Tensor, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """z : (b, l).   returns (b, n, d) standardised samples; the same generator state gives the same samples."""
-        out = z.new_empty(len(z), n, self.dim)
+        out = z.new_empty(len(z), n, *self.shape)
         for part, pieces in sampling_pieces(z, out):
             modulation = self.net.modulation(part)
             if self.guidance != 1.0:
@@ -185,14 +198,22 @@ def fresh_random(x: Tensor) -> ShardRandom:
 
 
 def sampling_pieces(z: Tensor, out: Tensor) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
-    """Cut z (b, l) and the samples to be written, out (b, n, d), into parts of at most POINTS_AT_ONCE points.
+    """Cut z (b, l) and the samples to be written, out (b, n, d), into parts of at most POINTS_AT_ONCE points, or as
+    many images (b, n, c, h, w) as have PIXELS_AT_ONCE.
 
     yields pairs of some rows of z and the views of `out` (rows, n', d) that together are these rows.
     """
     at_once = POINTS_AT_ONCE[z.device.type]
+    if out.ndim > 3:
+        at_once = max(1, PIXELS_AT_ONCE[z.device.type] // out[0, 0, 0].numel())
     rows = max(1, at_once // out.shape[1])
     for part, whole in zip(z.split(rows), out.split(rows), strict=True):
         yield part, whole.split(at_once, 1)
+
+
+def beside(value: Tensor, y: Tensor) -> Tensor:
+    """A number of each sample (b, n) in the axes of the samples y (b, n, ...)."""
+    return value.reshape(*value.shape, *[1] * (y.ndim - 2))
 
 
 def spread_times(b: int, n: int, rng: ShardRandom) -> Tensor:

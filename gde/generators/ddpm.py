@@ -1,11 +1,12 @@
 """Denoising diffusion (Ho et al. 2020) with ancestral and DDIM (Song et al. 2021) sampling."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gde.generators.base import Modulation, PointGenerator, PointOptions, spread_times
+from gde.generators.base import Modulation, PointGenerator, PointOptions, beside, spread_times
 from gde.sets.random import ShardRandom
 
 
@@ -44,8 +45,8 @@ class Ddpm(PointGenerator):
 
     Options = DdpmOptions
 
-    def __init__(self, options: DdpmOptions, *, dim: int, latent_dim: int):
-        super().__init__(options, dim=dim, latent_dim=latent_dim)
+    def __init__(self, options: DdpmOptions, **sizes: Any):
+        super().__init__(options, **sizes)
         self.n_steps, self.sampler, self.predict_velocity = options.steps, options.sampler, options.zero_terminal_snr
         self.evaluations = options.evaluations or options.steps
         beta = torch.linspace(options.beta_start, options.beta_end, options.steps, dtype=torch.float64)
@@ -58,13 +59,13 @@ class Ddpm(PointGenerator):
     def path_loss(self, y: Tensor, modulation: Modulation, rng: ShardRandom) -> Tensor:
         """Squared error of the predicted noise (or velocity), mean over features; y (b, n, d) -> (b, n)."""
         noised, t, target = self.noised(y, rng)
-        return (self.net(noised, t, modulation) - target).square().mean(-1)
+        return (self.net(noised, t, modulation) - target).square().flatten(2).mean(-1)
 
     def noised(self, y: Tensor, rng: ShardRandom) -> tuple[Tensor, Tensor, Tensor]:
         """Samples y (b, n, d) at random steps, their times (b, n), and what the network is to predict (b, n, d)."""
         noise = rng.randn(*y.shape)
         k = (spread_times(*y.shape[:2], rng) * self.n_steps).long()  # (b, n) step - 1
-        a = self.signal[k][..., None]
+        a = beside(self.signal[k], y)
         target = a.sqrt() * noise - (1 - a).sqrt() * y if self.predict_velocity else noise
         return a.sqrt() * y + (1 - a).sqrt() * noise, (k + 1) / self.n_steps, target
 

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from gde.generators.base import Generator, SequenceOptions, check_counts
 from gde.generators.cvae import LOG_RANGE
+from gde.nets.choosing import choose_samples
 from gde.nets.drawing import draw, drawing
 from gde.nets.evidence import EvidenceOptions, WarmedUp, kl_to_standard
 from gde.nets.pool import sample_mean
 from gde.nets.sequence_blocks import FilmConvBlock
 from gde.nets.sequence_condition import Film
-from gde.nets.tokens import choose_samples, cleaned, cut_at_end, one_hot, possible, tokens_nll
+from gde.nets.tokens import cleaned, cut_at_end, one_hot, possible, tokens_nll
 from gde.sets.random import ShardRandom
 
 ROWS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}  # sequences drawn or scored together

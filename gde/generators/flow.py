@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gde.generators.base import Modulation, PointGenerator, PointOptions, spread_times
+from gde.generators.base import Modulation, PointGenerator, PointOptions, beside, spread_times
 from gde.sets.random import ShardRandom
 
 
@@ -42,8 +43,8 @@ class Flow(PointGenerator):
 
     Options = FlowOptions
 
-    def __init__(self, options: FlowOptions, *, dim: int, latent_dim: int):
-        super().__init__(options, dim=dim, latent_dim=latent_dim)
+    def __init__(self, options: FlowOptions, **sizes: Any):
+        super().__init__(options, **sizes)
         self.step, order = SOLVERS[options.solver]
         self.n_steps = options.evaluations // order
 
@@ -51,10 +52,10 @@ class Flow(PointGenerator):
         """Squared error of the velocity, mean over features; y (b, n, d) -> (b, n)."""
         noise = rng.randn(*y.shape)
         t = spread_times(*y.shape[:2], rng)
-        angle = (math.pi / 2 * t)[..., None]
+        angle = beside(math.pi / 2 * t, y)
         cos, sin = angle.cos(), angle.sin()
         velocity = self.net(cos * noise + sin * y, t, modulation)
-        return (velocity - (cos * y - sin * noise)).square().mean(-1)
+        return (velocity - (cos * y - sin * noise)).square().flatten(2).mean(-1)
 
     def solve(self, y: Tensor, modulation: Modulation, generator: torch.Generator | None) -> Tensor:
         times = torch.linspace(0, 1, self.n_steps + 1, device=y.device, dtype=y.dtype)

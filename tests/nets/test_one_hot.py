@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from gde.nets.tokens import choose_samples, cleaned, cut_at_end, one_hot, possible, tokens_nll
+from gde.nets.choosing import choose_samples
+from gde.nets.tokens import cleaned, cut_at_end, one_hot, possible, tokens_nll
 
 X = torch.tensor([[3, 1, 2, 2], [1, 2, 0, 0], [2, 0, 0, 0], [1, 1, 1, 0]])
 

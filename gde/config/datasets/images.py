@@ -51,6 +51,12 @@ class Cifar10(Pictures):
     split: ClassSplit = Field(ClassSplit(), description="what is held out")
 
     @classmethod
+    def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        path = Path(expand(dataset["path"]))
+        files = sorted(path.glob("*.bin")) if path.is_dir() else []
+        return {f"path ({file.name})": str(file) for file in files} or {"path": str(path)}
+
+    @classmethod
     def picture(cls, dataset: Mapping[str, Any]) -> tuple[int, int, int]:
         return 3, 32, 32
 

@@ -1,13 +1,15 @@
 """Options of the generators of vectors."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, NonNegative, Positive, Share, Size, Whole, check_idle, refuse
 from gde.config.generators.base import GeneratorKind
 
-WIDTH = "width; auto = as the data suggest"
+WIDTH = "width; of images, channels of the finest maps; auto = as the data suggest"
+LAYERS = "residual layers; of images, blocks at each size of the maps"
+SUBSAMPLE = "samples of each set that a step's loss is computed on; null = all. The encoder sees all"
 DROP = "share of training sets whose embedding is hidden (classifier-free guidance); 0 = none"
 GUIDANCE = "strength of classifier-free guidance when sampling; 1 = none, anything else needs drop > 0"
 AFFINE = "generate around the mean and covariance that a head predicts from the embedding; for many and smooth sets"
@@ -18,10 +20,12 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Flow(GeneratorKind):
+    sample_types: ClassVar = ("vectors", "images")
     kind: Literal["flow"] = Field(description="flow matching")
     hidden: Size = Field(128, description=WIDTH)
-    layers: Count = Field(4, description="residual layers")
+    layers: Count = Field(4, description=LAYERS)
     time_features: Count = Field(16, description="Fourier features of the time")
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
     drop: Share = Field(0.0, description=DROP)
     guidance: NonNegative = Field(1.0, description=GUIDANCE)
     affine: bool = Field(False, description=AFFINE)
@@ -39,10 +43,12 @@ class Flow(GeneratorKind):
 
 
 class Ddpm(GeneratorKind):
+    sample_types: ClassVar = ("vectors", "images")
     kind: Literal["ddpm"] = Field(description="denoising diffusion: the paper's generator")
     hidden: Size = Field(128, description=WIDTH)
-    layers: Count = Field(4, description="residual layers")
+    layers: Count = Field(4, description=LAYERS)
     time_features: Count = Field(16, description="Fourier features of the time")
+    subsample: Count | None = Field(None, description=SUBSAMPLE)
     drop: Share = Field(0.0, description=DROP)
     guidance: NonNegative = Field(1.0, description=GUIDANCE)
     affine: bool = Field(False, description=AFFINE)
@@ -68,6 +74,7 @@ class Ddpm(GeneratorKind):
 
 
 class DdpmSubset(Ddpm):
+    sample_types: ClassVar = ("vectors",)
     kind: Literal["ddpm_subset"] = Field(description="diffusion that looks at some features per step; for thousands")
     features: Count = Field(64, description="features whose noise is predicted in a training step")
 
@@ -93,7 +100,7 @@ class Direct(GeneratorKind):
     """What the direct generators share: a network from noise to samples, trained by a distance between sets."""
 
     hidden: Size = Field(128, description=WIDTH)
-    layers: Count = Field(4, description="residual layers")
+    layers: Count = Field(4, description=LAYERS)
     noise_dim: Count = Field(16, description="dimensions of the noise; with affine at least those of a sample")
     affine: bool = Field(False, description=AFFINE)
     moment_weight: NonNegative = Field(1.0, description=MOMENTS)
