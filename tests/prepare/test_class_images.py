@@ -65,7 +65,7 @@ def test_the_split_is_the_seeds_and_classes_have_names(files, tmp_path):
     assert a.digest == b.digest
     assert stored_pairs(a, ["validation"]) != stored_pairs(c, ["validation"])
     assert sorted(set(d.groups["group"])) == ["x", "y", "z"]
-    with pytest.raises(GdeError, match="dataset.classes: found 2 names, expected 3"):
+    with pytest.raises(GdeError, match=r"dataset\.classes: found 2 names, expected 3"):
         prepare_idx(settings(files, classes=["x", "y"]), tmp_path / "e", name="own", seed=0)
 
 

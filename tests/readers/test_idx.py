@@ -79,9 +79,9 @@ def test_a_packed_file_that_was_cut_is_told(tmp_path, kept):
 
 
 def test_labels_where_pictures_are_due_and_the_other_way_round(tmp_path):
-    with pytest.raises(GdeError, match="found labels .magic number 2049., expected pictures"):
+    with pytest.raises(GdeError, match=r"found labels .magic number 2049., expected pictures"):
         IdxImages(labels_file(tmp_path / "y", [1, 2]))
-    with pytest.raises(GdeError, match="found pictures .magic number 2051., expected labels"):
+    with pytest.raises(GdeError, match=r"found pictures .magic number 2051., expected labels"):
         read_labels(images_file(tmp_path / "x", pictures()))
 
 
