@@ -105,7 +105,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("-n", type=positive, default=500, help="samples per set (default 500)")
     sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument(
-        "-o", "--out", type=Path, required=True, help="output .h5ad; of sequences .fasta.gz, texts .jsonl.gz"
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="output .h5ad; of sequences .fasta.gz, texts .jsonl.gz, images .zarr.zip",
     )
     sub.add_argument(
         "--bgzip",

@@ -107,9 +107,12 @@ class Experiment(Section):
         if not isinstance(self.dataset, self.evaluation.of):
             expected = f"{evaluation_of(self.dataset.kind)!r} for dataset {self.dataset.kind}"
             refuse("evaluation.kind", evaluation, expected, "remove the key")
-        if (sequences or isinstance(self.dataset, Pictures)) and self.objective.isometry:
-            expected = "0 for pictures" if not sequences else "0 for sequences"
-            refuse("objective.isometry", self.objective.isometry, expected, "no W2 is known between them")
+        if sequences and self.objective.isometry:
+            refuse("objective.isometry", self.objective.isometry, "0 for sequences", "no W2 is known between them")
+        mixes = getattr(self.mixer, "kind", None) == "dirichlet_k"
+        if isinstance(self.dataset, Pictures) and self.objective.isometry and not mixes:
+            expected = "0 for images, or mixer: {kind: dirichlet_k}"
+            refuse("objective.isometry", self.objective.isometry, expected, "it is to W2 between mixtures")
         if sequences and not isinstance(self.dataset, self.objective.of):
             expected = "another objective for sequences"
             refuse("objective.kind", self.objective.kind, expected, "it predicts means, and sequences have none")

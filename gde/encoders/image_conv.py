@@ -26,7 +26,7 @@ class ImageConvOptions(EncoderOptions):
 
 class ImageConv(Encoder):
     """Shared stem that halves the image to maps of eight pixels on a side or fewer; `layers` residual convolutions that
-    see the set's mean map; maps averaged in CELLS x CELLS cells; a hidden layer; the set mean; a linear map."""
+    see the set's mean map; maps averaged in CELLS x CELLS cells; a hidden layer; the set mean; an MLP."""
 
     Options = ImageConvOptions
 
@@ -37,7 +37,7 @@ class ImageConv(Encoder):
         self.context = nn.ModuleList(ContextConv(hidden) for _ in range(options.layers))
         self.cells = [min(CELLS, side) for side in self.stem.map[:2]]
         self.hidden = nn.Sequential(nn.Linear(hidden * self.cells[0] * self.cells[1], 4 * hidden), nn.SiLU())
-        self.out = nn.Linear(4 * hidden, latent_dim)
+        self.out = nn.Sequential(nn.Linear(4 * hidden, 4 * hidden), nn.SiLU(), nn.Linear(4 * hidden, latent_dim))
         self.to(memory_format=torch.channels_last)
 
     def prepare(self, x: Tensor) -> Tensor:

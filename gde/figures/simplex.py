@@ -21,7 +21,7 @@ def draw(tables: Path, result: dict) -> Figure:
     for ax, (column, title) in zip(axes[0], PANELS, strict=True):
         picture = ax.tripcolor(*place.T, table[column], shading="gouraud", cmap=SEQUENTIAL, vmin=0)
         ax.scatter(*place.T, s=4, color="white", alpha=0.6, linewidths=0)
-        _corners(ax)
+        _corners(ax, [str(table[f"name_{k}"].iloc[0]) if f"name_{k}" in table else f"p{k} = 1" for k in (1, 2, 3)])
         bar = figure.colorbar(picture, ax=ax, fraction=0.05, aspect=26, pad=0.02)
         bar.set_label(f"distance from the centre ({units[column]})", fontsize=8)
         bar.outline.set_visible(False)
@@ -37,7 +37,7 @@ def draw(tables: Path, result: dict) -> Figure:
     return figure
 
 
-def _corners(ax: Axes) -> None:
+def _corners(ax: Axes, names: list[str]) -> None:
     """No box but the corners' names: where a category is certain."""
     ax.set_aspect("equal")
     ax.set_xticks([])
@@ -46,5 +46,5 @@ def _corners(ax: Axes) -> None:
     ax.set_xlim(-0.1, 1.1)
     ax.set_ylim(-0.1, 0.98)
     for k, (x, y) in enumerate(CORNERS):
-        ax.annotate(f"p{k + 1} = 1", (x, y), (0, 5 if y else -5), textcoords="offset points", ha="center",
+        ax.annotate(names[k], (x, y), (0, 5 if y else -5), textcoords="offset points", ha="center",
                     va="bottom" if y else "top", fontsize=8, color=GREY)  # fmt: skip

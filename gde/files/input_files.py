@@ -75,6 +75,13 @@ def tenx_files(path: Path) -> dict[str, Path]:
     return {key: next((file for file in some if file.is_file()), some[0]) for key, some in files.items()}
 
 
+def cifar_files(dataset: Mapping[str, Any]) -> dict[str, str]:
+    """The archive of CIFAR-10, or the files of pictures in the folder that came out of it."""
+    path = Path(expand(dataset["path"]))
+    files = sorted(path.glob("*.bin")) if path.is_dir() else []
+    return {f"path ({file.name})": str(file) for file in files} or {"path": str(path)}
+
+
 def is_pattern(file: str) -> bool:
     """Whether a name of `dataset.files` stands for all files like it."""
     return bool(set("*?[") & set(file))

@@ -16,7 +16,8 @@ POINTS = 128  # samples per set for exact transport, which costs their cube
 def isometry_loss(z: Tensor, batch: "Batch", *, unit: float, parts: int = 1) -> Tensor:
     """Mean over pairs of (|z_i - z_j| - W2_ij / unit)².
 
-    W2 is in closed form between the parameters of synthetic distributions (MW2 for mixtures), all pairs; otherwise
+    W2 is in closed form between the parameters of synthetic distributions (MW2 for mixtures), and between mixtures of
+    groups of images (`gde.sets.mixture_w2`), all pairs; otherwise
     exact transport between at most 128 samples of each set, neighbours in the batch.
     z : (b, l); unit : length in data units that becomes 1 in the latent space; parts : pairs are formed inside each
     of so many equal parts of the batch (its shards), so that they do not depend on the number of processes.

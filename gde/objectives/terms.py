@@ -30,7 +30,8 @@ def reconstruct(
     if isometry:
         from gde.objectives.isometry import isometry_loss  # POT is needed, and imported, only here
 
-        terms["isometry"] = isometry_loss(z, batch, unit=float(model.x_scale.mean()), parts=len(rng.only))
+        unit = 1.0 if batch.mix is not None and batch.pair_w2 is not None else float(model.x_scale.mean())
+        terms["isometry"] = isometry_loss(z, batch, unit=unit, parts=len(rng.only))
     return z, terms
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad
+from gde.files.input_files import cifar_files
 from gde.prepare.common.image_store import write_images
 from gde.prepare.common.write import origin, source_of
 from gde.readers.cifar import Cifar
@@ -47,8 +48,7 @@ def prepare_cifar10(cfg: dict, out: Path, *, name: str, seed: int, provenance: d
     """
     path = Path(cfg["path"]).expanduser()
     with Cifar(path) as found:
-        files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-        sources = [{"key": f"path ({file.name})", **source_of(file)} for file in files]
+        sources = [{"key": key, **source_of(Path(file))} for key, file in cifar_files(cfg).items()]
         labels, blocks = [found.labels(part) for part in ("train", "test")], [found.train, found.test]
         _write(
             cfg, out, labels, blocks, found.classes, (3, 32, 32), path, sources,

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import hashlib
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from gde.errors import bad
 from gde.files.io import read_json, sha256_file, sha256_json
 from gde.files.sealed_gzip import read_about
+from gde.files.sealed_zip import read_about as read_archive
 from gde.files.seals import SEAL
 from gde.runs.card import VARIABLE
 from gde.runs.provenance import ENVIRONMENT
@@ -24,8 +26,8 @@ def canonical_digest(path: Path) -> str:
     """SHA-256 of what is in a file.
 
     JSON, the model card and a grid's summary without timings and host; .h5ad by its arrays (HDF5 files carry
-    addresses) and .gz by what is compressed (which compressors do differently) and its record, both without the
-    environment of their provenance; everything else by its bytes.
+    addresses) and .gz by what is compressed (which compressors do differently) and its record, .zip by what lies in it
+    and its record, all without the environment of their provenance; everything else by its bytes.
     """
     if path.suffix == ".json":
         return sha256_json(_stable(read_json(path)))
@@ -33,6 +35,8 @@ def canonical_digest(path: Path) -> str:
         return _hdf5_digest(path)
     if path.suffix == ".gz":
         return _gzip_digest(path)
+    if path.suffix == ".zip":
+        return _zip_digest(path)
     if path.name == SUMMARY:
         with path.open(newline="") as f:
             return sha256_json([_stable(row) for row in csv.DictReader(f, delimiter="\t")])
@@ -56,6 +60,13 @@ def _gzip_digest(path: Path) -> str:
             return sha256_json([about, hashlib.file_digest(f, "sha256").hexdigest()])
     except (OSError, EOFError, zlib.error) as e:
         raise bad(path, f"unreadable ({e})", "a whole .gz file", "make it again") from e
+
+
+def _zip_digest(path: Path) -> str:
+    about = _stable(read_archive(path))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in sorted(archive.namelist())}
+    return sha256_json([about, members])
 
 
 def _hdf5_digest(path: Path) -> str:

@@ -9,6 +9,7 @@ from gde.config import run_id, training_slice
 from gde.config.inputs import input_files
 from gde.files.io import SUMS, read_json, read_sums, sha256_file
 from gde.files.sealed_gzip import read_about as read_record
+from gde.files.sealed_zip import read_about as read_archive
 from gde.runs.canonical import canonical_digest
 from gde.sets.store.layout import PROVENANCE, store_digest
 
@@ -181,4 +182,5 @@ MADE: dict[str, Callable[[Path], dict[str, Any]]] = {
     "observed.h5ad": read_about,
     "samples.fasta.gz": read_record,
     "samples.jsonl.gz": read_record,
+    "samples.zarr.zip": read_archive,
 }

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, Section, Share, Whole, refuse
 from gde.config.datasets.base import Pictures
 from gde.config.split import OwnSplit
-from gde.files.input_files import expand
+from gde.files.input_files import cifar_files, expand
 
 
 class ClassSplit(Section):
@@ -52,9 +52,7 @@ class Cifar10(Pictures):
 
     @classmethod
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
-        path = Path(expand(dataset["path"]))
-        files = sorted(path.glob("*.bin")) if path.is_dir() else []
-        return {f"path ({file.name})": str(file) for file in files} or {"path": str(path)}
+        return cifar_files(dataset)
 
     @classmethod
     def picture(cls, dataset: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ from gde.config.evaluations import (
     cells,
     epidemic,
     expression,
+    images,
     methylation,
     proteins,
     samples,
@@ -15,6 +16,6 @@ from gde.config.evaluations.base import EvaluationKind
 from gde.config.kinds import kinds_in, one_of
 
 EVALUATIONS = kinds_in(
-    EvaluationKind, simulated, samples, cells, methylation, expression, sequences, epidemic, proteins, texts
+    EvaluationKind, simulated, samples, cells, methylation, expression, sequences, epidemic, proteins, texts, images
 )
 Evaluation = one_of(EVALUATIONS)

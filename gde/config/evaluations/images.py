@@ -1,0 +1,48 @@
+"""The evaluation of images."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from gde.config.datasets.base import Pictures
+from gde.config.evaluations.base import BOOTSTRAP, EvaluationKind
+
+
+class Images(EvaluationKind):
+    evaluate: ClassVar = "gde.evaluate.images.evaluation:evaluate"
+    metrics: ClassVar = (
+        "geometry/simplex_pearson",
+        "geometry/simplex_spearman",
+        "composition/class_error",
+        "identity/rank",
+        "features/energy",
+        "features/frechet",
+        "classifier/accuracy",
+    )
+    key: ClassVar = ("identity/rank", "geometry/simplex_pearson", "composition/class_error", "features/energy")
+    figures: ClassVar = (
+        "pictures",
+        "simplex",
+        "strip",
+        "class_shares",
+        "embedding",
+        "map",
+        "distances",
+        "metrics",
+        "loss",
+    )
+    of: ClassVar = Pictures
+    kind: Literal["images"] = Field(description="images: mixtures of classes or held-out groups, and generated images")
+    bootstrap: Annotated[int, Field(ge=10)] = Field(200, description=BOOTSTRAP)
+    points: Annotated[int, Field(ge=2)] = Field(1000, description="held-out images of each set that is embedded")
+    sets: Annotated[int, Field(ge=2)] = Field(40, description="held-out sets that images are generated for, at most")
+    generated: Annotated[int, Field(ge=20)] = Field(100, description="images generated for each of them")
+
+    @classmethod
+    def figures_of(cls, evaluation: Mapping[str, Any], dataset: Mapping[str, Any]) -> tuple[str, ...]:
+        of_classes = ("simplex", "strip", "class_shares")
+        return tuple(figure for figure in cls.figures if dataset["kind"] in CLASSES or figure not in of_classes)
+
+
+CLASSES = ("idx", "cifar10")  # data sets of known classes, which an experiment may mix
