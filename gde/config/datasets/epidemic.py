@@ -26,6 +26,7 @@ class Virus(TokenSequences):
 
     prepare: ClassVar = "gde.prepare.virus:prepare"
     examine: ClassVar = "gde.prepare.virus:examine"
+    propose: ClassVar = "gde.prepare.virus_proposal:propose"
     sample_type: ClassVar = "protein"
     evaluation: ClassVar = "epidemic"
     # as config/experiments/virus.yaml, laptop, but for the steps

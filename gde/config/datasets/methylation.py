@@ -54,6 +54,7 @@ class Methylation(PatternFiles, TokenSequences):
     prepare: ClassVar = "gde.prepare.methylation:prepare"
     READER: ClassVar = "gde.prepare.methylation_query:read_store"
     examine: ClassVar = "gde.prepare.methylation:examine"
+    propose: ClassVar = "gde.prepare.methylation_proposal:propose"
     evaluation: ClassVar = "methylation"
     # as config/experiments/methylation.yaml, laptop, but for the steps
     start: ClassVar = {

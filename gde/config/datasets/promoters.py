@@ -18,6 +18,7 @@ class Gpra(TokenSequences):
     """Promoters with their expression, ranked into quantiles."""
 
     prepare: ClassVar = "gde.prepare.gpra:prepare"
+    propose: ClassVar = "gde.prepare.gpra_proposal:propose"
     READER: ClassVar = "gde.prepare.gpra_query:promoter_store"
     evaluation: ClassVar = "expression"
     # as config/experiments/gpra_dna.yaml, laptop, but for the steps
@@ -78,6 +79,7 @@ class MpraBins(TokenSequences):
     """Regulatory elements in bins of their measured activity."""
 
     prepare: ClassVar = "gde.prepare.mpra_bins:prepare"
+    propose: ClassVar = "gde.prepare.mpra_bins_proposal:propose"
     READER: ClassVar = "gde.prepare.mpra_bins_query:element_store"
     evaluation: ClassVar = "expression"
     # as config/experiments/mpra_bins.yaml, laptop, but for the steps
@@ -120,6 +122,7 @@ class MpraBarcodes(Vectors):
     """Barcodes of reporter elements, as numbers."""
 
     prepare: ClassVar = "gde.prepare.mpra_barcodes:prepare"
+    propose: ClassVar = "gde.prepare.mpra_barcodes_proposal:propose"
     ROWS: ClassVar = "gde.prepare.mpra_barcodes_query:open_rows"
     kind: Literal["mpra_barcodes"] = Field(
         description="barcode counts of a reporter assay; a group is an element, a sample a barcode's log2 RNA / DNA"

@@ -19,6 +19,7 @@ class Tenx(Vectors):
     prepare: ClassVar = "gde.prepare.tenx:prepare"
     ROWS: ClassVar = "gde.prepare.tenx_query:open_rows"
     examine: ClassVar = "gde.prepare.tenx:examine"
+    propose: ClassVar = "gde.prepare.tenx_proposal:propose"
     kind: Literal["tenx"] = Field(
         description="filtered_feature_bc_matrix.h5 of Cell Ranger, or its folder of MatrixMarket; groups by a table"
     )

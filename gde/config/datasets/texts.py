@@ -16,6 +16,7 @@ class Pubmed(PatternFiles, TokenSequences):
     """Abstracts by what they are about."""
 
     prepare: ClassVar = "gde.prepare.pubmed:prepare"
+    propose: ClassVar = "gde.prepare.pubmed_proposal:propose"
     READER: ClassVar = "gde.prepare.pubmed_query:document_store"
     sample_type: ClassVar = "text"
     evaluation: ClassVar = "documents"
