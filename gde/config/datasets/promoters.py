@@ -1,6 +1,7 @@
 """Regulatory sequences with a measured activity."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -8,7 +9,8 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, NonNegative, Section, Whole, refuse
 from gde.config.datasets.base import ADAMW, BY_DATA, TokenSequences, Vectors
 from gde.config.split import NearSplit, Split
-from gde.files.input_files import condition_files
+from gde.files.counts import about_all, table_rows
+from gde.files.input_files import condition_files, expand
 
 ENCODER = {"kind": "dna_conv", "hidden": 32, "layers": 3, "kernel": 7, "pool": 4}
 GENERATOR = {"kind": "hyenadna", "hidden": 64, "layers": 2, "subsample": 8}
@@ -66,6 +68,10 @@ class Gpra(TokenSequences):
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
         return ["quantile"]
 
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return about_all(map(Path, condition_files(dataset).values())), dataset["length"]
+
 
 class ElementColumns(Section):
     """Columns of a table of elements."""
@@ -108,6 +114,10 @@ class MpraBins(TokenSequences):
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
         return ["bin"]
 
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return table_rows(Path(expand(dataset["path"]))), dataset["length"]
+
 
 class BarcodeColumns(Section):
     """Columns of a table of barcode counts."""
@@ -149,3 +159,9 @@ class MpraBarcodes(Vectors):
     @classmethod
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
         return ["oligo"]
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        rows, replicates = table_rows(Path(expand(dataset["path"]))), len(dataset["columns"]["dna"])
+        apart = dataset["replicates"] == "apart"
+        return (rows and rows * replicates if apart else rows), 1 if apart else replicates

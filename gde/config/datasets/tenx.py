@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names
-from gde.config.datasets.base import COMPONENTS, Components, Vectors
+from gde.config.datasets.base import COMPONENTS, Components, Vectors, least
 from gde.config.datasets.tables import check_columns
 from gde.config.split import OwnSplit
+from gde.files.counts import table_rows
 from gde.files.input_files import expand, tenx_files
 
 
@@ -47,3 +48,7 @@ class Tenx(Vectors):
         files = tenx_files(Path(expand(dataset["path"])))
         own = {("path" if len(files) == 1 else f"path ({key})"): str(file) for key, file in files.items()}
         return own | {"barcodes": expand(dataset["barcodes"])}
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return table_rows(Path(expand(dataset["barcodes"]))), least(dataset["n_hvg"], dataset["n_pcs"])
