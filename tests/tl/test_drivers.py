@@ -122,7 +122,7 @@ def test_what_the_model_gets_wrong_is_seen(wrong, trained_on_them):
 
 @pytest.mark.parametrize("others", [4, 2000], ids=["few others", "many others"])
 def test_shrinking_of_large_shifts_is_seen(others):
-    """By the share that the generator takes off, whether the usual error is known from other features or from theirs."""
+    """By the share that the generator takes off, with the usual error known from other features, or from their own."""
     rng, n = np.random.default_rng(0), 40 + others
     true = np.where(np.arange(n) < 40, rng.choice([-3.0, 3.0], n), 0.0)
     decoded = Shift.of(0.8 * true + rng.normal(0, 0.1, n), np.full(n, 0.01), np.full(n, 20.0))
