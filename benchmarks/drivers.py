@@ -52,6 +52,15 @@ def recall(table: pd.DataFrame, column: str, planted: set[str]) -> float:
     return float(table.loc[order, "feature"].isin(planted).mean())
 
 
+def true_shifts(where: str, change: float, seed: int) -> pd.Series:
+    """Shift of every gene, in log1p of counts per 10,000, of many donors: what intervals should hold."""
+    cells, _ = simulate_planted(where=where, change=change, planted=PLANTED, donors=1600, cells=25, seed=seed)
+    x = cells.X.toarray()
+    means = pd.DataFrame(np.log1p(x / x.sum(1, keepdims=True) * 1e4), columns=cells.var_names)
+    means = means.groupby([cells.obs["disease"].to_numpy(), cells.obs["donor"].to_numpy()]).mean()
+    return means.loc["ill"].mean() - means.loc["well"].mean()
+
+
 def world(name: str, results: Path, options: argparse.Namespace) -> dict[str, float | str]:
     """One row: planted genes among the top 20 by the model and by pseudobulk, and the genes each calls."""
     where, change, column = WORLDS[name]
@@ -69,6 +78,11 @@ def world(name: str, results: Path, options: argparse.Namespace) -> dict[str, fl
         called = table[rate] < 0.05
         row[f"{words}planted called"] = float(called[is_planted].mean())
         row[f"{words}others called"] = float(called[~is_planted].mean())
+    if where != "spread":
+        true = table["feature"].map(true_shifts(where, change, options.seed))
+        held = (table["lower"] <= true) & (true <= table["upper"])
+        row |= {"intervals that hold, planted": float(held[is_planted].mean())}
+        row |= {"intervals that hold, others": float(held[~is_planted].mean())}
     if where == "type":
         samples = gde.tl.contributions(cells, "well", "ill", "donor", "disease", model=model, over="cell_type")
         row["carried by it"] = float(gde.tl.carriers(samples, "cell_type").set_index("cell_type").loc["B", "share"])

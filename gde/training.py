@@ -1,8 +1,8 @@
 """The training loop. Read it from top to bottom; everything random in step t derives from (seed, t, shard)."""
 
+import contextlib
 import copy
 import logging
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from gde.checkpoint import (
 from gde.checkpoint import save_checkpoint as write_checkpoint
 from gde.cluster.device import autocast
 from gde.cluster.processes import Processes
+from gde.cluster.signals import sigterm_into
 from gde.errors import GdeError, bad
 from gde.models import model_class
 from gde.models.base import Model, load_state
@@ -106,7 +107,8 @@ def train(
         return bool(cfg["early_stopping"]) and state["stale"] >= cfg["early_stopping"]
 
     stop_requested = []
-    previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.append(True))
+    listened = contextlib.ExitStack()
+    listened.enter_context(sigterm_into(stop_requested))
     first_bad = torch.full((), -1, device=device)  # first step with NaN or infinity; read only when logging
     pending = tensors["log/pending"].to(device) if latest is not None and "log/pending" in tensors else None
     journal = TrainingLog(run_dir, state["step"], cfg, enabled=processes.rank == 0, pending=pending)
@@ -156,7 +158,7 @@ def train(
                 raise Interrupted(143)
     finally:
         journal.close()
-        signal.signal(signal.SIGTERM, previous_handler)
+        listened.close()
 
     if exhausted():
         log.info("stopped at step %d: no better validation loss since step %s", state["step"], state["best_step"])

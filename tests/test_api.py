@@ -129,6 +129,15 @@ def test_threads_and_logging_are_left_as_they_were(here):
     assert torch.get_num_threads() == threads and (log.level, list(log.handlers)) == before
 
 
+def test_any_thread_trains_the_same(here):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as other:
+        model = other.submit(trained, tiny.cells()).result()
+    again = trained(Path("results/sets/mine.h5ad"), results="others", values="counts")
+    assert model.config["run"] == again.config["run"] and tiny.weights(model) == tiny.weights(again)
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

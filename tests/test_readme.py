@@ -14,9 +14,15 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.io
 import scipy.sparse as sp
 import torch
 import yaml
+from simulators.methylation import simulate_methylation
+from simulators.promoters import simulate_promoters
+from simulators.pubmed import simulate_baseline
+from simulators.spike_files import write_gisaid
+from simulators.spikes import simulate_epidemic
 
 from gde.files.io import read_json
 
@@ -106,10 +112,41 @@ def project(tmp_path_factory) -> Path:
     ad.AnnData(counts, obs, pd.DataFrame(index=[f"gene{j}" for j in range(genes)])).write_h5ad(root / "my.h5ad")
     table = pd.DataFrame(rng.normal(donor[:, None], 1, (n, 3)), columns=["length", "width", "mass"])
     table.assign(site=obs["donor"].to_numpy(), species=obs["cell_type"].to_numpy()).to_csv(root / "my.csv", index=False)
+    write_kinds(root)
     (root / "published").mkdir()
     torch.save({"weight": torch.ones(2)}, root / "published/pytorch_model.bin")
     (root / "published/config.json").write_text("{}")
     return root
+
+
+def write_kinds(root: Path) -> None:
+    """Files of kinds of data of their own, for `gde init`."""
+    pd.DataFrame({"barcode": cell_ranger(root / "outs")}).assign(donor=[f"D{i % 4}" for i in range(80)]).to_csv(
+        root / "cells.csv", index=False
+    )
+    simulate_methylation(root / "reads", samples=3, fragments=100)
+    for seed, condition in enumerate(("glucose", "galactose")):
+        simulate_promoters(root / f"{condition}.txt.gz", 600, seed=seed)
+    rng = np.random.default_rng(0)
+    elements = ["".join(rng.choice(list("ACGT"), 60)) for _ in range(150)]
+    table = pd.DataFrame(
+        {"seq_id": [f"e{i}_F" for i in range(150)], "seq": elements, "mean_value": rng.normal(size=150)}
+    )
+    table.to_csv(root / "elements.tsv", sep="\t", index=False)
+    simulate_baseline().write(root / "xml")
+    write_gisaid(simulate_epidemic(), root / "spikeprot0430.fasta", defects=0.0)
+
+
+def cell_ranger(folder: Path) -> list[str]:
+    """A folder as Cell Ranger writes it, plain; returns its barcodes."""
+    folder.mkdir()
+    barcodes = [f"{'ACGT'[i % 4]}{i:03d}-1" for i in range(80)]
+    scipy.io.mmwrite(
+        folder / "matrix.mtx", sp.coo_matrix(np.random.default_rng(0).poisson(2, (40, 80))), field="integer"
+    )
+    (folder / "features.tsv").write_text("".join(f"ENSG{i}\tG{i}\tGene Expression\n" for i in range(40)))
+    (folder / "barcodes.tsv").write_text("\n".join(barcodes) + "\n")
+    return barcodes
 
 
 def run(project: Path, environment: dict[str, str], *command: str) -> str:

@@ -129,12 +129,16 @@ def parser() -> argparse.ArgumentParser:
     profile = os.environ.get("SNAKEMAKE_PROFILE")
     sub.add_argument("--profile", type=Path, default=profile, metavar="DIR", help="Snakemake profile that will be used")
 
-    told = "write a commented experiment file for an .h5ad, a table or sequences"
-    sub = command(commands.init_experiment, "init", told)
-    sub.add_argument("data", type=Path, help=".h5ad; CSV, TSV or Parquet; FASTA or FASTQ")
-    groupby = "columns of obs, fields of headers, that make a group (default: guessed)"
+    sub = command(commands.init_experiment, "init", "write a commented experiment file for data of yours")
+    forms = (
+        ".h5ad; Cell Ranger's .h5 or folder; CSV, TSV or Parquet; FASTA or FASTQ; .pat.gz or BAM; promoters; PubMed XML"
+    )
+    sub.add_argument("data", type=Path, nargs="+", help=forms)
+    groupby = "columns of obs or of the table, fields of headers, that make a group (default: guessed)"
     sub.add_argument("--groupby", nargs="+", metavar="COLUMN", help=groupby)
     sub.add_argument("--name", help="name of the experiment (default: from the file's name)")
+    sub.add_argument("--genome", type=Path, metavar="FASTA", help=".pat.gz, BAM: the genome of the reads")
+    sub.add_argument("--barcodes", type=Path, metavar="TABLE", help="Cell Ranger: a table with a row per cell")
 
     new.add_options(command(new.new, "new", "lay down a directory of one's own in which the workflow runs"))
 

@@ -161,8 +161,9 @@ def check_runs(args: argparse.Namespace) -> int:
 
 def init_experiment(args: argparse.Namespace) -> None:
     from gde.cli.init import init
+    from gde.prepare.common.proposal import Given
 
-    path, name = init(args.data, Path(), groupby=args.groupby, name=args.name)
+    path, name = init(Given(args.data, args.groupby, args.genome, args.barcodes), Path(), name=args.name)
     print(f"{path}: look it over, then run\n\n    snakemake results/{name}/embeddings.h5ad")
 
 

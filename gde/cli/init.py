@@ -1,4 +1,4 @@
-"""A commented experiment file for a user's .h5ad or sequences, guessed from columns and values."""
+"""A commented experiment file for a user's files: as the kind of data says that they are of, or guessed."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,14 @@ import scipy.sparse as sp
 import yaml
 
 from gde.config import RESERVED
+from gde.config.datasets import DATASETS
 from gde.errors import bad
 from gde.files.io import atomic_write
+from gde.files.sniffing import check_file
+from gde.nets.registry import named
+from gde.prepare.common.grouping import guess_groupby
+from gde.prepare.common.proposal import Given
+from gde.prepare.common.query_kind import no_options
 from gde.prepare.common.query_rows import is_table
 from gde.readers import hdf5
 from gde.readers.anndata import read_cells
@@ -19,7 +25,6 @@ from gde.readers.totals import row_totals, spread
 from gde.readers.values import MAX_LOG, MOST_SPREAD, rounding
 
 CELLS_LOOKED_AT = 2000
-UNITS = re.compile(r"donor|patient|subject|individual|participant|sample|mouse|animal|clone|perturb", re.I)
 WIDE = 10**6  # no line breaks
 SEQUENCE = "sequence"
 MOST_EQUAL = 1.5  # 95th by 5th percentile of totals that were made equal
@@ -53,15 +58,18 @@ dataset:
 """
 
 
-def init(
-    path: Path, root: Path, *, groupby: list[str] | None = None, name: str | None = None, min_size: int = 3
-) -> tuple[Path, str]:
+def init(given: Given, root: Path, *, name: str | None = None, min_size: int = 3) -> tuple[Path, str]:
     """Write config/experiments/<name>.yaml below `root` and return its path and name.
 
-    Raises GdeError when the file is neither .h5ad, a numeric table nor sequences (`gde.readers.sequence_files`), a
-    groupby column is missing or cannot be guessed, or the experiment exists.
+    The first kind of data that recognises the files (`DataSet.propose`) says how; else they are a table, sequences
+    (`gde.readers.sequence_files`) or an .h5ad. Raises GdeError when a file is none of these, a groupby column is
+    missing or cannot be guessed, an option is for other files, or the experiment exists.
     """
-    name = name or name_from(path)
+    path = given.files[0]
+    for file in given.files:
+        if not file.is_dir():
+            check_file(file, "a file of data", "correct the path")
+    name = name or name_from(path if len(given.files) == 1 else path.absolute().parent)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
         raise bad("--name", repr(name), "a letter, then letters, digits and _", "give another --name")
     if name in RESERVED:
@@ -69,19 +77,33 @@ def init(
     out = root / "config" / "experiments" / f"{name}.yaml"
     if out.exists():
         raise bad(out, "an experiment of this name", "a new name", "give --name, or edit the file")
-    if is_table(path) and not has_sequences(path):
-        from gde.cli.init_table import describe_table
-
-        text = describe_table(path, groupby)
-    elif ending_of(path) is not None:
-        from gde.cli.init_sequences import describe_sequences
-
-        text = describe_sequences(path, groupby)
-    else:
-        text = describe_cells(path, groupby, min_size)
+    text = proposed(given) or described(given, min_size)
     with atomic_write(out) as f:
         f.write(text)
     return out, name
+
+
+def proposed(given: Given) -> str | None:
+    """The text of an experiment file, by the first kind of data that the files are of; None where they are of none."""
+    for kind, data in DATASETS.items():
+        if data.propose and (proposal := named(data.propose)(given)):
+            return proposal.text(kind)
+    return None
+
+
+def described(given: Given, min_size: int) -> str:
+    """The text of an experiment file for a table, sequences or an .h5ad."""
+    no_options(given.options(), f"{given.files[0]}", but=("groupby",))
+    path, groupby = given.only(), given.groupby
+    if is_table(path) and not has_sequences(path):
+        from gde.cli.init_table import describe_table
+
+        return describe_table(path, groupby)
+    if ending_of(path) is not None:
+        from gde.cli.init_sequences import describe_sequences
+
+        return describe_sequences(path, groupby)
+    return describe_cells(path, groupby, min_size)
 
 
 def has_sequences(path: Path) -> bool:
@@ -90,8 +112,9 @@ def has_sequences(path: Path) -> bool:
 
 
 def name_from(path: Path) -> str:
-    """An experiment's name from that of a file."""
-    return re.sub(r"\W+", "_", path.stem).strip("_").lower()
+    """An experiment's name from that of a file, without its ending and the digits that it begins with."""
+    stem = Path(path.name.removesuffix(".gz")).stem
+    return re.sub(r"\W+", "_", stem).strip("_").lstrip("0123456789_").lower()
 
 
 def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:
@@ -115,18 +138,6 @@ def describe_cells(path: Path, groupby: list[str] | None, min_size: int) -> str:
         min_size=min_size,
         by="group" if groups >= 20 else "sample",
     )
-
-
-def guess_groupby(columns: dict[str, int], n_cells: int, path: Path) -> list[str]:
-    """The column with the most values among those with at least two values and ten cells per value; one that is called
-    as what experiments are made of before any other."""
-    usable = {c: n for c, n in columns.items() if 2 <= n <= n_cells / 10}
-    if units := {c: n for c, n in usable.items() if UNITS.search(c)}:
-        usable = units
-    if not usable:
-        found = f"no column that groups cells ({', '.join(columns) or 'none'})"
-        raise bad(f"{path}: obs", found, "one", "give --groupby COLUMN")
-    return [max(usable, key=usable.get)]
 
 
 def guess_values(x: "sp.csr_matrix | np.ndarray") -> str:

@@ -30,7 +30,7 @@ def train_run(config: dict[str, Any], store_dir: Path, runs_dir: Path, model_dir
     code = code_digest(training_roots(config))
     run = run_id(config, store.digest, code)
     run_dir, place = runs_dir / run, find_place()
-    device = pick_device(accelerator, place)
+    device = pick_device(accelerator, place, tell=True)
     backend = "nccl" if device.type == "cuda" else "gloo"
     with joined_processes(place, backend) as first, one_writer(run_dir, enabled=first):
         if not is_finished(run_dir):

@@ -11,8 +11,10 @@ from gde.errors import bad
 log = logging.getLogger(__name__)
 
 
-def pick_device(accelerator: str, place: Place | None = None) -> torch.device:
+def pick_device(accelerator: str, place: Place | None = None, *, tell: bool = False) -> torch.device:
     """`cpu`, `cuda`, or with `auto` a GPU when one is visible: each process of a group takes its own.
+
+    tell : say so where there is none, which a training does once for all that follows.
 
     Raises GdeError when a GPU was asked for, or granted by Slurm, and is not visible, or when there are more processes
     than GPUs: such a job would run for days on the wrong device.
@@ -29,7 +31,8 @@ def pick_device(accelerator: str, place: Place | None = None) -> torch.device:
         remedy = "check the node's driver, or set accelerator: cpu in config/config.yaml"
         raise bad("accelerator", found, "every GPU that was granted" if visible else "a GPU", remedy)
     if not visible:
-        log.info("no GPU visible: computing on the CPU")
+        if tell:
+            log.info("no GPU visible: computing on the CPU")
         return torch.device("cpu")
     if place.bound and visible == 1:  # srun shows each process its own GPU, and to each it is the first
         return torch.device("cuda", 0)

@@ -1,4 +1,5 @@
-"""What Snakemake says around a user's mistake: one line with the log, in the place of four blocks.
+"""What Snakemake says around a user's mistake: one line with the log, in the place of four blocks; and why jobs run: in
+a line, in the place of all settings.
 
 A job that ends with our own line `gde: ...` has said all. Other failures keep Snakemake's account of them.
 """
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 SAID = "gde: "
+CHANGED = "Params have changed since last execution"
+MOST = 300  # characters of a reason
 CALLED = "RuleException:\nCalledProcessError"
 ENDING = "returned non-zero exit status 2."  # of `gde.cli.script.job`
 CLOSING = (
@@ -26,8 +29,12 @@ class Quiet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         event = getattr(record, "event", None)
-        if getattr(event, "value", event) == "job_error":
+        event = getattr(event, "value", event)
+        if event == "job_error":
             return self._job(record)
+        if event == "job_info" and isinstance(getattr(record, "reason", None), str):
+            record.reason = in_brief(record.reason)
+            return True
         text = record.getMessage()
         if text.startswith(CALLED):
             return not text.rstrip().endswith(ENDING)
@@ -47,6 +54,16 @@ class Quiet(logging.Filter):
         return True
 
 
+def in_brief(reason: str) -> str:
+    """Why a job runs, without all settings before and after, and with some of many files."""
+    before, changed, _ = reason.partition(CHANGED)
+    if changed:
+        reason = f"{before}Settings have changed since last execution"
+    elif len(reason) > MOST:
+        reason = f"{reason[:MOST].rpartition(', ')[0] or reason[:MOST]}, ..."
+    return reason
+
+
 def last_said(log: Any) -> str | None:
     """The last line of a job's log, if it is our own for a user's mistake."""
     path = Path(str(log))
@@ -55,7 +72,7 @@ def last_said(log: Any) -> str | None:
 
 
 def quieten(workflow: Any) -> None:
-    """Let the main Snakemake say no more of a user's mistake than needed; once in a process."""
+    """Let the main Snakemake say no more of mistakes and reasons than needed; once in a process."""
     from snakemake.logging import logger
 
     if workflow.is_main_process and not any(isinstance(f, Quiet) for f in logger.filters):

@@ -1,4 +1,4 @@
-"""SIGTERM for the scripts of a Slurm job.
+"""SIGTERM: for a training, which ends with a checkpoint, and for the scripts of a Slurm job.
 
 Slurm tells only the first process of a job step that the time is up, and that one is Snakemake: it says that it will
 exit when its job has finished, and the training, which would write a checkpoint, never hears of it.
@@ -7,8 +7,23 @@ exit when its job has finished, and the training, which would write a checkpoint
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+@contextmanager
+def sigterm_into(received: list[bool]) -> Iterator[None]:
+    """Let a SIGTERM add True to `received` instead of ending the process. Where a program works in another thread than
+    its first, in which alone handlers can be set, SIGTERM does what that program says."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: received.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def pass_on_sigterm() -> None:

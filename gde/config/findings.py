@@ -16,8 +16,8 @@ from gde.config.resolve import (
     read_experiment,
     shown,
     validate,
-    with_kinds,
 )
+from gde.config.start import with_kinds
 from gde.errors import GdeError
 
 

@@ -22,6 +22,7 @@ SMOKE_TOKENS = {
     "latent_dim": 8,
     "training": {
         "steps": 12,
+        "torch_threads": 1,  # a few small steps: two threads take a third more of the processor to wait for each other
         "n_sets": 4,
         "set_size": 8,
         "scheduler": {"warmup": 3},

@@ -28,5 +28,5 @@ def draw(tables: Path, result: dict) -> Figure:
     figure = Figure(figsize=(wide, high + 0.3), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"Distances between {of_groups(len(matrix), about)}", x=0.01, ha="left")
-    draw_distances(figure, matrix, tree(matrix), list(table["name"]), table[columns])
+    draw_distances(figure, matrix, tree(matrix), list(table["name"]), table[columns], about["no_strip"])
     return figure

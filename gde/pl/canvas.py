@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from gde.figures.style import SETTINGS
 from gde.tl.embedded import outlying
 
+FREE = 0.08  # of a window, on each side
+GROWN = 0.5  # of a window, on each side at most, for what is drawn around places
 PASSES = 2  # until a layout of axes of one scale, which may not fill their places, has settled
 COLUMN = 3.5  # inches: the width of a column of a journal
 
@@ -38,20 +40,42 @@ def limits(values: np.ndarray) -> tuple[float, float]:
     return float(inside.min()), float(inside.max())
 
 
-def window(x: np.ndarray, y: np.ndarray, margin: float = 0.08) -> tuple[float, float, float, float]:
-    """Left, right, bottom, top of what is shown of places x, y (g,): without outliers, never very flat or narrow."""
-    inside = ~(outlying(x) | outlying(y))
+def window(
+    x: np.ndarray, y: np.ndarray, *, sure: np.ndarray | None = None, half: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of what is shown of places x, y (g,): without outliers, never very flat or narrow.
+
+    sure : groups (g,) that set the scale, where these are half of all or more.   half : half widths and heights (g,) of
+    what is drawn around places, NaN where nothing is: shown as far as it takes no more than GROWN of the plain window.
+    """
+    if sure is None or 2 * sure.sum() < len(x):
+        sure = np.ones(len(x), bool)
+    inside = sure.copy()
+    inside[sure] = ~(outlying(x[sure]) | outlying(y[sure]))
     (x0, x1), (y0, y1) = limits(x[inside]), limits(y[inside])
+    if half is not None:
+        (x0, x1), (y0, y1) = (
+            _grown(low, high, v[inside], h[inside]) for low, high, v, h in ((x0, x1, x, half[0]), (y0, y1, y, half[1]))
+        )
     wide, high = max(x1 - x0, 1e-9), max(y1 - y0, 1e-9)
     wide, high = max(wide, 0.8 * high), max(high, 0.6 * wide)
-    wide, high = (0.5 + margin) * wide, (0.5 + margin) * high
+    wide, high = (0.5 + FREE) * wide, (0.5 + FREE) * high
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     return x - wide, x + wide, y - high, y + high
 
 
-def frame(ax: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Set the limits and a box in which both axes have one scale; returns which places (g,) lie outside of it."""
-    left, right, bottom, top = window(x, y)
+def _grown(low: float, high: float, values: np.ndarray, half: np.ndarray) -> tuple[float, float]:
+    """low and high moved apart, so that what is drawn around values (g,) has room."""
+    half, most = np.nan_to_num(half), GROWN * (high - low)
+    return max(low - most, min(low, float((values - half).min()))), min(
+        high + most, max(high, float((values + half).max()))
+    )
+
+
+def frame(ax: Axes, x: np.ndarray, y: np.ndarray, shown: tuple[float, float, float, float]) -> np.ndarray:
+    """Set the limits (`window`) and a box in which both axes have one scale; returns which places (g,) lie outside of
+    it."""
+    left, right, bottom, top = shown
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
     ax.set_box_aspect((top - bottom) / (right - left))

@@ -1,6 +1,7 @@
 """The matrix of distances between groups in clustered order, with its tree and strips of what groups are."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -14,12 +15,13 @@ from gde.errors import bad
 from gde.figures.style import CYCLE, SEQUENTIAL
 from gde.pl.canvas import COLUMN, colour_scale, limits, look, settle, shown_figure
 from gde.pl.points import shown
-from gde.tl.columns import NAMED, is_number, strips
+from gde.tl.columns import NAMED, is_number, strips, without_strip
 
 if TYPE_CHECKING:
     import anndata
 
 READABLE = 45  # names beside the rows
+OTHERS = "#F2F2F2"  # of a strip's values that no colour is left for
 GREYS = ("#4D4D4D", "#8C8C8C", "#BFBFBF", "#E0E0E0")  # after the colours
 
 
@@ -42,7 +44,7 @@ def distances(
         figure = shown_figure(*size(embeddings.n_obs))
         return draw_distances(
             figure, embeddings.obsp[key], embeddings.uns[key]["linkage"], list(embeddings.obs_names),
-            embeddings.obs[columns],
+            embeddings.obs[columns], without_strip(embeddings.obs) if color is None else (),
         )  # fmt: skip
 
 
@@ -53,11 +55,17 @@ def size(groups: int) -> tuple[float, float]:
 
 
 def draw_distances(
-    figure: Figure, matrix: np.ndarray, links: np.ndarray, names: Sequence[str], about: pd.DataFrame
+    figure: Figure,
+    matrix: np.ndarray,
+    links: np.ndarray,
+    names: Sequence[str],
+    about: pd.DataFrame,
+    left_out: Sequence[str] = (),
 ) -> np.ndarray:
     """Tree, strips and matrix into an empty figure; returns their axes.
 
     matrix : (g, g) latent units.   links : linkage (g - 1, 4).   about : (g, c), columns of the strips.
+    left_out : columns that have none, which is said.
     """
     from scipy.cluster.hierarchy import dendrogram
 
@@ -89,7 +97,10 @@ def draw_distances(
     else:
         ax.set_yticks([])
     bar = figure.colorbar(picture, ax=ax, location="bottom", fraction=0.04, aspect=32, pad=0.02, extend=extend)
-    bar.set_label("distance beyond standard errors (latent units)", fontsize=7.5)
+    told = "distance beyond standard errors (latent units)"
+    if left_out:
+        told += "\n" + fill(f"no strip: {', '.join(left_out)}", 70)
+    bar.set_label(told, fontsize=7.5)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6.5)
     settle(figure, _strips(axes[1], about.iloc[order]) if count else [], 3)
@@ -114,6 +125,9 @@ def _strips(ax: Axes, about: pd.DataFrame) -> list[Patch]:
             continue
         text = values.astype(object).where(values.notna(), None)
         levels = sorted({str(v) for v in text if v is not None})
+        if len(levels) > NAMED:
+            picture[[v is not None for v in text], j] = mpl.colors.to_rgba(OTHERS)
+            handles.append(Patch(facecolor=OTHERS, label=f"{shown(name)}: {len(levels) - NAMED} others"))
         for i, level in enumerate(levels[:NAMED]):
             colour = colours[(used + i) % len(colours)]
             picture[[str(v) == level if v is not None else False for v in text], j] = mpl.colors.to_rgba(colour)

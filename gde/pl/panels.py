@@ -18,10 +18,12 @@ WITH_ELLIPSES = 300  # groups
 AREA = (9.0, 70.0)  # points squared, of the smallest and the largest group
 
 
-def size(table: pd.DataFrame, columns: Sequence[str], ncols: int = 2, basis: str = "pca") -> tuple[float, float]:
+def size(
+    table: pd.DataFrame, columns: Sequence[str], ncols: int = 2, basis: str = "pca", ellipses: bool | None = None
+) -> tuple[float, float]:
     """Width and height in inches of a figure with a panel for each column, and room for legends."""
     wide = min(len(columns), ncols)
-    left, right, bottom, top = window(*places(table, basis))
+    left, right, bottom, top = seen(table, basis, shows_ellipses(table, basis, ellipses))
     box = 2.3 * (top - bottom) / (right - left)
     lines = [legend_lines(table, name) for name in columns]
     high = [box + 0.75 + 0.125 * max(lines[i : i + wide]) for i in range(0, len(columns), wide)]
@@ -31,6 +33,16 @@ def size(table: pd.DataFrame, columns: Sequence[str], ncols: int = 2, basis: str
 def places(table: pd.DataFrame, basis: str) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates (g,), (g,) of the groups."""
     return tuple(table[f"{'pc' if basis == 'pca' else basis}_{i}"].to_numpy(dtype=float) for i in (1, 2))
+
+
+def seen(table: pd.DataFrame, basis: str, ellipses: bool) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of a panel. Of principal components, groups of so few samples that their errors are not
+    known do not set them, and ellipses have room."""
+    if basis != "pca":
+        return window(*places(table, basis))
+    radius = table["radius"].to_numpy(dtype=float)
+    half = tuple(radius * np.sqrt(np.maximum(table[name].to_numpy(dtype=float), 0)) for name in ("var_1", "var_2"))
+    return window(*places(table, basis), sure=np.isfinite(radius), half=half if ellipses else None)
 
 
 def draw_map(
@@ -81,10 +93,10 @@ def draw_panel(
 ) -> Callable[[], bool]:
     """One panel: the groups coloured by one column. Returns the step that names them, see `settle`."""
     x, y = places(table, basis)
-    outside = frame(ax, x, y)
+    ellipses = shows_ellipses(table, basis, ellipses)
+    outside = frame(ax, x, y, seen(table, basis, ellipses))
     points = Points(ax, table, x, y, areas(table), held_out(table), outside)
-    if shows_ellipses(table, basis, ellipses):
-        draw_ellipses(ax, table, x, y)
+    cut = draw_ellipses(ax, table, x, y) if ellipses else 0
     if is_number(table, name):
         last = points.numbers(table[name].to_numpy(dtype=float), name)
     else:
@@ -96,10 +108,12 @@ def draw_panel(
     said = [title] if title else []
     if outside.any():
         said.append(f"{outside.sum()} outside (triangles)")
+    if cut:
+        said.append(f"{cut} ellipse{'s'[: cut > 1]} cut")
     if said:
-        ax.annotate(" · ".join(said), (0, 1), (0, 2), xycoords="axes fraction", textcoords="offset points",
+        ax.annotate(" · ".join(said), (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points",
                     fontsize=6.5, color=GREY)  # fmt: skip
-        ax.set_title(shown(name), fontsize=9, pad=12)
+        ax.set_title(shown(name), fontsize=9, pad=15)
     return last
 
 
@@ -161,8 +175,9 @@ def key_of_marks(ax: Axes, table: pd.DataFrame, ellipses: bool) -> None:
             ax.legend_ = key
 
 
-def draw_ellipses(ax: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
-    """Confidence ellipses around places (g,), of groups whose errors are known."""
+def draw_ellipses(ax: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> int:
+    """Confidence ellipses around places (g,), of groups whose errors are known; returns how many of those whose middle
+    is shown the frame cuts."""
     a, b, c = (table[name].to_numpy(dtype=float) for name in ("var_1", "cov_12", "var_2"))
     middle, half = (a + c) / 2, np.hypot((a - c) / 2, b)
     radius = table["radius"].to_numpy(dtype=float)
@@ -183,3 +198,7 @@ def draw_ellipses(ax: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -
             zorder=1,
         )
     )
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    wide, high = (radius * np.sqrt(np.maximum(v, 0.0)) for v in (a, c))
+    shown = (left <= x) & (x <= right) & (bottom <= y) & (y <= top) & known
+    return int((shown & ((x - wide < left) | (x + wide > right) | (y - high < bottom) | (y + high > top))).sum())

@@ -32,7 +32,8 @@ def map(
     corrected : after the removal of batches.   ellipses : 95 % confidence of each group's place, from its standard
     errors; default, of at most 300 groups, and never in a UMAP, where errors have no place.   ax : for one column.
     Filled: held out; open: trained on. Areas go with the logarithm of a group's number of samples. Groups far from all
-    others do not set the scale: triangles at the edge say where they are.
+    others, and, of principal components, those of fewer than 4 samples, do not set the scale: triangles at the edge say
+    where they are.
 
     returns the axes, or an array of them. GdeError without a map, or an unknown column or basis.
     """
@@ -60,6 +61,6 @@ def map(
             last()
             key_of_marks(ax, table, shows_ellipses(table, basis, ellipses))
             return ax
-        figure = shown_figure(*size(table, columns, ncols, basis))
+        figure = shown_figure(*size(table, columns, ncols, basis, ellipses))
         axes = draw_map(figure, table, columns, ncols=ncols, **given)
     return axes[0] if len(columns) == 1 else axes

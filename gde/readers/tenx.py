@@ -149,3 +149,11 @@ def _open_h5(f: Any, path: Path) -> tuple[DiskRows, list[str], Features]:
     if not fits or node["indices"].shape != (stored,):
         raise bad(where, "pointers that do not fit the stored counts", "a whole sparse matrix", "fetch the file again")
     return DiskRows(node["data"], node["indices"], indptr, (n_cells, n_features)), barcodes, Features(*columns)
+
+
+def read_barcodes(path: Path) -> list[str]:
+    """The barcodes of a matrix, without its counts. GdeError as `read_tenx`."""
+    if path.is_dir():
+        return [row[0] for row in _lines(tenx_files(path)["barcodes"], "one barcode a line")]
+    with read_tenx(path, path.parent) as tenx:
+        return tenx.barcodes

@@ -55,6 +55,17 @@ def panels(obs: pd.DataFrame) -> list[str]:
     return sorted(found, key=lambda name: name == "n_samples") or ["group"]
 
 
+def without_strip(obs: pd.DataFrame) -> list[str]:
+    """Columns that tell groups apart and get no strip, with their number of values where that is the reason."""
+    shown = strips(obs)
+    out = []
+    for name in telling(obs):
+        if name not in (*APART, "n_samples", *shown):
+            many = not is_number(obs, name) and obs[name].nunique() > LEVELS
+            out.append(f"{name} ({obs[name].nunique()} values)" if many else name)
+    return out
+
+
 def strips(obs: pd.DataFrame) -> list[str]:
     """Columns of obs that get a strip: categories of few values, then numbers."""
     found = [name for name in telling(obs) if name not in (*APART, "n_samples")]

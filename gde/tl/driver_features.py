@@ -9,7 +9,7 @@ import pandas as pd
 
 from gde.models.base import Model
 from gde.tl.decoded import embed_sides
-from gde.tl.shifts import decoded_shifts, model_error, observed_shifts, typical
+from gde.tl.shifts import decoded_shifts, model_error, observed_shifts, relative_error, typical
 from gde.tl.sides import Sides, read_sides
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def drivers(
     returns a row for each feature, the largest decoded effect first:
     - decoded_shift : mean of samples generated from the second embedding - from the first, in the features' unit
       (attrs['unit']; of expression log1p of counts per 10,000); lower, upper its 95 % interval, p_value, fdr (Benjamini
-      & Hochberg 1995), all with what the model gets wrong (attrs['model_error'], in standard deviations);
+      & Hochberg 1995), all with what the model gets wrong (attrs['model_error'], in standard deviations), and the
+      interval with what it gets wrong of large shifts (attrs['relative_error'], a share of the observed one);
     - effect : the shift in standard deviations of single observed samples;
     - log2_ratio, of expression : the shift / ln 2, log2 of the ratio of geometric means of 1 + counts per 10,000;
     - decoded_spread, of vectors : log2 of the ratio of standard deviations of what is generated; spread_lower,
@@ -70,9 +71,11 @@ def feature_table(model: Model, sides: Sides, *, n: int = GENERATED, draws: int 
     seen, sd, seen_spread = observed_shifts(sides, sides.moments)
     unit = np.where(sd > 0, sd, np.nan)
     wrong = model_error(shift, seen, shared, unit)
+    share = relative_error(shift, seen, shared, wrong * sd, unit)
     shift = shift.widened(wrong * sd)
+    interval = shift.widened(share * np.abs(seen.value)).half  # a share of no shift is none: p-values are without it
     table = pd.DataFrame({"feature": sides.readout.names, "decoded_shift": shift.value})
-    table = table.assign(lower=shift.value - shift.half, upper=shift.value + shift.half)
+    table = table.assign(lower=shift.value - interval, upper=shift.value + interval)
     if sides.readout.is_expression:
         table["log2_ratio"] = shift.value / np.log(2)
     table = table.assign(effect=shift.value / unit, p_value=shift.p, fdr=shift.fdr)
@@ -96,6 +99,7 @@ def feature_table(model: Model, sides: Sides, *, n: int = GENERATED, draws: int 
         "distance": float(np.linalg.norm(b.z - a.z)),
         "correlation": _correlation(table["effect"], table["pseudobulk_effect"]),
         "model_error": wrong,
+        "relative_error": share,
         "generated": n,
         "draws": draws,
         "seed": seed,

@@ -10,7 +10,7 @@ from gde.errors import many
 from gde.files.io import atomic_dir, write_json
 from gde.readers.sealed_h5ad import read_anndata
 from gde.tl.association import FEWEST, associations
-from gde.tl.columns import is_number, panels, strips
+from gde.tl.columns import is_number, panels, strips, without_strip
 from gde.tl.mapping import SHAPE, map_table, pca
 from gde.tl.pairwise import distances
 
@@ -27,14 +27,22 @@ def write_map_tables(
     embeddings: Path, out: Path, *, unit: str | None = None, permutations: int = 999, seed: int = 0
 ) -> None:
     """Write the directory `out`: map.tsv, distances.tsv and associations.tsv, with the unit of every column in its
-    name, and about.json = {sets, groups, left_out, unit, why}: rows, different groups, rows far from all others.
+    name, and about.json = {sets, groups, left_out, no_strip, unit, why}: rows, different groups, rows far from all
+    others, columns without a strip beside the matrix.
 
     unit : obs column of what is independent (`gde.tl.associations`), where there is such a column.
     Of many groups a random part is mapped. Of fewer than four there is about.json alone, which says why.
     """
     whole = read_anndata(embeddings, sealed=True)
     rng = np.random.default_rng(seed)
-    about = {"sets": whole.n_obs, "groups": int(whole.obs["group"].nunique()), "left_out": [], "unit": "", "why": ""}
+    about = {
+        "sets": whole.n_obs,
+        "groups": int(whole.obs["group"].nunique()),
+        "left_out": [],
+        "no_strip": [],
+        "unit": "",
+        "why": "",
+    }
     tables = {}
     if whole.n_obs < FEWEST:
         about["why"] = f"{many(whole.n_obs, 'group')}: a map needs {FEWEST}"
@@ -46,6 +54,7 @@ def write_map_tables(
         unit = unit if unit in some.obs and unit != "group" else None
         about["unit"] = unit or ""
         tables["associations"] = _associations(some, unit, permutations, seed)
+        about["no_strip"] = without_strip(some.obs)
         tables["distances"] = _distances(_some(whole, IN_MATRIX, rng))
     with atomic_dir(out) as tmp:
         write_json(tmp / "about.json", about)

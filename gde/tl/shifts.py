@@ -11,6 +11,7 @@ from gde.tl.moments import Moments
 from gde.tl.sides import Sides
 
 LEVEL = 0.95
+SIGNIFICANT, CLEAR = 0.05, 3
 ENOUGH = 20
 MEDIAN = 0.4549  # of the square of a standard normal
 ROUNDING = 1e-9
@@ -155,6 +156,29 @@ def model_error(decoded: Shift, observed: Shift, shared: np.ndarray, unit: np.nd
     own = (typical(shift.value / unit, np.square(shift.se / unit)) for shift in (decoded, observed))
     more = next(own) ** 2 - next(own) ** 2
     return float(np.sqrt(max(apart**2, more, 0.0)))
+
+
+def relative_error(decoded: Shift, observed: Shift, shared: np.ndarray, wrong: np.ndarray, unit: np.ndarray) -> float:
+    """What the model gets wrong of large shifts, as a share of these: a generator shrinks what it learned, which the
+    typical feature cannot tell, since it does not shift.
+
+    Root mean square of decoded - observed over the features whose observed shift is clear (false discovery rate
+    SIGNIFICANT), beyond that of the other features, or, of fewer than ENOUGH others, beyond sampling (shared :
+    covariance) and the error `wrong` (g,) of any feature. 0 where fewer than CLEAR are clear.
+    """
+    known = np.isfinite(unit) & np.isfinite(observed.se) & np.isfinite(decoded.se)
+    clear = (observed.fdr <= SIGNIFICANT) & known
+    if clear.sum() < CLEAR:
+        return 0.0
+    apart = (decoded.value - observed.value) / unit
+    others = known & ~clear
+    if others.sum() >= ENOUGH:
+        usual = typical(apart[others], np.zeros(others.sum())) ** 2
+    else:
+        noise = np.square(observed.se) + np.square(decoded.se) - 2 * shared + np.square(wrong)
+        usual = (noise / unit**2)[clear]
+    size = float(((np.square(observed.value) - np.square(observed.se)) / unit**2)[clear].sum())
+    return float(np.sqrt(max(0.0, float((np.square(apart[clear]) - usual).sum()) / size))) if size > 0 else 0.0
 
 
 def typical(values: np.ndarray, noise: np.ndarray) -> float:

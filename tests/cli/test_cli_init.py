@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tiny
 
-from gde.cli.init import guess_groupby
 from gde.config import resolve
+from gde.prepare.common.grouping import guess_groupby
 
 
 def test_init_writes_an_experiment_that_resolves_and_prepares(project, run, refused):

@@ -10,6 +10,7 @@ import tiny
 from gde.cli.init import init
 from gde.config import resolve
 from gde.errors import GdeError
+from gde.prepare.common.proposal import Given
 
 
 def people() -> pd.DataFrame:
@@ -30,7 +31,7 @@ def test_a_table_is_described_and_prepares(tmp_path, monkeypatch, ending):
         people().to_csv(path, sep="\t" if ending == "tsv" else ",", index=False)
     Path("config").mkdir()
     Path("config/config.yaml").write_text("experiments: [people]\n")
-    init(path, tmp_path)
+    init(Given([path]), tmp_path)
     config = resolve("people", {"experiments": ["people"]}, tmp_path)
     dataset = config["dataset"]
     assert (dataset["kind"], dataset["groupby"], dataset["labels"]) == ("table", ["place"], ["side"])
@@ -42,7 +43,7 @@ def test_a_table_is_described_and_prepares(tmp_path, monkeypatch, ending):
 def test_a_table_that_nothing_groups_is_refused(tmp_path):
     people()[["height", "note"]].to_csv(tmp_path / "people.csv", index=False)
     with pytest.raises(GdeError, match=r"no column of words that groups rows .*--groupby"):
-        init(tmp_path / "people.csv", tmp_path)
+        init(Given([tmp_path / "people.csv"]), tmp_path)
     with pytest.raises(GdeError, match="'plce', expected one of"):
-        init(tmp_path / "people.csv", tmp_path, groupby=["plce"])
+        init(Given([tmp_path / "people.csv"], ["plce"]), tmp_path)
     assert not (tmp_path / "config").exists()

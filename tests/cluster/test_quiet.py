@@ -43,3 +43,20 @@ def test_another_failure_keeps_its_account(tmp_path, text):
     assert quiet.filter(record(CALLED.format(1)))
     assert quiet.filter(job) and job.event is LogEvent.JOB_ERROR
     assert all(quiet.filter(record(text)) for text in CLOSING)
+
+
+def test_why_a_job_runs_is_a_line():
+    quiet = Quiet(SimpleNamespace(executor_plugin=None))
+    changed = (
+        "Missing output files: a; Params have changed since last execution: Union of exclusive params: {'x': 1} now"
+    )
+    files = "Input files updated by another job: " + ", ".join(f"results/mine/figure{i}.svg" for i in range(40))
+    said = {}
+    for reason in ("Missing output files: results/mine/model", changed, files):
+        job = record(event=LogEvent.JOB_INFO, reason=reason)
+        assert quiet.filter(job)
+        said[reason] = job.reason
+    short, settings, many = said.values()
+    assert short == "Missing output files: results/mine/model"
+    assert settings == "Missing output files: a; Settings have changed since last execution"
+    assert many.endswith(".svg, ...") and 250 < len(many) <= 310

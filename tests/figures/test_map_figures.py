@@ -79,7 +79,9 @@ def test_numbers_that_are_names_are_categories(tmp_path):
     tables = tables_in(tmp_path, data)
     assert read_table(tables, "map")[1]["digit"] == "category"
     assert drawn("map", tables).get_suptitle() == "Map of 30 sets of 10 groups"
-    assert read_json(tables / "about.json") == {"sets": 30, "groups": 10, "left_out": [], "unit": "", "why": ""}
+    assert read_json(tables / "about.json") == {
+        "sets": 30, "groups": 10, "left_out": [], "no_strip": ["digit (10 values)"], "unit": "", "why": "",
+    }  # fmt: skip
 
 
 def test_what_was_held_out_together_is_the_unit_of_the_test(tmp_path):

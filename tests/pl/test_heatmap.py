@@ -71,3 +71,12 @@ def test_mistakes_are_named():
         pl.distances(simulate_cohort(10))
     with pytest.raises(GdeError, match="color: found 'sex'"):
         pl.distances(mapped(), "sex")
+
+
+def test_columns_without_a_strip_are_named():
+    data = mapped(60)
+    data.obs["plate"] = [f"p{i % 20}" for i in range(60)]
+    data.obs["dose"] = np.arange(60) % 7 / 2
+    told = pl.distances(data)[-1].figure.axes[-1].get_xlabel()
+    assert "no strip: dose, plate (20 values)" in told.replace("plate (20 values), dose", "dose, plate (20 values)")
+    assert "no strip" not in pl.distances(data, ["plate", "dose"])[-1].figure.axes[-1].get_xlabel()

@@ -200,3 +200,35 @@ def test_mistakes_are_named(options, message):
     with pytest.raises(GdeError, match=message):
         pl.map(mapped(10), **options)
     assert not pyplot.get_fignums()
+
+
+def test_groups_of_few_samples_do_not_stretch_the_axes():
+    """Nor are their places lost: triangles at the edge say in which direction they lie."""
+    data = mapped(40)
+    before = pl.map(data, "disease").get_xlim()
+    tiny = np.arange(0, 40, 5)  # more than the outliers that a panel leaves out anyhow
+    data.obs.loc[data.obs_names[tiny], "n_samples"] = [1, 2, 3, 1, 2, 3, 1, 2]
+    data.obsm["X_pca"][tiny, :2] *= 20
+    data.obsm["X_pca_error"][tiny] = np.nan
+    ax = pl.map(data, "disease")
+    assert np.ptp(ax.get_xlim()) < 1.3 * np.ptp(before)
+    left, right = ax.get_xlim()
+    outside = sum(not left <= x <= right for x in data.obsm["X_pca"][tiny, 0])
+    assert outside and any("outside (triangles)" in text for text in texts(ax))
+    assert len(dots(ax)) == 40
+
+
+def test_ellipses_have_room_and_cut_ones_are_told():
+    data = mapped(20)
+    data.obsm["X_pca_error"] = np.tile([1e-3, 0.0, 1e-3], (20, 1))
+    ax = pl.map(data, "disease")
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    (ellipses,) = (c for c in ax.collections if isinstance(c, EllipseCollection))
+    half = ellipses._widths
+    x, y = np.asarray(ellipses.get_offsets()).T
+    assert (x - half > left).all() and (x + half < right).all() and (y - half > bottom).all() and (y + half < top).all()
+    assert not any("cut" in text for text in texts(ax))
+    data.obsm["X_pca_error"][3] = [1e4, 0.0, 1e4]
+    wide = pl.map(data, "disease")
+    assert np.ptp(wide.get_xlim()) < 2.5 * (right - left)
+    assert any("1 ellipse cut" in text for text in texts(wide))

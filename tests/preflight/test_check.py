@@ -330,12 +330,15 @@ def test_checkpoints_take_what_is_estimated(family_store, tmp_path):
     assert kept == 4 * parameters * ((4 + 10) * 4 + 2)
 
 
-def test_a_table_counts_with_its_size(tmp_path):
+def test_a_table_counts_with_its_rows_or_its_size(tmp_path):
     file = tmp_path / "x.csv"
     file.write_text("a,b,g\n" + "1,2,x\n" * 100)
     config = tiny.experiment(
         dataset={"kind": "table", "path": str(file), "groupby": ["g"]}, evaluation={"kind": "samples"}
     )
+    sizes = costs.disk(config, tmp_path / "s", trains=True)
+    assert sizes["set store"] == 100 * 2 * 4 and sizes["checkpoints and model"] > 0
+    config["dataset"]["transpose"] = True
     sizes = costs.disk(config, tmp_path / "s", trains=True)
     assert sizes["set store"] == file.stat().st_size and sizes["checkpoints and model"] is None
     config["dataset"]["path"] = str(tmp_path / "gone.csv")

@@ -10,6 +10,7 @@ from gde.config import resolve
 from gde.preflight import pace
 from gde.preflight.check import check, time_costs
 from gde.preflight.costs import memory, shape
+from gde.runs.sizes import expected
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,3 +85,18 @@ def test_the_check_tells_both(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     (row,) = check(ROOT, tmp_path / "results", ["gmm"]).trainings
     assert row["minutes"] > 0 and row["memory"].endswith(("MB", "GB"))
+
+
+def test_small_files_ask_for_few_steps(monkeypatch, tmp_path):
+    """What `auto` will be is told by the rows of a table, before its store is there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    (tmp_path / "config/config.yaml").write_text("experiments: []\n")
+    steps = {}
+    for name, rows in (("small", 300), ("large", 60_000)):
+        (tmp_path / f"{name}.csv").write_text("a,b,g\n" + "".join(f"{i},2,x{i % 7}\n" for i in range(rows)))
+        text = f"dataset: {{kind: table, path: {name}.csv, groupby: [g]}}\n"
+        (tmp_path / f"config/experiments/{name}.yaml").write_text(text)
+        resolved = resolve(name, {"experiments": [name]}, tmp_path)
+        steps[name] = expected(resolved, tmp_path / "none")["training"]["steps"]
+    assert steps == {"small": 300, "large": 2750}

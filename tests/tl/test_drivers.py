@@ -21,7 +21,7 @@ from gde.tl.driver_features import feature_table, in_words
 from gde.tl.driver_samples import COLUMN, carriers, sample_table
 from gde.tl.moments import Moments
 from gde.tl.readouts import Residues
-from gde.tl.shifts import Shift, model_error
+from gde.tl.shifts import Shift, model_error, relative_error
 from gde.tl.sides import read_sides
 
 DIM = 3
@@ -118,6 +118,20 @@ def test_what_the_model_gets_wrong_is_seen(wrong, trained_on_them):
     decoded = Shift.of(0.5 * true + error + rng.normal(0, 0.1, n), 0.01 * ones, 20 * ones)
     observed = Shift.of(true + chance, 0.25 * ones, 20 * ones)
     assert model_error(decoded, observed, 0 * ones, ones) == pytest.approx(wrong, abs=0.12)
+
+
+@pytest.mark.parametrize("others", [4, 2000], ids=["few others", "many others"])
+def test_shrinking_of_large_shifts_is_seen(others):
+    """By the share that the generator takes off, with the usual error known from other features, or from their own."""
+    rng, n = np.random.default_rng(0), 40 + others
+    true = np.where(np.arange(n) < 40, rng.choice([-3.0, 3.0], n), 0.0)
+    decoded = Shift.of(0.8 * true + rng.normal(0, 0.1, n), np.full(n, 0.01), np.full(n, 20.0))
+    observed = Shift.of(true + rng.normal(0, 0.2, n), np.full(n, 0.04), np.full(n, 20.0))
+    right = Shift.of(true + rng.normal(0, 0.1, n), np.full(n, 0.01), np.full(n, 20.0))
+    none, ones = np.zeros(n), np.ones(n)
+    assert relative_error(decoded, observed, none, none, ones) == pytest.approx(0.2, abs=0.02)
+    assert relative_error(right, observed, none, none, ones) < 0.04
+    assert relative_error(decoded, Shift.of(none, ones, np.full(n, 20.0)), none, none, ones) == 0
 
 
 def test_contributions_sum_to_the_distance_and_cancel_where_both_sides_are_alike(exact, tmp_path, no_fsync):

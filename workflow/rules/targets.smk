@@ -16,3 +16,5 @@ for _experiment in filter(is_free, NAMES):
         input:
             outputs(_experiment),
         localrule: True
+        message:
+            f"{_experiment}: all is there, in results/{_experiment}"

@@ -13,6 +13,6 @@ with job(snakemake) as s:  # noqa: F821
 
     accelerator, runs, settings = s.config.get("accelerator", "auto"), Path("results/runs"), s.params.settings
     train_run(training_slice(settings), Path(s.input[0]), runs, Path(s.output.model), accelerator=accelerator)
-    device = pick_device(accelerator)
+    device = pick_device(accelerator, tell=True)
     run(s.output.model, s.input[0], settings, s.output.metrics, s.output.tables, device=device)
     keep_metrics(Path(s.output.metrics), runs)

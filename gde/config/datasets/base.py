@@ -42,12 +42,15 @@ class DataSet(Section):
     given.   start : sections of an experiment where its file does not say otherwise.
     controls : whether its store says which groups are controls.   examine : "module:function" that takes the resolved
     settings and raises what `prepare` would, as far as columns and names in its files tell in seconds.
+    propose : "module:function" that takes what `gde init` was given (`gde.prepare.common.proposal`), and makes settings
+    of files that are of this kind; None for other files.
     """
 
     prepare: ClassVar[str]
     READER: ClassVar[str] = ""
     ROWS: ClassVar[str] = ""
     examine: ClassVar[str | None] = None
+    propose: ClassVar[str | None] = None
     sample_type: ClassVar[str] = "vectors"
     sources: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[str] = "samples"

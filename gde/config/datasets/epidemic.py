@@ -1,6 +1,7 @@
 """Spike proteins by country and month."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -8,6 +9,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, Whole, refuse
 from gde.config.datasets.base import ADAMW, BY_DATA, TokenSequences
 from gde.config.split import SequenceSplit
+from gde.files.counts import about
 from gde.files.input_files import virus_files
 
 LONGEST = 4096  # residues
@@ -26,6 +28,7 @@ class Virus(TokenSequences):
 
     prepare: ClassVar = "gde.prepare.virus:prepare"
     examine: ClassVar = "gde.prepare.virus:examine"
+    propose: ClassVar = "gde.prepare.virus_proposal:propose"
     sample_type: ClassVar = "protein"
     evaluation: ClassVar = "epidemic"
     # as config/experiments/virus.yaml, laptop, but for the steps
@@ -86,3 +89,8 @@ class Virus(TokenSequences):
     @classmethod
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
         return virus_files(dataset)
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        path = Path(virus_files(dataset)["sequences"])
+        return None if path.suffix in (".xz", ".zst") else about(path, b">"), dataset["length"]

@@ -1,13 +1,15 @@
 """Reads of DNA methylation."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names, Section, Whole, check_idle, refuse
 from gde.config.datasets.base import ADAMW, BY_DATA, PatternFiles, TokenSequences
-from gde.files.input_files import expand
+from gde.files.counts import about_all
+from gde.files.input_files import expand, pattern_files
 
 MARGIN = 512  # residues upstream that are kept at a contig's edge (`gde.readers.genome`)
 
@@ -54,6 +56,7 @@ class Methylation(PatternFiles, TokenSequences):
     prepare: ClassVar = "gde.prepare.methylation:prepare"
     READER: ClassVar = "gde.prepare.methylation_query:read_store"
     examine: ClassVar = "gde.prepare.methylation:examine"
+    propose: ClassVar = "gde.prepare.methylation_proposal:propose"
     evaluation: ClassVar = "methylation"
     # as config/experiments/methylation.yaml, laptop, but for the steps
     start: ClassVar = {
@@ -125,4 +128,6 @@ class Methylation(PatternFiles, TokenSequences):
 
     @classmethod
     def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
-        return None, dataset["context"] + dataset["cpgs"]
+        files = [Path(file) for file in pattern_files(dataset).values()]
+        bam = any(file.suffix == ".bam" for file in files)
+        return None if bam else about_all(files), dataset["context"] + dataset["cpgs"]

@@ -1,6 +1,7 @@
 """Regulatory sequences with a measured activity."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -8,7 +9,8 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, NonNegative, Section, Whole, refuse
 from gde.config.datasets.base import ADAMW, BY_DATA, TokenSequences, Vectors
 from gde.config.split import NearSplit, Split
-from gde.files.input_files import condition_files
+from gde.files.counts import about_all, table_rows
+from gde.files.input_files import condition_files, expand
 
 ENCODER = {"kind": "dna_conv", "hidden": 32, "layers": 3, "kernel": 7, "pool": 4}
 GENERATOR = {"kind": "hyenadna", "hidden": 64, "layers": 2, "subsample": 8}
@@ -18,6 +20,7 @@ class Gpra(TokenSequences):
     """Promoters with their expression, ranked into quantiles."""
 
     prepare: ClassVar = "gde.prepare.gpra:prepare"
+    propose: ClassVar = "gde.prepare.gpra_proposal:propose"
     READER: ClassVar = "gde.prepare.gpra_query:promoter_store"
     evaluation: ClassVar = "expression"
     # as config/experiments/gpra_dna.yaml, laptop, but for the steps
@@ -65,6 +68,10 @@ class Gpra(TokenSequences):
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
         return ["quantile"]
 
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return about_all(map(Path, condition_files(dataset).values())), dataset["length"]
+
 
 class ElementColumns(Section):
     """Columns of a table of elements."""
@@ -78,6 +85,7 @@ class MpraBins(TokenSequences):
     """Regulatory elements in bins of their measured activity."""
 
     prepare: ClassVar = "gde.prepare.mpra_bins:prepare"
+    propose: ClassVar = "gde.prepare.mpra_bins_proposal:propose"
     READER: ClassVar = "gde.prepare.mpra_bins_query:element_store"
     evaluation: ClassVar = "expression"
     # as config/experiments/mpra_bins.yaml, laptop, but for the steps
@@ -106,6 +114,10 @@ class MpraBins(TokenSequences):
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
         return ["bin"]
 
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return table_rows(Path(expand(dataset["path"]))), dataset["length"]
+
 
 class BarcodeColumns(Section):
     """Columns of a table of barcode counts."""
@@ -120,6 +132,7 @@ class MpraBarcodes(Vectors):
     """Barcodes of reporter elements, as numbers."""
 
     prepare: ClassVar = "gde.prepare.mpra_barcodes:prepare"
+    propose: ClassVar = "gde.prepare.mpra_barcodes_proposal:propose"
     ROWS: ClassVar = "gde.prepare.mpra_barcodes_query:open_rows"
     kind: Literal["mpra_barcodes"] = Field(
         description="barcode counts of a reporter assay; a group is an element, a sample a barcode's log2 RNA / DNA"
@@ -146,3 +159,9 @@ class MpraBarcodes(Vectors):
     @classmethod
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
         return ["oligo"]
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        rows, replicates = table_rows(Path(expand(dataset["path"]))), len(dataset["columns"]["dna"])
+        apart = dataset["replicates"] == "apart"
+        return (rows and rows * replicates if apart else rows), 1 if apart else replicates

@@ -1,6 +1,7 @@
 """A user's sequences."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -8,6 +9,8 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, check_idle, refuse
 from gde.config.datasets.base import TokenSequences
 from gde.config.split import IDENTITY, NEAR, Identity, OwnSplit, check_identity
+from gde.files.counts import about, table_rows
+from gde.files.input_files import expand
 
 
 class SequencesSplit(OwnSplit):
@@ -79,6 +82,16 @@ class Sequences(TokenSequences):
         if self.weight in (*self.groupby, *self.labels):
             refuse("weight", self.weight, "another column than those of groupby and labels", "take it out there")
         return self
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        path = Path(expand(dataset["path"]))
+        name = path.name.removesuffix(".gz").removesuffix(".bgz")
+        if name.endswith((".csv", ".tsv", ".tab")):
+            return table_rows(path), dataset["length"]
+        lines = name.endswith((".fastq", ".fq"))
+        found = about(path) if lines else about(path, b">")
+        return found // 4 if lines and found is not None else found, dataset["length"]
 
     @classmethod
     def sample_type_of(cls, dataset: Mapping[str, Any]) -> str:

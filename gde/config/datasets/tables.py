@@ -1,6 +1,7 @@
 """A user's vectors: an AnnData file, or a table."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -18,6 +19,7 @@ from gde.config.datasets.base import (
     least,
 )
 from gde.config.split import OwnSplit
+from gde.files.counts import table_rows
 from gde.files.input_files import expand
 
 
@@ -89,7 +91,10 @@ class Table(Vectors):
 
     @classmethod
     def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
-        return None, least(dataset["n_pcs"], len(dataset["features"]) if dataset["features"] else None)
+        names, path = dataset["features"], Path(expand(dataset["path"]))
+        rows = None if dataset["transpose"] else table_rows(path)
+        columns = len(names) if names else numeric_columns(path, dataset)
+        return rows, least(dataset["n_pcs"], columns)
 
 
 def check_columns(section: H5ad | Table) -> None:
@@ -97,6 +102,16 @@ def check_columns(section: H5ad | Table) -> None:
         names = getattr(section, key, None) or []
         if twice := [name for name in names if names.count(name) > 1 or not name]:
             refuse(key, twice[0], "each column once, by its name", "take it out")
+
+
+def numeric_columns(path: Path, dataset: Mapping[str, Any]) -> int | None:
+    """Columns of a CSV or TSV that `features: null` takes, about; None of other files."""
+    if dataset["transpose"] or path.suffix not in (".csv", ".tsv") or not path.is_file():
+        return None
+    with path.open("rb") as f:
+        header = f.readline()
+    known = {*dataset["groupby"], *dataset["labels"]}
+    return max(1, header.count(b"\t" if path.suffix == ".tsv" else b",") + 1 - len(known))
 
 
 def h5ad_shape(dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:

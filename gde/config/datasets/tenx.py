@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gde.config.base import Count, Names
-from gde.config.datasets.base import COMPONENTS, Components, Vectors
+from gde.config.datasets.base import COMPONENTS, Components, Vectors, least
 from gde.config.datasets.tables import check_columns
 from gde.config.split import OwnSplit
+from gde.files.counts import table_rows
 from gde.files.input_files import expand, tenx_files
 
 
@@ -19,6 +20,7 @@ class Tenx(Vectors):
     prepare: ClassVar = "gde.prepare.tenx:prepare"
     ROWS: ClassVar = "gde.prepare.tenx_query:open_rows"
     examine: ClassVar = "gde.prepare.tenx:examine"
+    propose: ClassVar = "gde.prepare.tenx_proposal:propose"
     kind: Literal["tenx"] = Field(
         description="filtered_feature_bc_matrix.h5 of Cell Ranger, or its folder of MatrixMarket; groups by a table"
     )
@@ -46,3 +48,7 @@ class Tenx(Vectors):
         files = tenx_files(Path(expand(dataset["path"])))
         own = {("path" if len(files) == 1 else f"path ({key})"): str(file) for key, file in files.items()}
         return own | {"barcodes": expand(dataset["barcodes"])}
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        return table_rows(Path(expand(dataset["barcodes"]))), least(dataset["n_hvg"], dataset["n_pcs"])

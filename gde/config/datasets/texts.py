@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Names, refuse
 from gde.config.datasets.base import ADAMW, BY_DATA, PatternFiles, TokenSequences
 from gde.config.split import SequenceSplit
+from gde.files.counts import about_all
 from gde.files.input_files import baseline_listing
 
 
@@ -16,6 +17,7 @@ class Pubmed(PatternFiles, TokenSequences):
     """Abstracts by what they are about."""
 
     prepare: ClassVar = "gde.prepare.pubmed:prepare"
+    propose: ClassVar = "gde.prepare.pubmed_proposal:propose"
     READER: ClassVar = "gde.prepare.pubmed_query:document_store"
     sample_type: ClassVar = "text"
     evaluation: ClassVar = "documents"
@@ -70,6 +72,11 @@ class Pubmed(PatternFiles, TokenSequences):
     @classmethod
     def listing(cls, dataset: Mapping[str, Any]) -> Path | None:
         return baseline_listing(dataset)
+
+    @classmethod
+    def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        files = map(Path, cls.input_files(dataset).values())
+        return about_all(files, b'MajorTopicYN="Y"') if dataset["files"] else None, dataset["length"]
 
     @classmethod
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:
