@@ -39,4 +39,4 @@ def draw(tables: Path, result: dict) -> Figure:
 
 
 def _name(name: str) -> str:
-    return textwrap.fill(name.replace(", ", "\n"), 18) if ", " in name else textwrap.fill(name, 18)
+    return "\n".join(textwrap.fill(part, 18) for part in name.split(", "))

@@ -41,7 +41,7 @@ def mixtures(store: Any, shares: np.ndarray, groups: np.ndarray, points: int, ta
 def _draw(store: Any, share: np.ndarray, groups: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     count = rng.multinomial(n, share / share.sum())
     rows = [store.starts[g] + rng.integers(store.sizes[g], size=m) for g, m in zip(groups, count, strict=True) if m]
-    return np.concatenate([np.zeros(0, np.int64), *rows])
+    return rng.permutation(np.concatenate([np.zeros(0, np.int64), *rows]))  # any first ones are of the mixture, too
 
 
 def random_shares(classes: int, n: int, rng: np.random.Generator) -> np.ndarray:
