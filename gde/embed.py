@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gde.export.h5ad import to_anndata, write_anndata
-from gde.files.io import sha256_file
+from gde.files.io import sha256_path
 from gde.models.base import Model
 from gde.nets.registry import named
 from gde.sets.store.set_store import SetStore
@@ -277,6 +277,6 @@ def embed_data(
         labels = [c for c in store.groups if c not in OWN_COLUMNS] or ["group"]
         order = store.groups[labels].astype(str).sort_values(labels, kind="stable").index.to_numpy()
         z, se = embed_store(model, store, order)
-        inputs = {"data": sha256_file(data)} if isinstance(data, str | Path) else {}
+        inputs = {"data": sha256_path(data)} if isinstance(data, str | Path) else {}
         about = {"run": model.config.get("run", ""), "provenance": origin(model, inputs)}
         return to_anndata(z, se, store.groups.iloc[order].drop(columns="split"), about)

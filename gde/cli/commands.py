@@ -100,7 +100,7 @@ def group_columns(model: Any, args: argparse.Namespace) -> list[str]:
 
     if args.groupby is not None:
         return args.groupby
-    if model.features is None and model.alphabet is None:
+    if model.features is None and "vectors" in model.sample_type.names:
         return []  # reads no files: the reader says so
     dataset = model.config["dataset"]
     columns = kind_of_data(dataset).group_columns(dataset)

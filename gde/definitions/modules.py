@@ -33,7 +33,8 @@ QUIET = ("gde.errors",)
 TABLES = frozenset({"REGISTRY", "TOKEN_KINDS", "ALPHABET_OF", "PUBLISHED_FOR", "ALPHABETS"})
 # Offered to some callers and nothing to the others: the embedding and loading that a trained model offers, the fitting
 # and use of preprocessing, which only travels along with a model, the exact distances of a family, the isometry
-# term, the heads of objectives, and what reads and writes files of samples. ".name" is one of any class.
+# term and the distance of mixtures that it may be to, the heads of objectives, and what reads and writes files of
+# samples. ".name" is one of any class.
 SERVICES = frozenset(
     {
         "GDE.embed",
@@ -43,7 +44,7 @@ SERVICES = frozenset(
         "FeaturePipeline.transform_h5ad",
         "load_features",
     }
-    | {".w2", ".pair_w2", "isometry_loss", "HEADS", ".READER", ".ROWS", ".WRITER"}
+    | {".w2", ".pair_w2", "isometry_loss", "mixture_w2", "HEADS", ".READER", ".ROWS", ".WRITER"}
 )
 _NAMED = re.compile(rf"{TOP}((?:\.\w+)*):(\w+)(?:\[(.+)\]|\.(\w+|\*))?")
 

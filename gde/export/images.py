@@ -23,7 +23,8 @@ def write_images(out: Path, written: "Written") -> None:
     images : (n, c, h, w) as in training, its attributes `channels` and `pixel_size` (micrometres) where they are known.
     obs : table (AnnData's encoding) of the images: the set's obs columns, and `set`, its name.   The record stands in
     the archive's comment (`gde.files.sealed_zip.read_about`).
-        images = zarr.open_group(zarr.storage.ZipStore(path))["images"]; obs = anndata.io.read_elem(group["obs"])
+        group = zarr.open_group(zarr.storage.ZipStore(path), mode="r")
+        images, obs = group["images"], anndata.io.read_elem(group["obs"])
     """
     import zarr
     from anndata.io import write_elem

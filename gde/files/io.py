@@ -122,6 +122,15 @@ def atomic_dir(path: str | os.PathLike, *, sums: bool = True) -> Iterator[Path]:
             remove(tmp)
 
 
+def sha256_path(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, or of the names and digests of all files below a folder."""
+    path = Path(path)
+    if not path.is_dir():
+        return sha256_file(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return sha256_json({file.relative_to(path).as_posix(): sha256_file(file) for file in files})
+
+
 def sha256_file(path: str | os.PathLike) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
     with Path(path).open("rb") as f:

@@ -9,6 +9,8 @@ from typing import Any
 
 from gde.config.datasets import kind_of_data, sample_type_of
 from gde.config.evaluations import EVALUATIONS
+from gde.config.generators import GENERATORS
+from gde.config.generators.base import GeneratorKind
 from gde.config.models import KINDS
 from gde.models import kind_of_model
 from gde.sets.families import REGISTRY as FAMILIES
@@ -42,7 +44,13 @@ def _parts(resolved: Mapping[str, Any]) -> list[str]:
     parts = [_kind(package, resolved[section]["kind"]) for section, package in KINDS[kind].PARTS.items()]
     then = resolved["encoder"].get("then")
     behind = [_kind(KINDS[kind].PARTS["encoder"], then["kind"])] if then else []
-    return [_kind("gde.models", kind), *parts, *behind, *_samples(resolved)]
+    own = GENERATORS.get(resolved["generator"]["kind"], GeneratorKind).by_type
+    network = [_kind("gde.nets.velocity", _network(resolved))] if own else []
+    return [_kind("gde.models", kind), *parts, *behind, *network, *_samples(resolved)]
+
+
+def _network(resolved: Mapping[str, Any]) -> str:
+    return "images" if "images" in sample_type_of(resolved["dataset"]).names else "vectors"
 
 
 def _heads(resolved: Mapping[str, Any]) -> list[str]:
@@ -63,6 +71,7 @@ def training_roots(resolved: Mapping[str, Any]) -> list[str]:
     roots += _family(resolved)
     if objective["isometry"]:  # the family's closed form is then part of the loss
         roots += ["isometry_loss", ".pair_w2"]
+        roots += ["mixture_w2"] if "images" in sample_type_of(resolved["dataset"]).names else []
     if objective["kind"] != "reconstruction":
         roots += [_kind("gde.sets.companions", objective["kind"]), *_heads(resolved)]
     return roots

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gde.errors import bad, many
 from gde.sets.batch import Batch
 from gde.sets.mixer import DirichletMixer, NeighbourMixer
-from gde.sets.mixture_w2 import mixture_w2
 from gde.sets.random import ShardRandom
 from gde.sets.store.set_store import SetStore
 
@@ -31,8 +31,8 @@ class SetSampler:
     `n_sets` is the whole batch; a process that draws only the shards `only` gets its part of it. Groups with fewer
     than `min_size` samples are left out; those with fewer than they are asked for are masked.
     `groups` (G,) are the row positions in `store.groups` that are drawn from: the columns of a batch's `mix`.
-    `companions` adds what an objective needs beside the sets (`gde.sets.companions`).   mixture_w2 : batches of
-    mixtures tell the W2 between these, of groups that are all as far from each other (`gde.sets.mixture_w2`).
+    `companions` adds what an objective needs beside the sets (`gde.sets.companions`).   mixture_w2 : the W2
+    between mixtures that their batches tell (`gde.sets.mixture_w2`); None = none.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class SetSampler:
         device: str | torch.device = "cpu",
         min_size: int = 1,
         companions: Callable[..., dict[str, Any]] | None = None,
-        mixture_w2: bool = False,
+        mixture_w2: Callable[..., Tensor] | None = None,
     ):
         self.store, self.split, self.mixer, self.companions = store, split, mixer, companions
-        self.mixture_w2 = mixture_w2 and isinstance(mixer, DirichletMixer)
+        self.mixture_w2 = mixture_w2 if isinstance(mixer, DirichletMixer) else None
         self.n_sets, self.set_size, self.seed = n_sets, set_size, seed
         self.shards, self.only, self.device = shards, only, torch.device(device)
         self._b = _per_shard(n_sets, set_size, shards)
@@ -83,8 +83,8 @@ class SetSampler:
             group = self.groups[pick[:, 0]]
         share = None if mix is None else torch.from_numpy(mix)
         batch = Batch(x, mask, weight, group=torch.from_numpy(group), mix=share)
-        if self.mixture_w2:
-            batch = replace(batch, params={"probability": share}, pair_w2=mixture_w2)
+        if self.mixture_w2 is not None:
+            batch = replace(batch, params={"probability": share}, pair_w2=self.mixture_w2)
         if self.companions is not None:  # with random numbers of their own: the sets are those of every objective
             rng = ShardRandom(self.seed, step, stream=f"{self.split}/companions", shards=self.shards, only=self.only)
             batch = replace(batch, **self.companions(self, group, mix, rng.numpy()))

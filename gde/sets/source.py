@@ -12,6 +12,7 @@ from gde.errors import bad
 from gde.sets import families
 from gde.sets.batch import Batch
 from gde.sets.mixer import DirichletMixer, NeighbourMixer
+from gde.sets.mixture_w2 import mixture_w2
 from gde.sets.random import ShardRandom
 from gde.sets.sampler import FamilySampler, SetSampler
 from gde.sets.store.set_store import SetStore
@@ -55,13 +56,15 @@ def make_sampler(
     if (family := make_family(store)) is not None:
         return FamilySampler(family, **common)
     mixer = make_mixer(config)
-    common |= {"companions": make_companions(store, config, "train"), "mixture_w2": of_mixtures(store, config)}
+    common |= {"companions": make_companions(store, config, "train"), "mixture_w2": make_mixture_w2(store, config)}
     return SetSampler(store, mixer=mixer, **common)
 
 
-def of_mixtures(store: SetStore, config: dict[str, Any]) -> bool:
-    """Whether the isometry is to W2 between mixtures: of images, whose own W2 nobody can compute in a step."""
-    return bool(config["objective"].get("isometry")) and "images" in store.sample_type.names
+def make_mixture_w2(store: SetStore, config: dict[str, Any]) -> Any | None:
+    """What the isometry is to where it is to W2 between mixtures: of images, whose own W2 takes too long for a step."""
+    if not config["objective"].get("isometry") or "images" not in store.sample_type.names:
+        return None
+    return mixture_w2
 
 
 def make_mixer(config: dict[str, Any], *, at_most: int | None = None) -> DirichletMixer | NeighbourMixer | None:
@@ -131,7 +134,7 @@ def validation_batch(store: SetStore, config: dict[str, Any], *, device: torch.d
             n_sets = min(n_sets, max(cfg["n_sets"], fitting))
         common = {"set_size": cfg["set_size"], "seed": config["seed"], "device": device, "shards": 1, "mixer": mixer}
         common["companions"] = make_companions(store, config, "validation")
-        common["mixture_w2"] = of_mixtures(store, config)
+        common["mixture_w2"] = make_mixture_w2(store, config)
         return SetSampler(store, split="validation", n_sets=n_sets, **common)(0)
     groups = np.tile(groups, max(1, VALIDATION_SETS // len(groups)))[:VALIDATION_SETS]
     batch = store.draw(groups, cfg["set_size"], ShardRandom(config["seed"], 0, stream="validation").numpy()[0])

@@ -36,6 +36,7 @@ PUBLISHED = {
     "rank": "test_token_laws.py: protein_lm-lora",
     "max_subwords": "generators/test_gpt2.py",
 }
+PICTURES = {*tiny.IMAGE_ENCODERS, *tiny.IMAGE_GENERATORS} - {*tiny.VECTOR_ENCODERS, *tiny.VECTOR_GENERATORS}
 KEYS = [
     (room, kind, key)
     for room, kinds in (("encoder", ENCODERS), ("generator", GENERATORS))
@@ -52,7 +53,9 @@ def digest(*parts: torch.Tensor) -> str:
     return out.hexdigest()
 
 
-def sizes_of(kind: str) -> dict[str, int]:
+def sizes_of(kind: str) -> dict[str, Any]:
+    if kind in PICTURES:
+        return {"dim": 200, "latent_dim": 5, "shape": (2, 10, 10)}
     if kind in tiny.VECTOR_ENCODERS or kind in tiny.VECTOR_GENERATORS:
         return {"dim": 3, "latent_dim": 5}
     return {"dim": 11, "latent_dim": 5, "vocabulary": {"protein_lm": 21, "text_lm": 255}.get(kind, 5)}
@@ -60,6 +63,8 @@ def sizes_of(kind: str) -> dict[str, int]:
 
 def samples(sizes: dict[str, int]) -> torch.Tensor:
     draw = torch.Generator().manual_seed(0)
+    if "shape" in sizes:
+        return torch.randn(4, 12, *sizes["shape"], generator=draw)
     if "vocabulary" not in sizes:
         return torch.randn(4, 70, sizes["dim"], generator=draw)
     return torch.randint(1, 6, (4, 10, sizes["dim"]), generator=draw, dtype=torch.uint8)

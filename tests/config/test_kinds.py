@@ -7,7 +7,7 @@ import pytest
 
 from gde import encoders, generators, objectives
 from gde.config.datasets import DATASETS, kind_of_data, sample_type_of
-from gde.config.datasets.base import DataSet, Simulated, TokenSequences, Vectors
+from gde.config.datasets.base import DataSet, Pictures, Simulated, TokenSequences, Vectors
 from gde.config.encoders import ENCODERS
 from gde.config.encoders.base import EncoderKind
 from gde.config.evaluations import EVALUATIONS
@@ -49,7 +49,7 @@ def test_families_are_simulated():
 @pytest.mark.parametrize("kind", DATASETS)
 def test_the_default_evaluation_is_for_the_data(kind):
     assert issubclass(DATASETS[kind], EVALUATIONS[DATASETS[kind].evaluation].of)
-    assert sum(issubclass(DATASETS[kind], base) for base in (Vectors, TokenSequences, Simulated)) == 1
+    assert sum(issubclass(DATASETS[kind], base) for base in (Vectors, TokenSequences, Pictures, Simulated)) == 1
     assert DATASETS[kind].sample_type in SAMPLE_TYPES
 
 

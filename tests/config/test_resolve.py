@@ -28,11 +28,12 @@ CELLS = ("lineage_tracing", "essential_genes", "donors")
 SEQUENCES = ("dna_multinomial", "synthetic_dna", "methylation", "methylation_class", "mpra_bins")
 SEQUENCES += ("gpra_dna", "gpra_dna_ordered", "gpra_dna_vae")
 SEQUENCES += ("pfam", "protein_motifs", "synthetic_protein", "pubmed", "virus")
+PICTURES = ("mnist_multinomial", "fashion_mnist", "cifar10")
 
 
 def test_repository_has_its_experiments():
     families = ["normal", "poisson", "multinomial", "mvn", "mvn_lowrank", "gmm", "mvn5", "gmm5"]
-    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits", *CELLS, *SEQUENCES])
+    assert experiment_names(ROOT) == sorted([*families, "pbmc68k", "digits", *CELLS, *SEQUENCES, *PICTURES])
 
 
 @pytest.mark.parametrize("name", NAMES)

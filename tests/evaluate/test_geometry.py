@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gde.evaluate.simulated.geometry import ranks, spearman
+from gde.evaluate.shared.distance_correlation import ranks, spearman
 
 
 @pytest.mark.parametrize("values", [1, 3, 1000, None], ids=["constant", "many ties", "few ties", "no ties"])

@@ -14,11 +14,11 @@ from scipy import stats
 import gde.models.base
 from gde import evaluate
 from gde.errors import GdeError
+from gde.evaluate.shared.distance_correlation import pearson, spearman
 from gde.evaluate.shared.left_out import OTHERWISE
 from gde.evaluate.shared.metrics import check, mean_interval, published, record
 from gde.evaluate.shared.pca import two_components
 from gde.evaluate.shared.tables import check_table
-from gde.evaluate.simulated.geometry import pearson, spearman
 from gde.files.io import write_json, write_sums
 
 

@@ -14,9 +14,9 @@ from gde.evaluate.sequences.summary import gaps, summarise
 from gde.evaluate.shared.held_sets import held_sets
 from gde.evaluate.shared.likelihood import Scored, another, token_likelihood
 from gde.evaluate.shared.markov import Markov
+from gde.evaluate.shared.simplex_grid import STEPS, simplex_grid
 from gde.evaluate.simulated.pattern_sets import Cases, cases_of, transport
 from gde.evaluate.simulated.patterns import composition, simplex
-from gde.evaluate.simulated.simplex import STEPS, simplex_grid
 from gde.prepare.synthetic_dna import prepare
 from gde.sets.patterns import Patterns
 from gde.sets.store.set_store import SetStore

@@ -6,8 +6,9 @@ import torch
 from fakes import BlindModel, MomentModel, config, context, family_store
 
 from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.simplex_grid import simplex_grid
 from gde.evaluate.simulated import family
-from gde.evaluate.simulated.simplex import evaluate_simplex, simplex_grid
+from gde.evaluate.simulated.simplex import evaluate_simplex
 from gde.sets.families import build
 
 

@@ -25,7 +25,7 @@ def model():
     parts = {
         "encoder": {"kind": "mean"},
         "generator": {"kind": "flow", "hidden": 8, "layers": 1, "evaluations": 2},
-        "dataset": {"kind": "images", "table": "cells.csv", "groupby": ["well"]},
+        "dataset": {"kind": "cifar10", "path": "cifar-10-binary.tar.gz"},
         "evaluation": {"kind": "images"},
     }
     images = {"shape": list(SHAPE), "dtype": "uint16", "channels": ["DAPI", "GFP"], "pixel_size": 0.65}
@@ -48,7 +48,7 @@ def write(model, embeddings, out):
 
 def test_others_read_pixels_and_what_they_are(model, embeddings, tmp_path):
     path = write(model, embeddings, tmp_path / "samples.zarr.zip")
-    group = zarr.open_group(zarr.storage.ZipStore(path, mode="r"))
+    group = zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r")
     images, obs = group["images"], ad.io.read_elem(group["obs"])
     assert images.shape == (5, *SHAPE) and images.dtype == np.uint16
     assert images.attrs["channels"] == ["DAPI", "GFP"] and images.attrs["pixel_size"] == 0.65

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gde.evaluate.simulated.simplex import STEPS, simplex_grid
+from gde.evaluate.shared.simplex_grid import STEPS, simplex_grid
 from gde.sets.families.multinomial import Multinomial
 from gde.sets.mixer import DirichletMixer
 from gde.sets.mixture_w2 import mixture_w2
@@ -38,7 +38,7 @@ def test_a_batch_of_mixtures_tells_it_of_the_shares_that_were_drawn(tmp_path):
         about = {"dtype": "uint8", "channels": [], "pixel_size": None}
         writer.finish({"kind": "images", "images": about, "mean": [1.0], "scale": [1.0]})
     store = SetStore.open(tmp_path / "s")
-    batch = SetSampler(store, n_sets=4, set_size=10, seed=0, mixer=DirichletMixer(3), mixture_w2=True)(0)
+    batch = SetSampler(store, n_sets=4, set_size=10, seed=0, mixer=DirichletMixer(3), mixture_w2=mixture_w2)(0)
     shares = torch.stack([(batch.x[:, :, 0, 0, 0] == g).float().mean(1) for g in range(3)], 1)
     torch.testing.assert_close(batch.params["probability"], shares)
     pair = torch.tensor([0]), torch.tensor([1])

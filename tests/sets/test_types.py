@@ -19,7 +19,7 @@ FLAT = [name for name in NAMES if name != "images"]
 
 
 def made(name):
-    return sample_type(name, (LENGTH,))
+    return sample_type(name, (1, 2, LENGTH // 2) if name == "images" else (LENGTH,))
 
 
 def samples(name, n=5) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The evaluation of images."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,11 +37,3 @@ class Images(EvaluationKind):
     points: Annotated[int, Field(ge=2)] = Field(1000, description="held-out images of each set that is embedded")
     sets: Annotated[int, Field(ge=2)] = Field(40, description="held-out sets that images are generated for, at most")
     generated: Annotated[int, Field(ge=20)] = Field(100, description="images generated for each of them")
-
-    @classmethod
-    def figures_of(cls, evaluation: Mapping[str, Any], dataset: Mapping[str, Any]) -> tuple[str, ...]:
-        of_classes = ("simplex", "strip", "class_shares")
-        return tuple(figure for figure in cls.figures if dataset["kind"] in CLASSES or figure not in of_classes)
-
-
-CLASSES = ("idx", "cifar10")  # data sets of known classes, which an experiment may mix

@@ -21,6 +21,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 class Flow(GeneratorKind):
     sample_types: ClassVar = ("vectors", "images")
+    by_type: ClassVar = True
     kind: Literal["flow"] = Field(description="flow matching")
     hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(4, description=LAYERS)
@@ -44,6 +45,7 @@ class Flow(GeneratorKind):
 
 class Ddpm(GeneratorKind):
     sample_types: ClassVar = ("vectors", "images")
+    by_type: ClassVar = True
     kind: Literal["ddpm"] = Field(description="denoising diffusion: the paper's generator")
     hidden: Size = Field(128, description=WIDTH)
     layers: Count = Field(4, description=LAYERS)

@@ -8,7 +8,7 @@ import numpy as np
 from gde.errors import bad
 from gde.evaluate.shared.columns import group_names
 from gde.evaluate.shared.held_sets import apart, training_groups
-from gde.evaluate.simulated.simplex import STEPS, simplex_grid
+from gde.evaluate.shared.simplex_grid import STEPS, simplex_grid
 from gde.sets.random import seed_of
 
 MIXED = 3  # classes of a mixture

@@ -13,14 +13,13 @@ from gde.evaluate.images.distances import energy_matrix, frechet
 from gde.evaluate.images.pictures import picture_table
 from gde.evaluate.shared.columns import group_names
 from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.distance_correlation import correlation, distances, pearson, spearman
 from gde.evaluate.shared.embedding import embed_rows
 from gde.evaluate.shared.generation import generate
 from gde.evaluate.shared.likelihood import another
 from gde.evaluate.shared.metrics import bootstrap, mean_interval, record
+from gde.evaluate.shared.simplex_grid import CENTRE, simplex_grid
 from gde.evaluate.shared.tables import LATENT, embedding_table
-from gde.evaluate.simulated.baselines import distances
-from gde.evaluate.simulated.geometry import correlation, pearson, spearman
-from gde.evaluate.simulated.simplex import CENTRE, simplex_grid
 from gde.sets.families.multinomial import Multinomial
 
 STATISTICS = {"pearson": pearson, "spearman": spearman}

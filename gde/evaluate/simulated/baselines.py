@@ -16,6 +16,7 @@ from gde.distances.gaussian import gaussian_w2_matrix
 from gde.distances.lowrank import lowrank_w2
 from gde.distances.matrix import all_pairs
 from gde.evaluate.shared.bandwidth import median_distance
+from gde.evaluate.shared.distance_correlation import distances
 from gde.evaluate.simulated.reconstruction import moments
 from gde.sets.random import ShardRandom
 
@@ -26,13 +27,6 @@ REFERENCE = 256  # points of the cloud that linearised transport starts from
 TRANSPORTED = 1000  # points of a set it goes to: its time grows with their number
 SINGULAR = 1e-5  # eigenvalues below this share of the largest are rounding errors of float32 samples
 Params = dict[str, Tensor]
-
-
-def distances(points: np.ndarray) -> np.ndarray:
-    """Euclidean distance matrix (s, s) of points (s, k), without the cancellation of the inner-product form."""
-    from scipy.spatial.distance import pdist, squareform
-
-    return squareform(pdist(np.asarray(points, dtype=float)))
 
 
 class Anchors:

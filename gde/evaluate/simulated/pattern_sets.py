@@ -11,7 +11,7 @@ from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.embedding import embed_rows
 from gde.evaluate.shared.kmers import kmer_profile
 from gde.evaluate.shared.rows import tokens_of
-from gde.evaluate.simulated.simplex import STEPS, simplex_grid
+from gde.evaluate.shared.simplex_grid import STEPS, simplex_grid
 from gde.sets.motifs import Motifs
 from gde.sets.patterns import Patterns
 

@@ -7,15 +7,15 @@ import pandas as pd
 import torch
 
 from gde.evaluate.shared.context import Context, Results
+from gde.evaluate.shared.distance_correlation import correlation, distances, pearson, spearman
 from gde.evaluate.shared.likelihood import Scored, another, token_likelihood
 from gde.evaluate.shared.markov import Markov
 from gde.evaluate.shared.metrics import mean_interval, record
 from gde.evaluate.shared.rows import draw_tokens
+from gde.evaluate.shared.simplex_grid import CENTRE, STEPS
 from gde.evaluate.shared.tables import LATENT, embedding_table
-from gde.evaluate.simulated.baselines import distances
-from gde.evaluate.simulated.geometry import correlation, pair_table, pearson, spearman
+from gde.evaluate.simulated.geometry import pair_table
 from gde.evaluate.simulated.pattern_sets import Cases, Distribution, cases_of, distribution_of, sets_of, transport
-from gde.evaluate.simulated.simplex import CENTRE, STEPS
 from gde.sets.families.multinomial import Multinomial
 
 ORDER = 7  # tokens that the Markov baseline depends on, at most

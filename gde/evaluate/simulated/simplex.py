@@ -7,18 +7,11 @@ import pandas as pd
 import torch
 
 from gde.evaluate.shared.context import Context
+from gde.evaluate.shared.distance_correlation import correlation, distances, pearson, spearman
+from gde.evaluate.shared.simplex_grid import CENTRE, STEPS, simplex_grid
 from gde.evaluate.shared.tables import DATA, LATENT
-from gde.evaluate.simulated.baselines import Anchors, distances
-from gde.evaluate.simulated.geometry import correlation, pearson, spearman
+from gde.evaluate.simulated.baselines import Anchors
 from gde.evaluate.simulated.sets import fresh_sets
-
-STEPS = 9  # 55 points
-CENTRE = (3, 3, 3)
-
-
-def simplex_grid() -> np.ndarray:
-    """All (i, j, k) >= 0 with sum STEPS, (55, 3)."""
-    return np.array([(i, j, STEPS - i - j) for i in range(STEPS + 1) for j in range(STEPS + 1 - i)])
 
 
 def evaluate_simplex(ctx: Context, family: Any, length: int) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:

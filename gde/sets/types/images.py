@@ -28,10 +28,10 @@ class Images(SampleType):
     pixel_size: float | None = None
 
     PLURAL: ClassVar[str] = "images"
-    FILE: ClassVar[str] = "a table of image files"
+    FILE: ClassVar[str] = "a Zarr group of images"
     SUFFIX: ClassVar[str] = ".zarr.zip"
     WRITER: ClassVar[str] = "gde.export.images:write_images"
-    READER: ClassVar[str] = "gde.prepare.images_query:image_store"
+    READER: ClassVar[str] = "gde.prepare.common.query_images:image_store"
     OPTIONS: ClassVar[tuple[str, ...]] = ()
 
     @property
