@@ -34,8 +34,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 DIRECTIVE = re.compile(r"^```\{[\w-]+\}.*?^```$", re.M | re.S)
 ORDER = (  # in which pages are run
     "index workflow cells tables results metrics commands compare_groups drivers map python api donors screens clones "
-    "methylation promoters sequences proteins spikes texts cluster grids downloads directory gallery configuration "
-    "troubleshooting"
+    "methylation promoters sequences proteins spikes texts images cluster grids downloads directory gallery "
+    "configuration troubleshooting"
 )
 PAGES = ("README.md", *(f"docs/{name}.md" for name in ORDER.split()))
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
@@ -45,6 +45,7 @@ COVERED = {  # not run here, because
     "make test",  # this is it
     "source .venv/bin/activate",  # the environment that runs the tests takes its place
     "gde predict essential_genes K562.h5ad --condition GATA1 -o predicted.h5ad",  # test_predict.py, on a screen
+    "snakemake results/mnist_multinomial/metrics.json",  # it downloads; workflow/test_image_sets.py, on own files
     "snakemake results/mine/model --config mirror=/data/copies",  # fetch/test_mirrors
     "snakemake -s gde/workflow/Snakefile --directory own results/mine/metrics.json",  # workflow/test_faults.py
 }

@@ -1,0 +1,80 @@
+"""Pictures of classes in IDX files: from files to metrics, figures and samples, which can be embedded again."""
+
+import struct
+
+import anndata as ad
+import numpy as np
+import pytest
+import yaml
+import zarr
+from copies import ROOT, SMOKE, copy_project
+from drawn import draw_all
+
+from gde.config.evaluations import EVALUATIONS
+from gde.files.io import read_json
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+SIDE = 10
+TINY = (
+    "bars={encoder: {hidden: 8}, generator: {hidden: 8, evaluations: 2}, latent_dim: 4, training: {steps: 10}, "
+    "evaluation: {sets: 6, points: 60, generated: 20, bootstrap: 20}}"
+)
+
+
+def write_idx(path, x):
+    path.write_bytes(struct.pack(f">BBBB{x.ndim}I", 0, 0, 8, x.ndim, *x.shape) + x.astype(np.uint8).tobytes())
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory):
+    """A project with pictures of stripes, whose place is the class, and the shipped experiment on them."""
+    root, rng = copy_project(tmp_path_factory.mktemp("images")), np.random.default_rng(0)
+    for part, n in (("train", 240), ("test", 90)):
+        label = np.arange(n) % 3
+        x = rng.integers(0, 60, (n, SIDE, SIDE))
+        for i, c in enumerate(label):
+            x[i, 3 * c : 3 * c + 3] += 150
+        write_idx(root / f"{part}-images-ubyte", x)
+        write_idx(root / f"{part}-labels-ubyte", label)
+    shipped = yaml.safe_load((ROOT / "config/experiments/mnist_multinomial.yaml").read_text())
+    files = {f"{part}_{what}": f"{part}-{what}-ubyte" for part in ("train", "test") for what in ("images", "labels")}
+    shipped["dataset"] |= files | {"classes": ["top", "middle", "bottom"]}
+    (root / "config/experiments/bars.yaml").write_text(yaml.safe_dump(shipped))
+    return root
+
+
+@pytest.fixture(scope="module")
+def results(user, snakemake):
+    targets = ["results/bars/metrics.json", "results/bars/figures/pictures.svg", "results/bars/samples.zarr.zip"]
+    done = snakemake(user, *targets, "results/bars/MODEL_CARD.md", *SMOKE, TINY, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return user / "results"
+
+
+def test_every_metric_has_its_baselines(results):
+    metrics = read_json(results / "bars/metrics.json")["metrics"]
+    assert set(metrics) == set(EVALUATIONS["images"].metrics)
+    assert metrics["classifier/accuracy"]["value"] > 0.9 and metrics["classifier/accuracy"]["chance"] == 1 / 3
+    for name in ("identity/rank", "composition/class_error", "features/energy", "features/frechet"):
+        assert {"unconditional", "training_images"} <= set(metrics[name]["baselines"])
+        assert metrics[name]["ceiling"] is not None
+    assert set(metrics["geometry/simplex_pearson"]["baselines"]) == {"pixel_mean", "class_probabilities"}
+
+
+def test_every_figure_is_drawn(results, tmp_path):
+    assert {"pictures", "simplex", "strip", "class_shares"} <= set(draw_all(results.parent, "bars", tmp_path))
+
+
+def test_samples_are_pictures_with_their_set_and_are_embedded_again(results, warm, environment):
+    path = results / "bars/samples.zarr.zip"
+    group = zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r")
+    obs = ad.io.read_elem(group["obs"])
+    assert group["images"].shape == (len(obs), 1, SIDE, SIDE) and group["images"].dtype == np.uint8
+    assert set(obs["label"]) == {"top", "middle", "bottom"}
+    arguments = ["embed", "results/bars/model", str(path), "--groupby", "label", "-o", "again.h5ad"]
+    done = warm.run(["-m", "gde.cli", *arguments], cwd=results.parent, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ad.read_h5ad(results.parent / "again.h5ad").obs["label"].tolist() == ["bottom", "middle", "top"]
+    whole = ["compare-groups", "results/bars/model", "results/sets/bars", "top", "bottom", "--permutations", "99"]
+    done = warm.run(["-m", "gde.cli", *whole], cwd=results.parent, env=environment)
+    assert done.returncode == 0 and "top" in done.stdout, done.stdout + done.stderr
