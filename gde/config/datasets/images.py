@@ -1,12 +1,13 @@
 """Data sets whose samples are pictures."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from gde.config.base import Names, Section, Share, Whole
+from gde.config.base import Count, Names, Section, Share, Whole, refuse
 from gde.config.datasets.base import Pictures
+from gde.config.split import OwnSplit
 from gde.files.input_files import cifar_files, expand
 
 
@@ -55,3 +56,65 @@ class Cifar10(Pictures):
     @classmethod
     def picture(cls, dataset: Mapping[str, Any]) -> tuple[int, int, int]:
         return 3, 32, 32
+
+
+class OwnPictures(Pictures):
+    """A user's pictures."""
+
+    prepare: ClassVar = "gde.prepare.images:prepare"
+    examine: ClassVar = "gde.prepare.images:examine"
+    kind: Literal["images"] = Field(
+        description="pictures, or objects in larger pictures, that a table lists; TIFF, OME-TIFF or PNG"
+    )
+    table: str = Field(min_length=1, description="CSV, TSV or Parquet file with a row for each sample")
+    image: str = Field("image", min_length=1, description="column of the picture's file, relative to the table's")
+    groupby: Names = Field(description="columns that together name a group: one embedding each")
+    labels: list[str] = Field([], description="further columns to keep; the first one is scored and coloured by")
+    size: Annotated[int, Field(ge=8, le=512)] | None = Field(
+        None, description="pixels on a side of a crop around an object; null = a sample is a whole picture"
+    )
+    boxes: Annotated[list[str], Field(min_length=4, max_length=4)] | None = Field(
+        None, description="columns of an object's box: top, left, bottom, right; pixels, ends excluded"
+    )
+    centres: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="columns of an object's centre: row and column, in pixels"
+    )
+    channels: list[str | int] | None = Field(
+        None, min_length=1, description="channels by name, or by number from 0; null = all"
+    )
+    z: Whole | Literal["max"] | None = Field(
+        None, description="of stacks: the plane, from 0, or max = brightest of all; null = there is one"
+    )
+    quantiles: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)] = Field(
+        [0.01, 0.999], description="of each channel's training pixels: what the networks are given as -1 and as 1"
+    )
+    max_missing: Share = Field(0.0, description="share of the pictures that may be missing or cut; they are named")
+    min_size: Count = Field(3, description="groups with fewer samples are left out, and named")
+    split: OwnSplit = Field(
+        OwnSplit(), description="what is held out; a column keeps its values together (well, field)"
+    )
+
+    @model_validator(mode="after")
+    def possible(self):
+        for key in ("groupby", "labels"):
+            names = getattr(self, key)
+            if twice := [name for name in names if names.count(name) > 1 or not name]:
+                refuse(key, twice[0], "each column once, by its name", "take it out")
+        places = [key for key in ("boxes", "centres") if getattr(self, key) is not None]
+        if len(places) > 1:
+            refuse(places[1], getattr(self, places[1]), f"null beside {places[0]}", "say in one way where objects are")
+        if bool(places) != (self.size is not None):
+            expected = "pixels on a side with boxes or centres" if places else "null without them"
+            refuse("size", self.size, expected, "set both, or neither")
+        if self.quantiles[0] >= self.quantiles[1]:
+            refuse("quantiles", self.quantiles, "a smaller and a larger share", "exchange them")
+        return self
+
+    @classmethod
+    def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        return {"table": expand(dataset["table"])}
+
+    @classmethod
+    def picture(cls, dataset: Mapping[str, Any]) -> tuple[int, int, int] | None:
+        channels, size = dataset["channels"], dataset["size"]
+        return None if channels is None or size is None else (len(channels), size, size)
