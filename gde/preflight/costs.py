@@ -13,6 +13,8 @@ from gde.config.datasets.base import Simulated
 from gde.config.inputs import input_files
 from gde.files.io import canonical_json, read_json
 from gde.files.product import product_file
+from gde.sets.types import type_of_model
+from gde.sets.types.base import SampleType
 
 FLOAT = 4  # bytes
 LIBRARIES = 450_000_000  # of a process that trains, measured with torch 2.13 on a CPU
@@ -64,9 +66,21 @@ def shape(resolved: dict[str, Any], store: Path) -> tuple[int | None, int | None
     return kind_of_data(resolved["dataset"]).shape(resolved["dataset"])
 
 
+def type_of(resolved: dict[str, Any], features: int) -> SampleType:
+    """The type of samples of so many features."""
+    data = resolved["dataset"]
+    return replace(sample_type_of(data), shape=kind_of_data(data).sample_shape(data, features))
+
+
+def units_of(config: dict[str, Any], features: int) -> dict[str, list[float]]:
+    """Constants of a model (`model_of`) of samples of so many features, for building it."""
+    n = type_of_model(config, features).constants
+    return {"mean": [0.0] * n, "scale": [1.0] * n}
+
+
 def model_of(resolved: dict[str, Any], features: int) -> dict[str, Any]:
     """The part of an experiment that its number of parameters depends on, but for what only the data tell."""
-    own = replace(sample_type_of(resolved["dataset"]), shape=(features,)).section
+    own = type_of(resolved, features).section
     return {key: resolved[key] for key in ("model", "encoder", "generator", "latent_dim")} | own
 
 
@@ -88,7 +102,7 @@ def model_sizes(model: str, features: int) -> tuple[int, int] | None:
     published = any(config[part].get("weights") for part in ("encoder", "generator"))
     try:
         with torch.device("meta"):
-            built = model_class(config)(config, mean=[0.0] * features, scale=[1.0] * features)
+            built = model_class(config)(config, **units_of(config, features))
         layers = (nn.Linear, nn.modules.conv._ConvNd)
         widths = (m.weight.shape[0] for m in built.modules() if isinstance(m, layers))
         return count(built), sum(widths)
@@ -108,10 +122,12 @@ def memory(resolved: dict[str, Any], store: Path) -> int | None:
     if sizes is None:
         return None
     parameters, width = sizes
-    type_ = replace(sample_type_of(resolved["dataset"]), shape=(features,))
+    type_ = type_of(resolved, features)
     training = resolved["training"]
     values = (rows or 0) * features * type_.itemsize
-    batch = training["n_sets"] * training["set_size"] * (type_.positions * width * 2 + features)
+    images = "images" in type_.names  # whose layers see an eighth of the pixels, on average
+    positions = type_.positions // 8 if images else type_.positions
+    batch = training["n_sets"] * training["set_size"] * (positions * width * 2 + features)
     return LIBRARIES + values + FLOAT * ((3 + slots(training["optimizer"])) * parameters + batch)
 
 

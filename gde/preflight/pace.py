@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gde.files.io import canonical_json
-from gde.preflight.costs import model_of
+from gde.preflight.costs import model_of, units_of
 
 if TYPE_CHECKING:
     from gde.models.base import Model
@@ -58,14 +58,14 @@ def step_seconds(step: str, features: int) -> float | None:
 
     config = json.loads(step)
     with torch.device("meta"):
-        if n_parameters(model_class(config)(config, mean=[0.0] * features, scale=[1.0] * features)) > LARGEST:
+        if n_parameters(model_class(config)(config, **units_of(config, features))) > LARGEST:
             return None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = model_class(config)(config, mean=[0.0] * features, scale=[1.0] * features)
+            model = model_class(config)(config, **units_of(config, features))
             optimizer = build_optimizer(list(model.parameters()), config["training"]["optimizer"])
             return _carried_on(model, optimizer, config)
     finally:

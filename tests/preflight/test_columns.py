@@ -165,4 +165,4 @@ def test_large_files_of_text_wait_for_the_job(tmp_path):
 def test_every_kind_with_groups_of_a_users_own_is_looked_at():
     """Kinds without: simulated or bundled data, and those whose groups are made of measured values."""
     known = {kind for kind in DATASETS if examiner({"kind": kind})}
-    assert known == {"h5ad", "table", "tenx", "perturb_seq", "donors", "methylation", "sequences", "virus"}
+    assert known == {"h5ad", "table", "tenx", "perturb_seq", "donors", "methylation", "sequences", "virus", "images"}

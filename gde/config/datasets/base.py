@@ -88,6 +88,11 @@ class DataSet(Section):
         return None
 
     @classmethod
+    def sample_shape(cls, dataset: Mapping[str, Any], features: int) -> tuple[int, ...]:
+        """Shape of a sample of so many features, for estimates."""
+        return (features,)
+
+    @classmethod
     def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:
         """Samples and features, as far as the settings and the file's own head tell; None where they do not."""
         return None, least(dataset.get("n_hvg"), dataset.get("n_pcs"), dataset.get("length"))
@@ -179,6 +184,14 @@ class Pictures(DataSet):
     def picture(cls, dataset: Mapping[str, Any]) -> tuple[int, int, int] | None:
         """Shape (c, h, w) of a sample, as far as the settings tell."""
         return None
+
+    @classmethod
+    def sample_shape(cls, dataset: Mapping[str, Any], features: int) -> tuple[int, ...]:
+        if (picture := cls.picture(dataset)) is not None:
+            return picture
+        channels = len(dataset.get("channels") or [0])
+        side = max(1, round((features / channels) ** 0.5))
+        return channels, side, side
 
     @classmethod
     def shape(cls, dataset: Mapping[str, Any]) -> tuple[int | None, int | None]:

@@ -1,6 +1,7 @@
 """Data sets whose samples are pictures."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -8,6 +9,7 @@ from pydantic import Field, model_validator
 from gde.config.base import Count, Names, Section, Share, Whole, refuse
 from gde.config.datasets.base import Pictures
 from gde.config.split import OwnSplit
+from gde.errors import GdeError
 from gde.files.input_files import cifar_files, expand
 
 
@@ -35,6 +37,16 @@ class Idx(Pictures):
     @classmethod
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
         return {key: expand(dataset[key]) for key in ("train_images", "train_labels", "test_images", "test_labels")}
+
+    @classmethod
+    def picture(cls, dataset: Mapping[str, Any]) -> tuple[int, int, int]:
+        """As the file's head says, else as MNIST's."""
+        from gde.readers.idx import IdxImages
+
+        try:
+            return IdxImages(Path(expand(dataset["train_images"]))).shape
+        except GdeError:  # which `prepare` will raise
+            return 1, 28, 28
 
 
 class Cifar10(Pictures):
