@@ -46,7 +46,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     out, files = Path(out), condition_files(cfg)
     with storage_errors(out), ExitStack() as stack:
         out.parent.mkdir(parents=True, exist_ok=True)
-        sample = Sample(cfg["split"]["identity"], DNA.known)
+        sample = Sample(cfg["split"]["identity"], DNA)
         ranked = [stack.enter_context(Condition(c, Path(file), cfg, out.parent, sample)) for c, file in files.items()]
         near = keep_together(ranked, sample, cfg)
         for condition in ranked:
@@ -92,7 +92,7 @@ def keep_together(ranked: list["Condition"], sample: Sample, cfg: dict) -> dict[
         return None
     identity, seed = cfg["split"]["identity"], split_seed(cfg["split"])
     tokens = np.concatenate([x for condition in ranked for x in condition.tokens()])
-    found = together(tokens, split_hash(tokens, cfg["split"]), identity, DNA.known, seed)
+    found = together(tokens, split_hash(tokens, cfg["split"]), identity, DNA, seed)
     for condition in ranked:
         condition.move(found)
     found.tell(", ".join(str(condition.path) for condition in ranked), identity)

@@ -122,7 +122,7 @@ def split_of(names: list[str], tokens: np.ndarray, cfg: dict, path: Path) -> tup
     tokens (m, length) are near copies. Second: how many of these there are, None where none is looked for."""
     elements, split, near = [element(name, cfg["orientations"]) for name in names], cfg["split"], None
     if split["identity"] is not None:
-        cluster = clusters(tokens, split["identity"], DNA.known)
+        cluster = clusters(tokens, split["identity"], DNA)
         units = joined(elements, cluster)
         size = np.array(list(Counter(dict(zip(elements, units, strict=True)).values()).values()))
         near = counted_near(len(set(elements)), size[size > 1])

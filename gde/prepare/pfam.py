@@ -166,7 +166,7 @@ class Kept:
         identity = self.split["identity"]
         if identity is None:
             return None
-        sample, parts = Sample(identity, PROTEIN.known), []
+        sample, parts = Sample(identity, PROTEIN), []
         encoder = Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_residues="X")
         for records in file.chunks():
             tokens, whole = encoder.encode(records, file)
@@ -177,7 +177,7 @@ class Kept:
             return None
         tokens = stacked(parts)
         hashes = split_hash(tokens, self.split)
-        self._near = together(tokens, hashes, identity, PROTEIN.known, split_seed(self.split))
+        self._near = together(tokens, hashes, identity, PROTEIN, split_seed(self.split))
         self._near.tell(file.path, identity)
         return self._near.meta()
 
