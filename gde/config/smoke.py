@@ -44,7 +44,7 @@ SMOKE_PICTURES = {
         "validate_every": 6,
         "checkpoint_every": 6,
     },
-    "evaluation": {"generated": 10},
+    "evaluation": {"generated": 20, "points": 100, "sets": 6},
 }
 BY_SAMPLES = {TokenSequences: SMOKE_TOKENS, Pictures: SMOKE_PICTURES}
 

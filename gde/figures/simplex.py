@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gde.figures.read import label, read_table
-from gde.figures.style import GREY, SEQUENTIAL, new
+from gde.figures.read import label, left_out, read_table
+from gde.figures.style import GREY, SEQUENTIAL, new, note
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])
 PANELS = (("latent_distance", "embedding"), ("w2", "transport"))
@@ -15,6 +15,8 @@ PANELS = (("latent_distance", "embedding"), ("w2", "transport"))
 
 def draw(tables: Path, result: dict) -> Figure:
     """Ternary maps of the distance from (1/3, 1/3, 1/3): latent and W2."""
+    if (why := left_out(tables, "simplex", "geometry/simplex")) is not None:
+        return note(why)
     table, units = read_table(tables, "simplex")
     place = table[["p_1", "p_2", "p_3"]].to_numpy() @ CORNERS
     figure, axes = new(1, 2, height=3.4)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gde.nets.stem import halved
-from gde.nets.unet import SMALLEST, WIDEST, FilmBlock, norm
+from gde.nets.unet import SMALLEST, WIDEST, FilmBlock, norm, spread
 
 
 class ImageDecoder(nn.Module):
@@ -40,7 +40,7 @@ class ImageDecoder(nn.Module):
 
     def modulation(self, z: Tensor) -> Tensor:
         """What the embeddings z (b, l) do to all blocks, (b, 1, numbers)."""
-        return self.embed(z)[:, None]
+        return self.embed(spread(z))[:, None]
 
     def forward(self, code: Tensor, modulation: Tensor) -> Tensor:
         """code : (b, n, k).   returns (b, n, c, h, w)."""

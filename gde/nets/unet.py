@@ -85,7 +85,7 @@ class UNet(nn.Module):
 
     def modulation(self, z: Tensor) -> Tensor:
         """What the embeddings z (b, l) do to all blocks, (b, 1, numbers)."""
-        return self.embed(z)[:, None]
+        return self.embed(spread(z))[:, None]
 
     def forward(self, y: Tensor, t: Tensor, modulation: Tensor) -> Tensor:
         """y : (b, n, c, h, w); t : (b, n) or scalar tensor in [0, 1]; modulation as of `modulation`."""
@@ -105,6 +105,12 @@ class UNet(nn.Module):
                 x = block(x, film)
         x = F.pixel_shuffle(self.output(F.silu(self.last(x))), 2)
         return x[..., : self.shape[1], : self.shape[2]].reshape(y.shape)
+
+
+def spread(z: Tensor) -> Tensor:
+    """Embeddings (b, l) with numbers of about the size of their distances: those that lie 1 apart in l dimensions
+    differ by l^-1/2 in each, which a network of images long takes for nothing."""
+    return z * z.shape[-1] ** 0.5
 
 
 def in_blocks(x: Tensor) -> Tensor:

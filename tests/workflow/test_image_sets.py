@@ -1,10 +1,13 @@
-"""Pictures of classes in IDX files: from files to metrics, figures and samples, which can be embedded again."""
+"""Pictures of classes in IDX files, and of one's own in TIFF files: from files to metrics, figures and samples, which
+can be embedded again."""
 
 import struct
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
+import tifffile
 import yaml
 import zarr
 from copies import ROOT, SMOKE, copy_project
@@ -40,12 +43,26 @@ def user(tmp_path_factory):
     files = {f"{part}_{what}": f"{part}-{what}-ubyte" for part in ("train", "test") for what in ("images", "labels")}
     shipped["dataset"] |= files | {"classes": ["top", "middle", "bottom"]}
     (root / "config/experiments/bars.yaml").write_text(yaml.safe_dump(shipped))
+    write_wells(root, rng)
     return root
+
+
+def write_wells(root, rng):
+    """Pictures of four wells, in files of their own, two of them brighter; and five lines about them."""
+    (root / "pictures").mkdir()
+    rows = [(f"pictures/{i:03d}.tif", f"W{i % 4}") for i in range(120)]
+    for i, (file, _) in enumerate(rows):
+        x = rng.integers(200, 900 + 4000 * (i % 2), (2, 12, 12)).astype(np.uint16)
+        tifffile.imwrite(root / file, x, photometric="minisblack", metadata={"axes": "CYX"})
+    pd.DataFrame(rows, columns=["file", "well"]).to_csv(root / "cells.csv", index=False)
+    dataset = {"kind": "images", "table": "cells.csv", "image": "file", "groupby": ["well"]}
+    (root / "config/experiments/wells.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
 
 
 @pytest.fixture(scope="module")
 def results(user, snakemake):
     targets = ["results/bars/metrics.json", "results/bars/figures/pictures.svg", "results/bars/samples.zarr.zip"]
+    targets += ["results/wells/metrics.json", "results/wells/figures/pictures.svg", "results/wells/samples.zarr.zip"]
     done = snakemake(user, *targets, "results/bars/MODEL_CARD.md", *SMOKE, TINY, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return user / "results"
@@ -63,6 +80,17 @@ def test_every_metric_has_its_baselines(results):
 
 def test_every_figure_is_drawn(results, tmp_path):
     assert {"pictures", "simplex", "strip", "class_shares"} <= set(draw_all(results.parent, "bars", tmp_path))
+
+
+def test_five_lines_about_pictures_of_ones_own(results, tmp_path):
+    metrics = read_json(results / "wells/metrics.json")["metrics"]
+    assert set(metrics) == {"identity/rank", "features/energy", "features/frechet", "classifier/accuracy"}
+    assert metrics["classifier/accuracy"]["chance"] == 0.25
+    left = {one["what"]: one["why"] for one in read_json(results / "wells/metrics.json")["left_out"]}
+    assert left["geometry/simplex"] == "no mixer: sets are groups"
+    assert {"pictures", "strip", "simplex"} <= set(draw_all(results.parent, "wells", tmp_path))
+    group = zarr.open_group(zarr.storage.ZipStore(results / "wells/samples.zarr.zip", mode="r"), mode="r")
+    assert group["images"].shape[1:] == (2, 12, 12) and group["images"].dtype == np.uint16
 
 
 def test_samples_are_pictures_with_their_set_and_are_embedded_again(results, warm, environment):

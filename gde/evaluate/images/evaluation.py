@@ -57,7 +57,8 @@ def evaluate(ctx: Context) -> Results:
             ctx.leave_out("geometry/simplex", "fewer than three test classes")
     else:
         cases = groups_apart(store, options["points"], options["generated"], options["sets"], rng)
-        ctx.leave_out("geometry/simplex", "no mixer: sets are groups")
+        for metric in ("geometry/simplex", "composition/class_error"):
+            ctx.leave_out(metric, "no mixer: sets are groups")
     z = np.stack([embed_rows(ctx.model, store, case.context) for case in cases])
     found, own = generated(ctx, classifier, cases, z, groups)
     tables |= own
