@@ -44,7 +44,8 @@ class OwnSplit(Split):
 Identity = Annotated[float, Field(ge=0.5, le=1)] | None
 NEAR = 0.9  # as gde.sets.near_copies
 IDENTITY = (
-    "sequences that agree at this share of their positions or more, and those that such ones connect, share a split; "
+    "sequences that agree at this share of their positions or more, of DNA on either strand, and those that such ones "
+    "connect, share a split; "
     "null = only equal ones do"
 )
 

@@ -40,7 +40,8 @@ def examiner(dataset: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None
 
 def readable(dataset: dict[str, Any]) -> bool:
     """Whether the files are there, and their columns read in seconds."""
-    files = [Path(file) for file in input_files(dataset).values()]
-    if not all(file.is_file() for file in files):
+    if not all(Path(file).is_file() for file in input_files(dataset).values()):
         return False
-    return sum(file.stat().st_size for file in files if not file.name.endswith(COLUMNS_ALONE)) <= MOST
+    kind = kind_of_data(dataset)
+    read = [Path(file) for file in kind.examined_files(dataset).values()]
+    return sum(file.stat().st_size for file in read if kind.whole or not file.name.endswith(COLUMNS_ALONE)) <= MOST

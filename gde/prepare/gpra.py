@@ -9,7 +9,7 @@ have, share a split.
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import numpy as np
 import pandas as pd
@@ -46,15 +46,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     out, files = Path(out), condition_files(cfg)
     with storage_errors(out), ExitStack() as stack:
         out.parent.mkdir(parents=True, exist_ok=True)
-        sample = Sample(cfg["split"]["identity"], DNA.known)
-        ranked = [stack.enter_context(Condition(c, Path(file), cfg, out.parent, sample)) for c, file in files.items()]
-        near = keep_together(ranked, sample, cfg)
-        for condition in ranked:
-            condition.rank()
-        cells = [
-            (i, *cell) for i, condition in enumerate(ranked) for cell in np.argwhere(condition.sizes >= cfg["min_size"])
-        ]
-        check_splits(cells, cfg)
+        ranked, near, cells = rank(cfg, stack, out.parent)
         for i, condition in enumerate(ranked):
             own = [k for k, cell in enumerate(cells) if cell[0] == i]
             condition.number(np.array([cells[k][1:] for k in own], int).reshape(-1, 2), own)
@@ -86,13 +78,37 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             writer.finish(groups.assign(expression=total / sizes), meta, provenance=provenance)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what the files tell; they are read whole, on a disk for temporary files."""
+    with TemporaryDirectory(prefix="gde-") as scratch, ExitStack() as stack:
+        rank(cfg, stack, Path(scratch))
+
+
+def rank(
+    cfg: dict, stack: ExitStack, scratch: Path
+) -> tuple[list["Condition"], dict[str, int] | None, list[tuple[int, int, int]]]:
+    """The conditions, open while `stack` is and ranked; how many near copies there are; and condition, quantile and
+    split of every group. GdeError as `prepare`."""
+    sample = Sample(cfg["split"]["identity"], DNA)
+    opened = (Condition(name, Path(file), cfg, scratch, sample) for name, file in condition_files(cfg).items())
+    ranked = [stack.enter_context(condition) for condition in opened]
+    near = keep_together(ranked, sample, cfg)
+    for condition in ranked:
+        condition.rank()
+    cells = [
+        (i, *cell) for i, condition in enumerate(ranked) for cell in np.argwhere(condition.sizes >= cfg["min_size"])
+    ]
+    check_splits(cells, cfg)
+    return ranked, near, cells
+
+
 def keep_together(ranked: list["Condition"], sample: Sample, cfg: dict) -> dict[str, int] | None:
     """Give near copies one split, whatever their conditions; how many there are, None where the sample has none."""
     if not sample.near():
         return None
     identity, seed = cfg["split"]["identity"], split_seed(cfg["split"])
     tokens = np.concatenate([x for condition in ranked for x in condition.tokens()])
-    found = together(tokens, split_hash(tokens, cfg["split"]), identity, DNA.known, seed)
+    found = together(tokens, split_hash(tokens, cfg["split"]), identity, DNA, seed)
     for condition in ranked:
         condition.move(found)
     found.tell(", ".join(str(condition.path) for condition in ranked), identity)

@@ -46,11 +46,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with storage_errors(out), TemporaryDirectory(dir=out.parent, prefix=".gde-mtx-") as scratch:
-        table = metadata(files["metadata"])
-        genes = gene_names(files["genes"])
-        clones = read_matrix_market(files["clones"], Path(scratch))
-        check_shape(files["clones"], clones.shape, (len(table), None), ("cells", "clones"), files)
-        table["clone"] = clone_of(clones, str(files["clones"]))
+        table, genes = cells_of(files, Path(scratch))
         counts = read_matrix_market(files["counts"], Path(scratch))
         check_shape(files["counts"], counts.shape, (len(table), len(genes)), ("cells", "genes"), files)
         where = str(files["counts"])
@@ -79,6 +75,24 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
         source = joined.chunks, joined.var_names, steps, meta
         told = {"samples": kept, "provenance": provenance}
         write_features(out, assignment, *source, seed=seed, **told)
+
+
+def examine(cfg: dict) -> None:
+    """GdeError for what all files but the counts tell; they are read whole."""
+    files = {key: Path(file) for key, file in lineage_files(cfg).items()}
+    with TemporaryDirectory(prefix="gde-") as scratch:
+        table, _ = cells_of(files, Path(scratch))
+    groups_of(table, cfg, str(files["metadata"]))
+
+
+def cells_of(files: dict[str, Path], scratch: Path) -> tuple[pd.DataFrame, list[str]]:
+    """What `metadata` says of every cell, with its clone; and the genes."""
+    table = metadata(files["metadata"])
+    genes = gene_names(files["genes"])
+    clones = read_matrix_market(files["clones"], scratch)
+    check_shape(files["clones"], clones.shape, (len(table), None), ("cells", "clones"), files)
+    table["clone"] = clone_of(clones, str(files["clones"]))
+    return table, genes
 
 
 def groupby(cfg: dict) -> list[str]:

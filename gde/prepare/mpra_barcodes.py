@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gde.errors import bad, lowering
-from gde.prepare.common.groups import assign
+from gde.prepare.common.groups import Assignment, assign
 from gde.prepare.common.write import origin, source_of, write_features
 from gde.readers.table import Table, shown
 
@@ -25,8 +25,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     """
     path = Path(cfg["path"]).expanduser()
     x, names, oligo, samples, rows = read_barcodes(path, cfg)
-    layout = {"groupby": ["oligo"], "labels": [], "min_size": cfg["min_size"], "split": cfg["split"]}
-    assignment = assign(pd.DataFrame({"oligo": oligo}), layout, str(path), samples["barcode"].tolist())
+    assignment = groups_of(oligo, samples, cfg, path)
     source = source_of(path)
     meta = {
         "name": name,
@@ -46,6 +45,19 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
 
     told = {"samples": samples, "provenance": provenance}
     write_features(Path(out), assignment, chunks, names, steps, meta, seed=seed, **told)
+
+
+def examine(cfg: dict) -> None:
+    """GdeError for what the table tells; it is read whole."""
+    path = Path(cfg["path"]).expanduser()
+    _, _, oligo, samples, _ = read_barcodes(path, cfg)
+    groups_of(oligo, samples, cfg, path)
+
+
+def groups_of(oligo: np.ndarray, samples: pd.DataFrame, cfg: dict, path: Path) -> Assignment:
+    """The groups of samples of these oligos (m,)."""
+    layout = {"groupby": ["oligo"], "labels": [], "min_size": cfg["min_size"], "split": cfg["split"]}
+    return assign(pd.DataFrame({"oligo": oligo}), layout, str(path), samples["barcode"].tolist())
 
 
 def read_barcodes(path: Path, cfg: dict) -> tuple[np.ndarray, list[str], np.ndarray, pd.DataFrame, int]:

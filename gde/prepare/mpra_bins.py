@@ -37,16 +37,7 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     path = Path(cfg["path"]).expanduser()
     names, tokens, activity, repeated = read_elements(path, cfg)
     split, near = split_of(names, tokens, cfg, path)
-    bins = bin_of(activity, cfg, path)
-    cell = bins * len(SPLITS) + split
-    present, code, size = np.unique(cell, return_inverse=True, return_counts=True)
-    kept = size >= cfg["min_size"]
-    for part, name_of_part in enumerate(SPLITS):
-        if not (kept & (present % len(SPLITS) == part)).any():
-            found = f"no bin of {cfg['min_size']} or more elements in split '{name_of_part}'"
-            lower = lowering(("min_size", cfg["min_size"], 1), ("bins", cfg["bins"], 3)) or "give more elements"
-            remedy = f"{lower}, or, of near copies, raise split.identity"
-            raise bad("dataset.split", found, "one in every split", remedy)
+    present, code, size, kept = cells_of(bin_of(activity, cfg, path), split, cfg)
     mean = np.bincount(code, activity) / size
     number = np.cumsum(kept) - 1
     groups = pd.DataFrame(
@@ -80,6 +71,28 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     with TokenStoreWriter(out, alphabet="dna", length=cfg["length"], seed=seed, fields=fields) as writer:
         writer.write(tokens[rows], number[code[rows]], expression=activity[rows])
         writer.finish(groups, meta, provenance=provenance)
+
+
+def examine(cfg: dict) -> None:
+    """GdeError for what the table tells; it is read whole."""
+    path = Path(cfg["path"]).expanduser()
+    names, tokens, activity, _ = read_elements(path, cfg)
+    split, _ = split_of(names, tokens, cfg, path)
+    cells_of(bin_of(activity, cfg, path), split, cfg)
+
+
+def cells_of(bins: np.ndarray, split: np.ndarray, cfg: dict) -> tuple[np.ndarray, ...]:
+    """Of bins and splits (m,): each pair (c,) that there is, as one number, that of every element (m,), how many
+    elements it has (c,), and whether these are enough (c,) bool. GdeError for a split without one that is kept."""
+    present, code, size = np.unique(bins * len(SPLITS) + split, return_inverse=True, return_counts=True)
+    kept = size >= cfg["min_size"]
+    for part, name in enumerate(SPLITS):
+        if not (kept & (present % len(SPLITS) == part)).any():
+            found = f"no bin of {cfg['min_size']} or more elements in split '{name}'"
+            lower = lowering(("min_size", cfg["min_size"], 1), ("bins", cfg["bins"], 3)) or "give more elements"
+            remedy = f"{lower}, or, of near copies, raise split.identity"
+            raise bad("dataset.split", found, "one in every split", remedy)
+    return present, code, size, kept
 
 
 def read_elements(path: Path, cfg: dict) -> tuple[list[str], np.ndarray, np.ndarray, int]:
@@ -122,7 +135,7 @@ def split_of(names: list[str], tokens: np.ndarray, cfg: dict, path: Path) -> tup
     tokens (m, length) are near copies. Second: how many of these there are, None where none is looked for."""
     elements, split, near = [element(name, cfg["orientations"]) for name in names], cfg["split"], None
     if split["identity"] is not None:
-        cluster = clusters(tokens, split["identity"], DNA.known)
+        cluster = clusters(tokens, split["identity"], DNA)
         units = joined(elements, cluster)
         size = np.array(list(Counter(dict(zip(elements, units, strict=True)).values()).values()))
         near = counted_near(len(set(elements)), size[size > 1])

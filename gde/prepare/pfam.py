@@ -5,6 +5,7 @@ random part is kept, which a hash of the sequence decides, as it does the split 
 they are looked for in a reading in between.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,19 +38,11 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
     out, path = Path(out), Path(cfg["path"]).expanduser()
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    file = SequenceFile(path, ["accession", "family"], fields=HEADER, fixed=True)
-    counts = Counts()
-    for records in file.chunks():
-        counts.add(records, file)
-    kept = Kept(counts, cfg, path)
-    near = kept.keep_together(file, counts, cfg) if cfg["split"]["by"] == "sequence" else None
+    file, counts, kept, near = families_of(cfg, path)
     encoder = Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_residues="X")
     with TokenStoreWriter(out, alphabet="protein", length=cfg["length"], seed=seed) as writer:
-        for records in file.chunks():
-            tokens, whole = encoder.encode(records, file)
-            family = counts.codes(records)[whole]
-            cell = kept.cell(tokens, family)
-            writer.write(tokens[cell >= 0], kept.code(cell[cell >= 0]))
+        for tokens, code in rows(file, counts, kept, encoder):
+            writer.write(tokens, code)
         cells = kept.cells()
         check_splits(cells, path)
         groups = pd.DataFrame(
@@ -80,6 +73,34 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
             "families_drawn": int(kept.chosen.sum()),
         }
         writer.finish(groups, meta, provenance=provenance)
+
+
+def examine(cfg: dict) -> None:
+    """GdeError for what the file tells; it is read whole."""
+    path = Path(cfg["path"]).expanduser()
+    file, counts, kept, _ = families_of(cfg, path)
+    for _ in rows(file, counts, kept, Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_residues="X")):
+        pass
+    check_splits(kept.cells(), path)
+
+
+def families_of(cfg: dict, path: Path) -> tuple[SequenceFile, "Counts", "Kept", dict[str, int] | None]:
+    """The file, its families, which of its domains are kept, and how many near copies there are; read once, and once
+    more for these."""
+    file = SequenceFile(path, ["accession", "family"], fields=HEADER, fixed=True)
+    counts = Counts()
+    for records in file.chunks():
+        counts.add(records, file)
+    kept = Kept(counts, cfg, path)
+    return file, counts, kept, kept.keep_together(file, counts, cfg) if cfg["split"]["by"] == "sequence" else None
+
+
+def rows(file: SequenceFile, counts: "Counts", kept: "Kept", encoder: Encoder) -> Iterator[tuple[np.ndarray, ...]]:
+    """Tokens (m, length) and group (m,) of the domains that are kept, in parts."""
+    for records in file.chunks():
+        tokens, whole = encoder.encode(records, file)
+        cell = kept.cell(tokens, counts.codes(records)[whole])
+        yield tokens[cell >= 0], kept.code(cell[cell >= 0])
 
 
 class Counts:
@@ -166,7 +187,7 @@ class Kept:
         identity = self.split["identity"]
         if identity is None:
             return None
-        sample, parts = Sample(identity, PROTEIN.known), []
+        sample, parts = Sample(identity, PROTEIN), []
         encoder = Encoder(PROTEIN, cfg["length"], too_long=cfg["too_long"], other_residues="X")
         for records in file.chunks():
             tokens, whole = encoder.encode(records, file)
@@ -177,7 +198,7 @@ class Kept:
             return None
         tokens = stacked(parts)
         hashes = split_hash(tokens, self.split)
-        self._near = together(tokens, hashes, identity, PROTEIN.known, split_seed(self.split))
+        self._near = together(tokens, hashes, identity, PROTEIN, split_seed(self.split))
         self._near.tell(file.path, identity)
         return self._near.meta()
 

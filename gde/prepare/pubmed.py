@@ -75,6 +75,16 @@ def prepare(cfg: dict, out: Path, *, name: str, seed: int, provenance: dict | No
                 writer.finish(kept.groups, meta, provenance=provenance)
 
 
+def examine(cfg: dict) -> None:
+    """GdeError for what the files tell; they are read whole, on a disk for temporary files."""
+    files, _ = input_of(cfg)
+    with TemporaryFile() as spool:
+        read = Citations(spool, cfg)
+        for file in files:
+            read.add(file)
+        Kept(read, cfg, files[0].parent)
+
+
 def input_of(cfg: dict) -> tuple[list[Path], dict]:
     """The files, in the order in which later ones replace earlier ones; what they are, and their digests.
 

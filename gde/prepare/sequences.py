@@ -89,7 +89,7 @@ class Survey:
         by_sequence = cfg["split"]["by"] == SEQUENCE
         columns: dict[str, list] = {column: [] for column in needed}
         names, hashes = [], []
-        self._sample = Sample(cfg["split"]["identity"] if by_sequence else None, ALPHABETS[cfg["alphabet"]].known)
+        self._sample = Sample(cfg["split"]["identity"] if by_sequence else None, ALPHABETS[cfg["alphabet"]])
         known: dict[str, str] = {}  # one object for each value, however often it stands in the file
         self.records, longest = 0, 0
         for records in file.chunks():
@@ -125,7 +125,7 @@ class Survey:
         encoder = Encoder(ALPHABETS[cfg["alphabet"]], self.length, cfg["too_long"], cfg["other_residues"])
         tokens = stacked(encoder.encode(records, file)[0] for records in file.chunks())
         hashes = sequence_hash(tokens, seed)
-        near = together(tokens, hashes, identity, ALPHABETS[cfg["alphabet"]].known, seed)
+        near = together(tokens, hashes, identity, ALPHABETS[cfg["alphabet"]], seed)
         near.tell(file.path, identity)
         if len(hashes) == len(self.table):  # else the file has changed, which the next reading tells
             self.table[SEQUENCE] = near(hashes).astype(str)

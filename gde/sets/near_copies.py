@@ -3,14 +3,14 @@
 Every k-mer is compared with a few others of the same tokens (as Steinegger and Soeding, Nature Communications 2018), so
 that time and memory are linear in the number of sequences. What two sequences share is then counted: positions that
 agree, laid side by side without gaps as a k-mer says, or in two parts as two k-mers do, which one insertion or deletion
-needs; as a share of the shorter of them.
+needs; as a share of the shorter of them. Of DNA both strands are compared: a reverse complement is a copy.
 """
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from gde.sets.types.alphabet import END, lengths
+from gde.sets.types.alphabet import END, Alphabet, lengths
 
 NEAR = 0.9  # share of agreeing positions from which a sequence is a near copy, where nobody says otherwise
 ALL_KMERS = 128  # k-mers of a sequence up to which all are compared; of longer ones about KMERS, whichever hash low
@@ -21,10 +21,10 @@ PARTNERS = 8  # known sequences of each k-mer, and chunk, that one is compared w
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def clusters(tokens: np.ndarray, identity: float, known: int) -> np.ndarray:
+def clusters(tokens: np.ndarray, identity: float, alphabet: Alphabet) -> np.ndarray:
     """Number (m,) int64 of the cluster of each sequence of tokens (m, L) uint8: near copies of near copies together.
 
-    identity : share of positions from which two are near copies.   known : tokens that are no unknown one (4, 20).
+    identity : share of positions from which two are near copies, on either strand.
     A pair is found where it shares a run of k tokens: with k = 13, of 100,000 sequences of 80 tokens, any two of 5
     different ones, and 97 % of those with 8.
     """
@@ -36,28 +36,31 @@ def clusters(tokens: np.ndarray, identity: float, known: int) -> np.ndarray:
     rows = np.ascontiguousarray(tokens).view(np.dtype((np.void, tokens.shape[1])))[:, 0]
     _, first, of = np.unique(rows, return_index=True, return_inverse=True)
     own = tokens[first]
+    either = alphabet.strands(own)  # the other strands behind, so that of a pair the first is of `own`
     pairs = [np.zeros((2, 0), np.int64)]
-    for code, row, place in _sorted_passes(own, known):
+    for code, row, place in _sorted_passes(either, alphabet.known, len(either) // len(own)):
         a, b, shift = _partners(code, row, place)
-        near = shares_of_pairs(own, own, a, b, shift, enough=identity)
+        forward = a < len(own)  # two other strands are what the two themselves are
+        near = shares_of_pairs(either, either, a[forward], b[forward], shift[forward], enough=identity)
         pairs.append(np.stack([x[near[2] >= identity] for x in near[:2]]))
-    a, b = np.concatenate(pairs, 1)
+    a, b = np.concatenate(pairs, 1) % len(own)
     graph = coo_matrix((np.ones(len(a), bool), (a, b)), shape=(len(own), len(own)))
     return connected_components(graph, directed=False)[1].astype(np.int64)[of]
 
 
 def nearest(
-    asked: np.ndarray, chunks: Iterable[tuple[np.ndarray, np.ndarray]], known: int
+    asked: np.ndarray, chunks: Iterable[tuple[np.ndarray, np.ndarray]], alphabet: Alphabet
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of each sequence of tokens asked (a, L): the share (a,) of its positions at which the nearest known sequence
-    agrees, and the number (a,) of that; 0 and -1 where none shares a k-mer with it.
+    """Of each sequence of tokens asked (a, L): the share (a,) of its positions at which the nearest known sequence, on
+    either strand, agrees, and the number (a,) of that; 0 and -1 where none shares a k-mer with it.
 
     chunks : tokens (n, L) and numbers (n,) of known sequences, read once.   At most `PARTNERS` sequences of a chunk are
     looked at for each k-mer: of many near ones it is one of the nearest.
     """
     best, number = np.zeros(len(asked)), np.full(len(asked), -1, np.int64)
+    known, either = alphabet.known, alphabet.strands(asked)
     k, share = width(len(asked) * asked.shape[1] * 256, known), _sampled(asked.shape[1])
-    code, row, place = _kmers(asked, k, known, share)
+    code, row, place = _kmers(either, k, known, share)
     order = np.argsort(code, kind="stable")
     code, row, place = code[order], row[order], place[order]
     codes, start, count = np.unique(code, return_index=True, return_counts=True)
@@ -74,8 +77,8 @@ def nearest(
         each = count[which]
         mine = np.repeat(start[which], each) + np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
         b = np.repeat(np.arange(len(theirs)), each)
-        found = shares_of_pairs(asked, tokens, row[mine], member[b], at[b] - place[mine])
-        for a, c, value in _best(*found):
+        one, other, share_of = shares_of_pairs(either, tokens, row[mine], member[b], at[b] - place[mine])
+        for a, c, value in _best(one % len(asked), other, share_of):
             if value > best[a]:
                 best[a], number[a] = value, numbers[c]
     return best, number
@@ -138,11 +141,14 @@ def _kmers(
     return code, row, place
 
 
-def _sorted_passes(tokens: np.ndarray, known: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The k-mers of tokens (m, L) by their codes, as `_kmers` has them, as many together as memory allows."""
+def _sorted_passes(tokens: np.ndarray, known: int, strands: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The k-mers of tokens (m, L) by their codes, as `_kmers` has them, as many together as memory allows.
+
+    strands : how often each sequence is there, which makes its k-mers no longer.
+    """
     share = _sampled(tokens.shape[1])
     total = int(len(tokens) * tokens.shape[1] * share)
-    k, passes = width(total, known), max(1, -(-total // TOGETHER))
+    k, passes = width(total // strands, known), max(1, -(-total // TOGETHER))
     for i in range(passes):
         code, row, place = _kmers(tokens, k, known, share, part=(i, passes))
         order = np.argsort(code, kind="stable")

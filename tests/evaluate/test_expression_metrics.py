@@ -66,10 +66,10 @@ def test_the_nearest_training_sequence_tells_what_its_copy_does():
     train = Measured(x, condition, rng.normal(size=200))
     near = x[:50].copy()
     near[:, [3, 40]] = near[:, [3, 40]] % 4 + 1
-    assert (nearest_expression(train, Measured(near, condition[:50], np.zeros(50)), 4) == train.expression[:50]).all()
+    assert (nearest_expression(train, Measured(near, condition[:50], np.zeros(50)), DNA) == train.expression[:50]).all()
     other = Measured(np.full((2, 80), 5, np.uint8), np.array([0, 1]), np.zeros(2))  # N: nothing shares a k-mer
     means = [train.expression[condition == c].mean() for c in (0, 1)]
-    np.testing.assert_allclose(nearest_expression(train, other, 4), means)
+    np.testing.assert_allclose(nearest_expression(train, other, DNA), means)
 
 
 def test_the_oracle_reads_the_words(found):

@@ -6,12 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from simulators.families import simulate_families
+from simulators.lineage import simulate_lineage
 from simulators.perturb import simulate_perturb
+from simulators.promoters import simulate_promoters
+from simulators.pubmed import simulate_baseline
 from simulators.spike_files import write_gisaid
 from simulators.spikes import simulate_epidemic
 
 from gde.config.datasets import DATASETS
+from gde.config.datasets.base import DataSet
 from gde.errors import GdeError
+from gde.files.input_files import LINEAGE
 from gde.preflight.columns import MOST, examiner, misfits, readable
 from gde.prepare import prepare_of
 
@@ -116,7 +122,78 @@ def barcodes(folder):
     return data | {"split": BY_GROUP}, TOO_FEW
 
 
+def lineage_tracing(folder):
+    """Clones of which all but three are below the least size; the counts are never read."""
+    simulate_lineage(folder / "larry", seed=1, clones=12)
+    return {"kind": "lineage_tracing", "folder": str(folder / "larry"), "min_size": 10**5}, "min_size"
+
+
+def lineage_clones(folder):
+    simulate_lineage(folder / "larry", seed=1, clones=12)
+    table = folder / "larry" / LINEAGE["metadata"]
+    kept = pd.read_csv(table, sep="\t").iloc[:-3]
+    kept.to_csv(table, sep="\t", index=False)
+    return {"kind": "lineage_tracing", "folder": str(folder / "larry")}, "cells in rows"
+
+
+def gpra(folder):
+    simulate_promoters(folder / "one.txt", 30)
+    return {"kind": "gpra", "files": {"one": str(folder / "one.txt")}, "length": 128}, "lower dataset.quantiles"
+
+
+def gpra_residues(folder):
+    (folder / "one.txt").write_text("ACGT\t1.0\nACGE\t2.0\n")
+    return {"kind": "gpra", "files": {"one": str(folder / "one.txt")}}, "'E' at position 4"
+
+
+def gpra_copies(folder):
+    (folder / "one.txt").write_text("".join(f"{'ACGGT' * 20}{letter}\t1.0\n" for letter in "ACGT" * 40))
+    return {"kind": "gpra", "files": {"one": str(folder / "one.txt")}, "quantiles": 4, "top": 0}, "split.identity"
+
+
+def elements(folder, n: int, **more) -> str:
+    rng = np.random.default_rng(0)
+    rows = ["".join(rng.choice(list("ACGT"), 60)) for _ in range(n)]
+    frame = pd.DataFrame({"seq_id": [f"e{i}_F" for i in range(n)], "seq": rows, "mean_value": rng.normal(size=n)})
+    frame.assign(**more).to_csv(folder / "e.tsv", sep="\t", index=False)
+    return str(folder / "e.tsv")
+
+
+def mpra_bins(folder):
+    return {"kind": "mpra_bins", "path": elements(folder, 12)}, "lower dataset.bins"
+
+
+def mpra_bins_value(folder):
+    path = elements(folder, 60, mean_value=[*np.arange(59), "high"])
+    return {"kind": "mpra_bins", "path": path, "bins": 4}, "'high'"
+
+
+def mpra_barcodes(folder):
+    frame = pd.DataFrame({"barcode": [f"b{i}" for i in range(60)], "oligo_name": np.repeat(["x", "y", "z"], 20)})
+    frame = frame.assign(**{f"{kind}_count_{i}": 5 for kind in ("dna", "rna") for i in (1, 2, 3)})
+    frame.to_csv(folder / "b.csv", index=False)
+    return {"kind": "mpra_barcodes", "path": str(folder / "b.csv"), "split": BY_GROUP, "min_size": 3}, TOO_FEW
+
+
+def pfam(folder):
+    simulate_families(folder / "f.fasta.gz", families=4, domains=10)
+    return {"kind": "pfam", "path": str(folder / "f.fasta.gz")}, "lower dataset.min_size"
+
+
+def pfam_copies(folder):
+    text = "".join(f">A{i}_X/1-40 A{i}.1 PF{i % 3:05d}.1;N{i % 3};\n{'ACDEFGHIKL' * 4}\n" for i in range(60))
+    (folder / "f.fasta").write_text(text)
+    return {"kind": "pfam", "path": str(folder / "f.fasta"), "min_size": 2, "split": {"by": "sequence"}}, "no domain in"
+
+
+def pubmed(folder):
+    files = simulate_baseline(files=1, documents=10).write(folder)
+    return {"kind": "pubmed", "files": [str(f) for f in files], "min_docs": 5000}, "lower dataset.min_docs"
+
+
 CASES = [h5ad, h5ad_missing, h5ad_column, donors, donors_label, table, sequences, virus, perturb_seq, barcodes]
+CASES += [lineage_tracing, lineage_clones, gpra, gpra_residues, gpra_copies, mpra_bins, mpra_bins_value, mpra_barcodes]
+CASES += [pfam, pfam_copies, pubmed]
 
 
 def settings(data: dict) -> dict:
@@ -162,7 +239,29 @@ def test_large_files_of_text_wait_for_the_job(tmp_path):
     assert not readable(cfg)
 
 
-def test_every_kind_with_groups_of_a_users_own_is_looked_at():
-    """Kinds without: simulated or bundled data, and those whose groups are made of measured values."""
-    known = {kind for kind in DATASETS if examiner({"kind": kind})}
-    assert known == {"h5ad", "table", "tenx", "perturb_seq", "donors", "methylation", "sequences", "virus", "images"}
+def test_a_release_is_looked_at_without_its_counts(tmp_path):
+    """The counts of single cells are gigabytes, and say nothing of clones."""
+    data, _ = lineage_tracing(tmp_path)
+    cfg = settings(data)
+    with (tmp_path / "larry" / LINEAGE["counts"]).open("r+b") as f:
+        f.truncate(MOST + 1)
+    assert readable(cfg)
+    (tmp_path / "larry" / LINEAGE["counts"]).unlink()
+    assert not readable(cfg)
+
+
+def test_tables_that_are_read_whole_count_in_any_format(tmp_path):
+    path = tmp_path / "e.parquet"
+    pd.read_csv(elements(tmp_path, 30), sep="\t").to_parquet(path)
+    cfg = settings({"kind": "mpra_bins", "path": str(path), "bins": 3})
+    assert readable(cfg)
+    with path.open("r+b") as f:
+        f.truncate(MOST + 1)
+    assert not readable(cfg)
+
+
+def test_every_kind_of_a_users_own_files_is_looked_at():
+    """Kinds without: simulated and bundled data, and published pictures, whose files have one form."""
+    own = {kind for kind, model in DATASETS.items() if model.input_files.__func__ is not DataSet.input_files.__func__}
+    own |= {kind for kind, model in DATASETS.items() if "path" in model.model_fields}
+    assert {kind for kind in DATASETS if examiner({"kind": kind})} == own - {"idx", "cifar10"}

@@ -72,9 +72,11 @@ def test_both_orientations_are_in_one_split(tmp_path):
     )
     assert splits.groupby("element")["split"].nunique().max() == 1
     assert splits["split"].value_counts(normalize=True)["train"] == pytest.approx(0.7, abs=0.02)
-    apart = placed(bins_of(table, tmp_path, tmp_path / "apart", orientations=[]))
-    splits["split"] = [apart[s][1] for s in table["seq"]]
-    assert splits.groupby("element")["split"].nunique().max() > 1  # they would not be so by chance
+    for identity, most in ((0.9, 1), (None, 2)):  # without suffixes copies on the other strand tell, or chance
+        out = tmp_path / f"apart-{identity}"
+        apart = placed(bins_of(table, tmp_path, out, orientations=[], split={"identity": identity}))
+        splits["split"] = [apart[s][1] for s in table["seq"]]
+        assert splits.groupby("element")["split"].nunique().max() == most
 
 
 def test_a_suffix_is_taken_off_once():

@@ -55,6 +55,14 @@ def test_whole_pictures_are_samples(whole):
     by_name(store, x)
 
 
+def test_labels_stay_with_their_groups(whole):
+    folder, _, table = whole
+    table.assign(drug=table["well"].map({"A": "TNF", "B": "none"})).to_csv(folder / "cells.csv", index=False)
+    prepare(settings(folder, labels=["drug"]), folder / "sets", name="own", seed=0)
+    groups = SetStore.open(folder / "sets").groups
+    assert dict(zip(groups["well"], groups["drug"], strict=True)) == {"A": "TNF", "B": "none"}
+
+
 def test_channels_are_chosen_and_scaled_by_training_pixels(whole):
     folder, x, _ = whole
     prepare(settings(folder, channels=[1], quantiles=[0.1, 0.9]), folder / "sets", name="own", seed=0)

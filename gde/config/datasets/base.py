@@ -41,7 +41,8 @@ class DataSet(Section):
     sources : data sets of resources/sources.yaml that it always reads.   evaluation : the kind of it where none is
     given.   start : sections of an experiment where its file does not say otherwise.
     controls : whether its store says which groups are controls.   examine : "module:function" that takes the resolved
-    settings and raises what `prepare` would, as far as columns and names in its files tell in seconds.
+    settings and raises what `prepare` would, as far as columns and names in its files tell in seconds.   whole :
+    whether it reads them whole, also of formats whose columns can be read alone.
     propose : "module:function" that takes what `gde init` was given (`gde.prepare.common.proposal`), and makes settings
     of files that are of this kind; None for other files.
     """
@@ -50,6 +51,7 @@ class DataSet(Section):
     READER: ClassVar[str] = ""
     ROWS: ClassVar[str] = ""
     examine: ClassVar[str | None] = None
+    whole: ClassVar[bool] = False
     propose: ClassVar[str | None] = None
     sample_type: ClassVar[str] = "vectors"
     sources: ClassVar[tuple[str, ...]] = ()
@@ -71,6 +73,11 @@ class DataSet(Section):
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
         """Key of the settings -> file, for every file it is made from."""
         return {"path": expand(dataset["path"])} if "path" in cls.model_fields else {}
+
+    @classmethod
+    def examined_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        """Those of `input_files` that `examine` reads."""
+        return cls.input_files(dataset)
 
     @classmethod
     def group_columns(cls, dataset: Mapping[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ class LineageTracing(Vectors):
     """Clones followed over days, in the layout of Weinreb et al. 2020."""
 
     prepare: ClassVar = "gde.prepare.lineage_tracing:prepare"
+    examine: ClassVar = "gde.prepare.lineage_tracing:examine"
     evaluation: ClassVar = "lineage"
     kind: Literal["lineage_tracing"] = Field(
         description="clones followed over days (LARRY, Weinreb et al. 2020); a group is a clone on a day"
@@ -41,6 +42,10 @@ class LineageTracing(Vectors):
     @classmethod
     def input_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
         return {f"folder ({key})": file for key, file in lineage_files(dataset).items()}
+
+    @classmethod
+    def examined_files(cls, dataset: Mapping[str, Any]) -> dict[str, str]:
+        return {f"folder ({key})": file for key, file in lineage_files(dataset).items() if key != "counts"}
 
 
 class HoldOut(Section):

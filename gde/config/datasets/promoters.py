@@ -20,6 +20,7 @@ class Gpra(TokenSequences):
     """Promoters with their expression, ranked into quantiles."""
 
     prepare: ClassVar = "gde.prepare.gpra:prepare"
+    examine: ClassVar = "gde.prepare.gpra:examine"
     propose: ClassVar = "gde.prepare.gpra_proposal:propose"
     READER: ClassVar = "gde.prepare.gpra_query:promoter_store"
     evaluation: ClassVar = "expression"
@@ -85,6 +86,8 @@ class MpraBins(TokenSequences):
     """Regulatory elements in bins of their measured activity."""
 
     prepare: ClassVar = "gde.prepare.mpra_bins:prepare"
+    examine: ClassVar = "gde.prepare.mpra_bins:examine"
+    whole: ClassVar = True
     propose: ClassVar = "gde.prepare.mpra_bins_proposal:propose"
     READER: ClassVar = "gde.prepare.mpra_bins_query:element_store"
     evaluation: ClassVar = "expression"
@@ -132,6 +135,8 @@ class MpraBarcodes(Vectors):
     """Barcodes of reporter elements, as numbers."""
 
     prepare: ClassVar = "gde.prepare.mpra_barcodes:prepare"
+    examine: ClassVar = "gde.prepare.mpra_barcodes:examine"
+    whole: ClassVar = True
     propose: ClassVar = "gde.prepare.mpra_barcodes_proposal:propose"
     ROWS: ClassVar = "gde.prepare.mpra_barcodes_query:open_rows"
     kind: Literal["mpra_barcodes"] = Field(

@@ -27,6 +27,7 @@ class Pfam(TokenSequences):
     """Protein families."""
 
     prepare: ClassVar = "gde.prepare.pfam:prepare"
+    examine: ClassVar = "gde.prepare.pfam:examine"
     sample_type: ClassVar = "protein"
     evaluation: ClassVar = "protein_families"
     # as config/experiments/pfam.yaml, laptop

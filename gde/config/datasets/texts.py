@@ -17,6 +17,7 @@ class Pubmed(PatternFiles, TokenSequences):
     """Abstracts by what they are about."""
 
     prepare: ClassVar = "gde.prepare.pubmed:prepare"
+    examine: ClassVar = "gde.prepare.pubmed:examine"
     propose: ClassVar = "gde.prepare.pubmed_proposal:propose"
     READER: ClassVar = "gde.prepare.pubmed_query:document_store"
     sample_type: ClassVar = "text"

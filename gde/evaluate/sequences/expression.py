@@ -125,7 +125,7 @@ def oracle_metric(
     baselines = {
         "kmer_ridge": r("kmer_ridge"),
         "gc_content": abs(r("gc_content")),
-        "nearest": correlation(nearest_expression(parts["train"], near, NUCLEOTIDES), near),
+        "nearest": correlation(nearest_expression(parts["train"], near, ctx.store.alphabet), near),
     }
     metric = record(
         r("oracle"), n=len(test), higher_is_better=True, chance=0.0, baselines=baselines,

@@ -9,6 +9,7 @@ from gde.evaluate.shared.context import Context
 from gde.evaluate.shared.metrics import interval_of_several, record
 from gde.evaluate.shared.rows import ROWS, draw_tokens
 from gde.sets.near_copies import NEAR, nearest
+from gde.sets.types.alphabet import Alphabet
 
 ASKED = 1000  # held-out sequences, at most, whose nearest training ones are looked for
 READ = 1_000_000  # training sequences among which they are, at most about so many
@@ -21,7 +22,7 @@ def near_copies(ctx: Context) -> dict[str, dict]:
     identity = (store.meta.get("split") or {}).get("identity") or NEAR
     rng = ctx.random("near_copies")
     asked = draw_tokens(store, "test", ASKED, rng)
-    share, _ = nearest(asked, training(ctx), store.alphabet.known)
+    share, _ = nearest(asked, training(ctx), store.alphabet)
     near = (share >= identity).astype(float)
     return {
         "split/near_copies": record(
@@ -44,13 +45,13 @@ def training(ctx: Context) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield store.read(int(g), slice(start, stop)), store.starts[g] + np.arange(start, stop)
 
 
-def nearest_expression(train: Measured, test: Measured, known: int) -> np.ndarray:
+def nearest_expression(train: Measured, test: Measured, alphabet: Alphabet) -> np.ndarray:
     """Expression (m,) of `test`: that of the nearest training sequence of the condition, the mean of these where none
     shares a k-mer."""
     out = np.zeros(len(test))
     for c in np.unique(test.condition):
         own, asked = np.flatnonzero(train.condition == c), np.flatnonzero(test.condition == c)
         chunks = ((train.tokens[own[i : i + ROWS]], own[i : i + ROWS]) for i in range(0, len(own), ROWS))
-        _, row = nearest(test.tokens[asked], chunks, known)
+        _, row = nearest(test.tokens[asked], chunks, alphabet)
         out[asked] = np.where(row >= 0, train.expression[row], train.expression[own].mean())
     return out

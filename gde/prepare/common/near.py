@@ -10,6 +10,7 @@ import numpy as np
 
 from gde.prepare.common.hashing import sequence_hash
 from gde.sets.near_copies import clusters
+from gde.sets.types.alphabet import Alphabet
 
 log = logging.getLogger(__name__)
 SAMPLE = 4096  # sequences, those that hash lowest, among which near copies are looked for before they are among all
@@ -18,8 +19,8 @@ SAMPLE = 4096  # sequences, those that hash lowest, among which near copies are 
 class Sample:
     """The sequences of lowest hash of those that are added, at most SAMPLE different ones; none without `identity`."""
 
-    def __init__(self, identity: float | None, known: int):
-        self.identity, self.known = identity, known
+    def __init__(self, identity: float | None, alphabet: Alphabet):
+        self.identity, self.alphabet = identity, alphabet
         self.tokens, self.hashes = np.zeros((0, 1), np.uint8), np.zeros(0, np.uint64)
 
     def add(self, tokens: np.ndarray, hashes: np.ndarray) -> None:
@@ -36,7 +37,7 @@ class Sample:
         """Whether any two are near copies."""
         if self.identity is None or not len(self.tokens):
             return False
-        return int(clusters(self.tokens, self.identity, self.known).max()) + 1 < len(self.tokens)
+        return int(clusters(self.tokens, self.identity, self.alphabet).max()) + 1 < len(self.tokens)
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,13 @@ def told(counted: dict[str, int], identity: float) -> str:
     )
 
 
-def together(tokens: np.ndarray, hashes: np.ndarray, identity: float, known: int, seed: int) -> Together:
+def together(tokens: np.ndarray, hashes: np.ndarray, identity: float, alphabet: Alphabet, seed: int) -> Together:
     """Near copies among sequences of tokens (m, L), whose hashes (m,) tell them apart.
 
     A cluster's number follows from its sequences alone, in no order, and is as random as a hash.
     """
     hashes, first = np.unique(hashes, return_index=True)
-    of = clusters(tokens[first], identity, known)
+    of = clusters(tokens[first], identity, alphabet)
     size = np.bincount(of)
     least = np.full(len(size), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, of, hashes)

@@ -14,12 +14,14 @@ ILLEGAL = 255  # what `Alphabet.table` says of a byte that is no residue; no byt
 class Alphabet:
     """The symbols of a kind of sequences; token i + 1 is symbols[i], and 0 stands behind the end.
 
-    unknown : the symbol, the last one, that stands for any other; "" where there is none.
+    unknown : the symbol, the last one, that stands for any other; "" where there is none.   opposite : what stands on
+    the other strand, of each symbol; "" where there is no other strand.
     """
 
     name: str
     symbols: str
     unknown: str = ""
+    opposite: str = ""
 
     @property
     def size(self) -> int:
@@ -48,6 +50,17 @@ class Alphabet:
     def characters(self) -> np.ndarray:
         """Byte of each token (size + 1,) uint8; that of token 0 is 0."""
         return np.frombuffer(b"\0" + self.symbols.encode("latin-1"), np.uint8)
+
+    def strands(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens (m, L) and, behind them, their reverse complements: (2 m, L); as they are without another strand."""
+        if not self.opposite:
+            return tokens
+        opposite = np.concatenate([[END], self.encode(self.opposite)]).astype(np.uint8)
+        place = (
+            lengths(tokens)[:, None] - 1 - np.arange(tokens.shape[1])
+        )  # from where each token comes; below 0: no one
+        other = np.take_along_axis(opposite[tokens], np.maximum(place, 0), 1)
+        return np.concatenate([tokens, np.where(place < 0, END, other).astype(np.uint8)])
 
     def encode(self, text: str | bytes) -> np.ndarray:
         """Tokens (n,) uint8 of a sequence. ValueError naming the first character that is no residue, and its place."""
@@ -101,7 +114,7 @@ class Utf8(Alphabet):
 
 
 ALPHABETS = {
-    "dna": Alphabet("dna", "ACGTN", unknown="N"),
+    "dna": Alphabet("dna", "ACGTN", unknown="N", opposite="TGCAN"),
     "protein": Alphabet("protein", "ACDEFGHIKLMNPQRSTVWYX", unknown="X"),
     "text": Utf8("text", bytes(range(1, 256)).decode("latin-1")),
 }
