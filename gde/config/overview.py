@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from gde.config.base import Section
 from gde.config.datasets import DATASETS
 from gde.config.datasets.base import Pictures, Simulated, TokenSequences, Vectors
+from gde.config.datasets.screens import ImageScreen
 from gde.config.encoders import ENCODERS
 from gde.config.evaluations import EVALUATIONS
 from gde.config.generators import GENERATORS
@@ -15,6 +16,7 @@ CALLED = {
     TokenSequences: "sequences",
     Simulated: "simulated families",
     Pictures: "pictures",
+    ImageScreen: "simulated screens",
 }
 
 

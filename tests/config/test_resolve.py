@@ -28,7 +28,7 @@ CELLS = ("lineage_tracing", "essential_genes", "donors")
 SEQUENCES = ("dna_multinomial", "synthetic_dna", "methylation", "methylation_class", "mpra_bins")
 SEQUENCES += ("gpra_dna", "gpra_dna_ordered", "gpra_dna_vae")
 SEQUENCES += ("pfam", "protein_motifs", "synthetic_protein", "pubmed", "virus")
-PICTURES = ("mnist_multinomial", "fashion_mnist", "cifar10")
+PICTURES = ("mnist_multinomial", "fashion_mnist", "cifar10", "image_screen")
 
 
 def test_repository_has_its_experiments():

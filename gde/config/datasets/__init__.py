@@ -12,6 +12,7 @@ from gde.config.datasets import (
     patterns,
     promoters,
     proteins,
+    screens,
     sequences,
     simulated,
     tables,
@@ -38,6 +39,7 @@ DATASETS = kinds_in(
     proteins,
     texts,
     images,
+    screens,
 )
 Dataset = one_of(DATASETS)
 

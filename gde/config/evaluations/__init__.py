@@ -8,6 +8,7 @@ from gde.config.evaluations import (
     methylation,
     proteins,
     samples,
+    screens,
     sequences,
     simulated,
     texts,
@@ -16,6 +17,17 @@ from gde.config.evaluations.base import EvaluationKind
 from gde.config.kinds import kinds_in, one_of
 
 EVALUATIONS = kinds_in(
-    EvaluationKind, simulated, samples, cells, methylation, expression, sequences, epidemic, proteins, texts, images
+    EvaluationKind,
+    simulated,
+    samples,
+    cells,
+    methylation,
+    expression,
+    sequences,
+    epidemic,
+    proteins,
+    texts,
+    images,
+    screens,
 )
 Evaluation = one_of(EVALUATIONS)

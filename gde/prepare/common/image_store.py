@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from gde.features.intensities import Intensities
 from gde.sets.store.writer import StoreWriter
@@ -25,6 +26,7 @@ def write_images(
     pixel_size: float | None = None,
     quantiles: tuple[float, float] | None = None,
     samples: pd.DataFrame | None = None,
+    truth: dict[str, Tensor] | None = None,
     provenance: dict | None = None,
 ) -> None:
     """Write the store at `out` of images (c, h, w) in the groups of a table (group, split, size, labels).
@@ -34,6 +36,7 @@ def write_images(
     None = the whole range of the dtype.   channels, pixel_size : names, and micrometres, where they are known.
     meta : the rest of meta.json; changed until the last block has passed, it may still tell what was counted.
     samples : what is known of each image; the store keeps it of those that it has.
+    truth : leading axis the groups, of simulated ones.
     """
     counted, train = Intensities(shape[0]), (groups["split"] == "train").to_numpy()
     source = np.empty(int(groups["size"].sum()), np.int64)
@@ -53,4 +56,4 @@ def write_images(
         about = {"dtype": dtype, "channels": list(channels or []), "pixel_size": pixel_size}
         own = {"images": about, "units": f"pixels {dtype}", "mean": mean, "scale": scale}
         tables = {} if samples is None else {"samples": samples.iloc[source]}
-        writer.finish(meta | own, tables=tables, provenance=provenance)
+        writer.finish(meta | own, tables=tables, truth=truth, provenance=provenance)
