@@ -18,6 +18,7 @@ from copies import ROOT, SMOKE, copy_project
 
 from gde.cli import main
 from gde.config import resolve_grids
+from gde.fetch.sources import files_of
 from gde.preflight.check import check
 
 pytestmark = pytest.mark.workflow
@@ -263,6 +264,8 @@ def test_the_number_of_jobs_is_known_beforehand(project, planned, name):
     grid = resolve_grids(config, project, ["config/config.yaml"])[name]
     stores = {c.store for c in grid.cells.values()}
     jobs = {"prepare": len(stores), "cell": len(grid.cells), "grid_summary": 1}
+    fetched = {s for c in grid.cells.values() for s in files_of(c.resolved["dataset"], ROOT) if s.access != "bundled"}
+    jobs |= {"fetch": len(fetched)} if fetched else {}
     assert planned(project, f"results/grid/{name}/summary.tsv") == jobs
 
 
