@@ -32,6 +32,14 @@ def test_every_well_holds_every_guide_and_whole_plates_are_held_out(store):
     assert len(place) == len(store.x) and place[["row", "column"]].to_numpy().max() < store.meta["tile"]
 
 
+@pytest.mark.parametrize("key, value", [("members", 2), ("guides", 3)])
+def test_genes_of_a_complex_and_guides_of_a_gene_are_as_many_as_asked(key, value):
+    groups = layout(settings(**{key: value}))
+    members = groups[groups["complex"] != CONTROL].groupby("complex")["gene"].nunique()
+    guides = groups.groupby("gene")["guide"].nunique()
+    assert (members == (value if key == "members" else 3)).all() and (guides == (value if key == "guides" else 2)).all()
+
+
 def test_a_confounded_complex_has_one_well_of_each_plate_and_controls_all():
     groups = layout(settings(wells_random=False))
     wells = groups.groupby("gene")["well"].nunique()

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "idx": ("test_class_images.py",),
     "cifar10": ("test_class_images.py",),
     "images": ("test_own_pictures.py",),
+    "image_screen": ("test_image_screen.py",),
     "mpra_bins": ("test_mpra.py",),
     "pfam": ("test_pfam.py",),
     "pubmed": ("test_pubmed.py",),
