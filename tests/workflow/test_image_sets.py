@@ -22,6 +22,7 @@ TINY = (
     "bars={encoder: {hidden: 8}, generator: {hidden: 8, evaluations: 2}, latent_dim: 4, training: {steps: 10}, "
     "evaluation: {sets: 6, points: 60, generated: 20, bootstrap: 20}}"
 )
+SCREEN = "image_screen={dataset: {complexes: 4, null_genes: 3, cells: 4, wells: 2}, training: {steps: 10}}"
 
 
 def write_idx(path, x):
@@ -63,7 +64,8 @@ def write_wells(root, rng):
 def results(user, snakemake):
     targets = ["results/bars/metrics.json", "results/bars/figures/pictures.svg", "results/bars/samples.zarr.zip"]
     targets += ["results/wells/metrics.json", "results/wells/figures/pictures.svg", "results/wells/samples.zarr.zip"]
-    done = snakemake(user, *targets, "results/bars/MODEL_CARD.md", *SMOKE, TINY, timeout=600)
+    targets += ["results/image_screen/metrics.json", "results/image_screen/figures/relations.svg"]
+    done = snakemake(user, *targets, "results/bars/MODEL_CARD.md", *SMOKE, TINY, SCREEN, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return user / "results"
 
@@ -91,6 +93,14 @@ def test_five_lines_about_pictures_of_ones_own(results, tmp_path):
     assert {"pictures", "strip", "simplex"} <= set(draw_all(results.parent, "wells", tmp_path))
     group = zarr.open_group(zarr.storage.ZipStore(results / "wells/samples.zarr.zip", mode="r"), mode="r")
     assert group["images"].shape[1:] == (2, 12, 12) and group["images"].dtype == np.uint16
+
+
+def test_a_screen_has_every_metric_beside_engineered_features(results, tmp_path):
+    metrics = read_json(results / "image_screen/metrics.json")["metrics"]
+    assert set(metrics) == set(EVALUATIONS["screen"].metrics)
+    recall = metrics["relations/recall_5"]
+    assert {"engineered", "layout"} <= set(recall["baselines"]) and recall["ceiling"] > 2 * recall["chance"]
+    assert "relations" in draw_all(results.parent, "image_screen", tmp_path)
 
 
 def test_samples_are_pictures_with_their_set_and_are_embedded_again(results, warm, environment):
