@@ -82,7 +82,7 @@ def world_of(form, folder):
     length = dataset.get("length")
     kind = kind_of_data(dataset).sample_type_of(dataset)
     if length is not None:
-        own = sample_type(kind, length)
+        own = sample_type(kind, (length,))
         return store, SimpleNamespace(config=config, dim=length, alphabet=own.alphabet, sample_type=own), path
     kind = kind_of_data(dataset).evaluation
     objective = {"objective": {"kind": "perturbation", "within": ["cell_line"]}} if kind == "perturbation" else {}
