@@ -1,5 +1,6 @@
 """A commented experiment file for a user's files: as the kind of data says that they are of, or guessed."""
 
+import os
 import re
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def init(given: Given, root: Path, *, name: str | None = None, min_size: int = 3
     """
     path = given.files[0]
     for file in given.files:
-        if not file.is_dir():
+        if not os.path.isdir(file):
             check_file(file, "a file of data", "correct the path")
     name = name or name_from(path if len(given.files) == 1 else path.absolute().parent)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):

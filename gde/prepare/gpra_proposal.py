@@ -1,6 +1,7 @@
 """The experiment that `gde init` writes for promoters with their expression: lines of a sequence, a tab, a number."""
 
 import gzip
+import os
 import re
 from itertools import islice
 from pathlib import Path
@@ -46,7 +47,7 @@ def opener(path: Path):
 def is_promoters(path: Path) -> bool:
     """Whether a file of text, plain or gzip as its name says, begins with such a line."""
     kind = "a gzip file" if path.suffix == ".gz" else "text"
-    if not path.is_file() or kind_of(path) != kind:
+    if not os.path.isfile(path) or kind_of(path) != kind:
         return False
     with opener(path)(path, "rb") as f:
         return LINE.fullmatch(f.readline(1 << 16)) is not None

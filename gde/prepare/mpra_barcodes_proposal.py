@@ -1,5 +1,6 @@
 """The experiment that `gde init` writes for a table of the barcodes of a reporter assay."""
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ SOME = 20
 def propose(given: Given) -> Proposal | None:
     """Settings for a table with a column of barcodes, one of elements, and counts of DNA and RNA for each replicate;
     None for others."""
-    if not is_table(given.files[0]) or not given.files[0].is_file():
+    if not is_table(given.files[0]) or not os.path.isfile(given.files[0]):
         return None
     names = [*(table := Table(given.files[0], [], None)).features, *table.left_out]
     barcode = next(filter(BARCODE.search, names), None)

@@ -1,5 +1,7 @@
 """The experiment that `gde init` writes for a table of regulatory elements with their activity."""
 
+import os
+
 from gde.config.datasets.promoters import ElementColumns
 from gde.prepare.common.proposal import Given, Proposal, Setting
 from gde.prepare.common.query_kind import columns_among, no_options
@@ -17,7 +19,7 @@ BINS, EACH = 20, 50  # as many bins, of as many elements at least
 
 def propose(given: Given) -> Proposal | None:
     """Settings for a table with a column of each of NAMES; None for others."""
-    if not is_table(given.files[0]) or not given.files[0].is_file():
+    if not is_table(given.files[0]) or not os.path.isfile(given.files[0]):
         return None
     names = [*(table := Table(given.files[0], [], None)).features, *table.left_out]
     columns = {key: next((n for n in some if n in names), None) for key, some in NAMES.items()}

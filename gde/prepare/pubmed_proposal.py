@@ -1,5 +1,6 @@
 """The experiment that `gde init` writes for PubMed's XML."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def propose(given: Given) -> Proposal | None:
         return None
     no_options(given.options(), "citations of PubMed", but=("groupby",))
     columns_among(given.groupby, ["term"], "PubMed's XML, grouped by major MeSH term")
-    first, sizes = given.files[0], [file.stat().st_size if file.is_file() else 0 for file in given.files]
+    first, sizes = given.files[0], [file.stat().st_size if os.path.isfile(file) else 0 for file in given.files]
     documents = documents_of(first)
     times = sum(sizes) / sizes[0]
     least = fewest(Counter({term: int(n * times) for term, n in documents.items()}), first)

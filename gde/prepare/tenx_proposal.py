@@ -1,10 +1,12 @@
 """The experiment that `gde init` writes for Cell Ranger's output and its table of cells."""
 
+import os
 from pathlib import Path
 
 import h5py
 
 from gde.errors import bad
+from gde.files.sniffing import kind_of
 from gde.prepare.common.grouping import guess_groupby
 from gde.prepare.common.proposal import Given, Proposal, Setting
 from gde.prepare.common.query_kind import no_options
@@ -61,9 +63,9 @@ def propose(given: Given) -> Proposal | None:
 
 def is_matrix(path: Path) -> bool:
     """Whether a folder has a MatrixMarket file of Cell Ranger, or an HDF5 file its barcodes."""
-    if path.is_dir():
-        return any((path / name).is_file() for name in MATRIX)
-    if not path.is_file() or not h5py.is_hdf5(path):
+    if os.path.isdir(path):
+        return any(os.path.isfile(path / name) for name in MATRIX)
+    if not os.path.isfile(path) or kind_of(path) != "an HDF5 file":
         return False
     with h5py.File(path) as f:
         return any(hasattr(f[name], "keys") and "barcodes" in f[name] for name in f)

@@ -1,5 +1,6 @@
 """The experiment that `gde init` writes for spike proteins in GISAID's layout."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def is_spikes(path: Path) -> bool:
     name = path.name.lower()
     for packed in PACKED:
         name = name.removesuffix(packed)
-    if not name.endswith(FASTA) or not path.is_file():
+    if not name.endswith(FASTA) or not os.path.isfile(path):
         return False
     header = next(fasta_blocks(path, EXPECTED, remedy=REMEDY)).headers[0]
     fields = header.split(b"|")
